@@ -1,0 +1,1213 @@
+/*
+ * rmqtt-c: an MQTT 3.1, 3.1.1 and 5.0 broker that a program links.
+ *
+ * Generated from src/ffi by cbindgen: do not edit. `RMQTT_BLESS=1 cargo test --test header` writes it anew.
+ *
+ * Threads.    Every function may be called from any thread and from inside any callback, unless it says otherwise.
+ *             Callbacks run on threads of the library that serve nothing else, and may block.
+ * Ownership.  What goes in is borrowed for the call; what is to be kept is copied. What comes out as `X *` is freed with
+ *             `rmqtt_X_free`. What a callback gets lives until the callback returns. `user_data` passes to the library
+ *             with the call that takes it, whatever that call answers, and its `drop` is called exactly once, after the
+ *             last call of the callback.
+ * Errors.     A function answers a status, 0 or negative. Outputs are written on success only (pointers to objects:
+ *             NULL after a failure).
+ * Growth.     Structs with a `struct_size` grow at the end. The caller sets it to the `sizeof` it knows; the library
+ *             takes what it knows itself. In structs that the library fills for callbacks, read a field of a later
+ *             version only if `struct_size` reaches it.
+ */
+
+#ifndef RMQTT_H
+#define RMQTT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+/* The version of this header; the library's own: rmqtt_version(). */
+#define RMQTT_VERSION_MAJOR 0
+#define RMQTT_VERSION_MINOR 1
+#define RMQTT_VERSION_PATCH 0
+
+
+/**
+ * The version of the binary interface: the number in the name of the shared library, `librmqttc.so.0`.
+ *
+ * It changes when a program must be compiled again. A program that loads the library at run time compares it with
+ * what `rmqtt_abi_version` answers.
+ */
+#define RMQTT_ABI_VERSION 0
+
+/**
+ * What a function answers: 0 for success, a negative number for an error. Numbers are never used again for another
+ * meaning.
+ */
+enum rmqtt_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Success.
+     */
+    RMQTT_OK = 0,
+    /**
+     * An argument is NULL, not UTF-8, out of range, or has a `struct_size` that cannot be; nothing was done.
+     */
+    RMQTT_ERR_INVALID_ARGUMENT = -1,
+    /**
+     * The configuration has faults: `rmqtt_error_fault` lists them all.
+     */
+    RMQTT_ERR_INVALID_CONFIG = -2,
+    /**
+     * Not now: the broker runs already, or does not run.
+     */
+    RMQTT_ERR_INVALID_STATE = -3,
+    /**
+     * A listener could not be bound; no listener is.
+     */
+    RMQTT_ERR_BIND = -4,
+    /**
+     * The system refused a resource, such as a thread.
+     */
+    RMQTT_ERR_IO = -5,
+    /**
+     * This version of the library, or this build of it, cannot do that.
+     */
+    RMQTT_ERR_UNSUPPORTED = -6,
+    /**
+     * The call would wait for the callback that makes it.
+     */
+    RMQTT_ERR_WOULD_DEADLOCK = -7,
+    /**
+     * The decision of that ticket has been made already: by an earlier answer, by its deadline, or because the client
+     * or the broker is gone.
+     */
+    RMQTT_ERR_EXPIRED = -8,
+    /**
+     * The process has forked since: a broker stays with the process that made it.
+     */
+    RMQTT_ERR_FORKED = -9,
+    /**
+     * A fault of the library that it survived. Please report it.
+     */
+    RMQTT_ERR_PANIC = -10,
+    /**
+     * A fault of the library that it noticed. Please report it.
+     */
+    RMQTT_ERR_INTERNAL = -11,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_status rmqtt_status;
+#else
+typedef int32_t rmqtt_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How important a line of the log is.
+ */
+enum rmqtt_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Something that should work does not.
+     */
+    RMQTT_LEVEL_ERROR = 1,
+    /**
+     * Something is odd, or was refused for want of an answer.
+     */
+    RMQTT_LEVEL_WARN = 2,
+    /**
+     * What an operator wants to know: listeners, start, stop.
+     */
+    RMQTT_LEVEL_INFO = 3,
+    /**
+     * What a developer of the host program wants to know.
+     */
+    RMQTT_LEVEL_DEBUG = 4,
+    /**
+     * What a developer of the library wants to know.
+     */
+    RMQTT_LEVEL_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_level rmqtt_level;
+#else
+typedef int32_t rmqtt_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What made a message enter the broker.
+ */
+enum rmqtt_origin
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A connected client published it.
+     */
+    RMQTT_ORIGIN_CLIENT = 1,
+    /**
+     * The host program published it.
+     */
+    RMQTT_ORIGIN_API = 2,
+    /**
+     * It is the will of a client.
+     */
+    RMQTT_ORIGIN_WILL = 3,
+    /**
+     * It was retained, and comes because of a new subscription.
+     */
+    RMQTT_ORIGIN_RETAINED = 4,
+    /**
+     * A bridge brought it.
+     */
+    RMQTT_ORIGIN_BRIDGE = 5,
+    /**
+     * Another node of the cluster sent it.
+     */
+    RMQTT_ORIGIN_CLUSTER = 6,
+    /**
+     * The broker itself made it.
+     */
+    RMQTT_ORIGIN_SYSTEM = 7,
+    /**
+     * It was published earlier, to be delivered now.
+     */
+    RMQTT_ORIGIN_DELAYED = 8,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_origin rmqtt_origin;
+#else
+typedef int32_t rmqtt_origin;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What is decided.
+ */
+enum rmqtt_verdict_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No. Also what any number without a name means.
+     */
+    RMQTT_VERDICT_DENY = 0,
+    /**
+     * Yes.
+     */
+    RMQTT_VERDICT_ALLOW = 1,
+    /**
+     * Later, through `rmqtt_decision_complete`; only as the answer of a hook that has called `rmqtt_decision_defer`.
+     */
+    RMQTT_VERDICT_DEFERRED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_verdict_kind rmqtt_verdict_kind;
+#else
+typedef int32_t rmqtt_verdict_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Who ended a connection.
+ */
+enum rmqtt_disconnected_by
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The client, with a DISCONNECT.
+     */
+    RMQTT_DISCONNECTED_BY_CLIENT = 1,
+    /**
+     * The broker: for a fault of the client, its silence, a new connection under its name, or a stop.
+     */
+    RMQTT_DISCONNECTED_BY_BROKER = 2,
+    /**
+     * The network: the connection ended without a DISCONNECT.
+     */
+    RMQTT_DISCONNECTED_BY_NETWORK = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_disconnected_by rmqtt_disconnected_by;
+#else
+typedef int32_t rmqtt_disconnected_by;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A broker.
+ *
+ * ```text
+ * rmqtt_broker_new        reads the configuration; nothing runs yet
+ * rmqtt_broker_set_hooks  at any time
+ * rmqtt_broker_start      binds the listeners and lets clients in
+ *   rmqtt_broker_publish, rmqtt_broker_subscribe, ...
+ * rmqtt_broker_stop       closes everything; rmqtt_broker_start may follow
+ * rmqtt_broker_free
+ * ```
+ *
+ * **Threads.** Every function may be called from any thread, several at a time, and from inside any callback, unless it
+ * says otherwise. Only nothing may be called on a broker during or after `rmqtt_broker_free`.
+ *
+ * **Fork.** A child process must not use a broker that it inherited: functions answer `RMQTT_ERR_FORKED`, or false, 0
+ * or empty text. It may make brokers of its own.
+ */
+typedef struct rmqtt_broker_t rmqtt_broker_t;
+
+/**
+ * Why a call failed, in words. The status steers the program; this is for its log.
+ *
+ * A function that takes an `rmqtt_error_t **` writes NULL there on success and an error on failure, which the caller
+ * frees. NULL instead of a place to write to: not interested.
+ */
+typedef struct rmqtt_error_t rmqtt_error_t;
+
+/**
+ * A subscription of the host program, made by `rmqtt_broker_subscribe`.
+ *
+ * It outlives its broker if it must, without receiving anything any more.
+ */
+typedef struct rmqtt_subscription_t rmqtt_subscription_t;
+
+/**
+ * Text: UTF-8, `len` bytes at `ptr`.
+ *
+ * Into the library: borrowed for the call; a terminator is not needed, and with `len` 0 `ptr` is not read. `ptr` NULL
+ * with `len` 0 is text that is absent, where something can be.
+ *
+ * Out of the library: a NUL follows the last byte, so that `ptr` serves as a C string; `ptr` is NULL where the text is
+ * absent. Each function says how long it lives.
+ */
+typedef struct rmqtt_str_t {
+    /**
+     * The first byte.
+     */
+    const char *ptr;
+    /**
+     * Bytes, a terminator not counted.
+     */
+    size_t len;
+} rmqtt_str_t;
+
+/**
+ * A value of `enum rmqtt_status`.
+ */
+typedef int32_t rmqtt_status_t;
+
+/**
+ * One fault of a configuration.
+ */
+typedef struct rmqtt_fault_t {
+    /**
+     * `sizeof(rmqtt_fault_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * Where it is, as a JSON pointer (RFC 6901), such as `/listeners/0/address`. Empty for the whole text.
+     */
+    struct rmqtt_str_t pointer;
+    /**
+     * What is wrong, to be read behind the pointer.
+     */
+    struct rmqtt_str_t message;
+} rmqtt_fault_t;
+
+/**
+ * A value of `enum rmqtt_level`.
+ */
+typedef int32_t rmqtt_level_t;
+
+/**
+ * One line of the log.
+ */
+typedef struct rmqtt_log_line_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The part of the library that speaks.
+     */
+    struct rmqtt_str_t target;
+    /**
+     * What it says.
+     */
+    struct rmqtt_str_t message;
+    /**
+     * A value of `enum rmqtt_level`.
+     */
+    rmqtt_level_t level;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[4];
+} rmqtt_log_line_t;
+
+/**
+ * Receives a line of the log. `line` and its text live until this returns.
+ */
+typedef void (*rmqtt_log_fn)(const struct rmqtt_log_line_t *line, void *user_data);
+
+/**
+ * Frees what `user_data` points to.
+ *
+ * Called exactly once, after every call of the callback it came with has returned; no call starts once it has
+ * started. Ownership of `user_data` passes with the registering call, whatever that call answers.
+ */
+typedef void (*rmqtt_drop_fn)(void *user_data);
+
+/**
+ * Names a deferred decision. A plain number that needs no freeing, is never used again in this process, and stays
+ * harmless when the decision, the client or the broker is gone. 0 is no ticket.
+ */
+typedef uint64_t rmqtt_decision_t;
+
+/**
+ * A value of `enum rmqtt_verdict_kind`.
+ */
+typedef int32_t rmqtt_verdict_kind_t;
+
+/**
+ * A decision with its details. Start with `rmqtt_verdict_init()`, or with zeroes and `struct_size`: that denies.
+ */
+typedef struct rmqtt_verdict_t {
+    /**
+     * `sizeof(rmqtt_verdict_t)`; set by the library where a hook gets one to fill.
+     */
+    size_t struct_size;
+    /**
+     * Why, for an MQTT 5 client; absent for no reason string. Borrowed until the call or the hook returns.
+     */
+    struct rmqtt_str_t reason_string;
+    /**
+     * `RMQTT_VERDICT_ALLOW` or `RMQTT_VERDICT_DENY`. Not read where a hook fills one: its return value decides.
+     */
+    rmqtt_verdict_kind_t kind;
+    /**
+     * The MQTT 5 reason code of a denial, 0x80 or above; 0 for "not authorized". This version refuses a connection
+     * with 0x86 (bad user name or password) or 0x87 (not authorized) and takes any other code for the latter; a
+     * client of an older protocol gets 4 or 5.
+     */
+    uint8_t reason_code;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} rmqtt_verdict_t;
+
+/**
+ * A connection of a client. Its text lives as long as the callback that gets it runs.
+ */
+typedef struct rmqtt_client_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The client identifier; the one the broker made up if the client had none.
+     */
+    struct rmqtt_str_t client_id;
+    /**
+     * The user name; absent if CONNECT has none.
+     */
+    struct rmqtt_str_t username;
+    /**
+     * Where the connection comes from, such as `192.0.2.1:49152`.
+     */
+    struct rmqtt_str_t address;
+    /**
+     * The name of the listener that accepted it.
+     */
+    struct rmqtt_str_t listener;
+    /**
+     * The `node_id` of the broker it is connected to.
+     */
+    uint64_t node_id;
+    /**
+     * Numbers the connections of a broker from 1 on, so that two under one client identifier can be told apart.
+     */
+    uint64_t serial;
+    /**
+     * The protocol level of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.
+     */
+    uint8_t protocol;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} rmqtt_client_t;
+
+/**
+ * Octets: `len` bytes at `ptr`. As `rmqtt_str_t`, but any bytes, and nothing follows them.
+ */
+typedef struct rmqtt_bytes_t {
+    /**
+     * The first byte.
+     */
+    const uint8_t *ptr;
+    /**
+     * Bytes.
+     */
+    size_t len;
+} rmqtt_bytes_t;
+
+/**
+ * A value of `enum rmqtt_origin`.
+ */
+typedef int32_t rmqtt_origin_t;
+
+/**
+ * A message that the broker hands to the host program. All of it lives as long as the callback that gets it runs.
+ */
+typedef struct rmqtt_message_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The topic name.
+     */
+    struct rmqtt_str_t topic;
+    /**
+     * The payload.
+     */
+    struct rmqtt_bytes_t payload;
+    /**
+     * The connection that published it; NULL if none did, or if it is gone.
+     */
+    const struct rmqtt_client_t *publisher;
+    /**
+     * A value of `enum rmqtt_origin`. A number that a program does not know is one of a later version.
+     */
+    rmqtt_origin_t origin;
+    /**
+     * The QoS, 0 to 2.
+     */
+    uint8_t qos;
+    /**
+     * Whether it is a retained message.
+     */
+    bool retain;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[2];
+} rmqtt_message_t;
+
+/**
+ * A client wants to connect. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_authenticate_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who wants to connect.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The will; NULL if CONNECT has none.
+     */
+    const struct rmqtt_message_t *will;
+    /**
+     * The password; absent if CONNECT has none.
+     */
+    struct rmqtt_bytes_t password;
+    /**
+     * The keep alive that CONNECT asks for, in seconds; 0 for none.
+     */
+    uint16_t keep_alive_s;
+    /**
+     * Clean start, in MQTT before 5 clean session: whether the session before is to be discarded.
+     */
+    bool clean_start;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[5];
+} rmqtt_authenticate_t;
+
+/**
+ * Decides whether a client may connect.
+ *
+ * @param event Who wants to connect, with what.
+ * @param verdict The details of the answer, to be filled at will; see `rmqtt_verdict_t`.
+ * @param user_data That of the hooks.
+ * @return `RMQTT_VERDICT_ALLOW`; `RMQTT_VERDICT_DEFERRED` after `rmqtt_decision_defer`; anything else denies.
+ */
+typedef rmqtt_verdict_kind_t (*rmqtt_authenticate_fn)(const struct rmqtt_authenticate_t *event,
+                                                      struct rmqtt_verdict_t *verdict,
+                                                      void *user_data);
+
+/**
+ * A client is connected. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_connected_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who is connected.
+     */
+    const struct rmqtt_client_t *client;
+} rmqtt_connected_t;
+
+/**
+ * Hears that a client is connected.
+ */
+typedef void (*rmqtt_connected_fn)(const struct rmqtt_connected_t *event, void *user_data);
+
+/**
+ * A value of `enum rmqtt_disconnected_by`.
+ */
+typedef int32_t rmqtt_disconnected_by_t;
+
+/**
+ * A client that was connected is gone. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_disconnected_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who is gone.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * Why, in words.
+     */
+    struct rmqtt_str_t reason;
+    /**
+     * A value of `enum rmqtt_disconnected_by`.
+     */
+    rmqtt_disconnected_by_t by;
+    /**
+     * Why, as an MQTT 5 DISCONNECT reason code, whatever the client speaks.
+     */
+    uint8_t reason_code;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} rmqtt_disconnected_t;
+
+/**
+ * Hears that a client is gone.
+ */
+typedef void (*rmqtt_disconnected_fn)(const struct rmqtt_disconnected_t *event, void *user_data);
+
+/**
+ * The code of the host program that the broker asks and tells. Start with `rmqtt_hooks_init()`, or with zeroes and
+ * `struct_size`. NULL: not interested, at no cost.
+ *
+ * **Threads.** Hooks run on the callback threads of the broker (`callbacks.threads`), never on those that serve
+ * clients. Those of one client run one at a time and in order; those of different clients run at the same time. They
+ * may call every function of this library; `rmqtt_broker_stop` answers `RMQTT_ERR_WOULD_DEADLOCK`. They may block: that
+ * holds up their client and one callback thread.
+ *
+ * **No answer is a no.** A decision that is not made within `callbacks.timeout_ms`, for which the queue has no room,
+ * whose answer is a number without a meaning, or that a stop overtakes, is denied.
+ */
+typedef struct rmqtt_hooks_t {
+    /**
+     * `sizeof(rmqtt_hooks_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * Passed to every hook.
+     */
+    void *user_data;
+    /**
+     * Frees `user_data`, or NULL.
+     */
+    rmqtt_drop_fn drop;
+    /**
+     * Decides whether a client may connect. Without it, the configuration decides.
+     */
+    rmqtt_authenticate_fn authenticate;
+    /**
+     * Hears that a client is connected.
+     */
+    rmqtt_connected_fn connected;
+    /**
+     * Hears that a client that was connected is gone.
+     */
+    rmqtt_disconnected_fn disconnected;
+} rmqtt_hooks_t;
+
+/**
+ * A listener of a broker. Its text lives as long as the broker.
+ */
+typedef struct rmqtt_listener_info_t {
+    /**
+     * `sizeof(rmqtt_listener_info_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * The name.
+     */
+    struct rmqtt_str_t name;
+    /**
+     * The transport, such as "tcp".
+     */
+    struct rmqtt_str_t type;
+    /**
+     * Where it is bound, such as "127.0.0.1:1883"; as configured while the broker does not run.
+     */
+    struct rmqtt_str_t address;
+    /**
+     * The port of that address: the real one while the broker runs, also where port 0 is configured.
+     */
+    uint16_t port;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_listener_info_t;
+
+/**
+ * A snapshot of a broker. Start with `rmqtt_stats_init()`.
+ *
+ * Counters run from `rmqtt_broker_new` on, over all starts and stops; gauges are of now.
+ */
+typedef struct rmqtt_stats_t {
+    /**
+     * `sizeof(rmqtt_stats_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * When the current run started, in milliseconds since 1970; 0 when the broker does not run.
+     */
+    uint64_t started_at_ms;
+    /**
+     * Milliseconds since then.
+     */
+    uint64_t uptime_ms;
+    /**
+     * Gauge: clients connected.
+     */
+    uint64_t connected_clients;
+    /**
+     * Gauge: sessions of clients, those of absent clients included.
+     */
+    uint64_t sessions;
+    /**
+     * Gauge: subscriptions of those sessions.
+     */
+    uint64_t subscriptions;
+    /**
+     * Gauge: subscriptions of the host program.
+     */
+    uint64_t in_process_subscriptions;
+    /**
+     * Gauge: retained messages.
+     */
+    uint64_t retained_messages;
+    /**
+     * Counter: connections that got as far as an accepted CONNECT.
+     */
+    uint64_t connections;
+    /**
+     * Counter: messages that clients published, wills included.
+     */
+    uint64_t messages_received;
+    /**
+     * Counter: messages sent to clients.
+     */
+    uint64_t messages_sent;
+    /**
+     * Counter: messages that the host program published.
+     */
+    uint64_t messages_published;
+    /**
+     * Counter: messages handed to subscriptions of the host program.
+     */
+    uint64_t messages_delivered;
+    /**
+     * Counter: messages dropped on the way to a client or to a subscription of the host program.
+     */
+    uint64_t messages_dropped;
+    /**
+     * Counter: decisions of hooks that allowed.
+     */
+    uint64_t decisions_allowed;
+    /**
+     * Counter: decisions of hooks that denied, the two below included.
+     */
+    uint64_t decisions_denied;
+    /**
+     * Counter: decisions denied because no answer came in time.
+     */
+    uint64_t decisions_expired;
+    /**
+     * Counter: decisions denied because the callback queue was full.
+     */
+    uint64_t decisions_overflowed;
+    /**
+     * Gauge: deferred decisions that are open.
+     */
+    uint64_t decisions_pending;
+    /**
+     * Counter: events dropped because the callback queue was full.
+     */
+    uint64_t events_dropped;
+    /**
+     * Counter: panics caught in callbacks.
+     */
+    uint64_t callback_panics;
+} rmqtt_stats_t;
+
+/**
+ * A message to publish. Start with `rmqtt_publish_init()`, or with zeroes and `struct_size`: zero is the default
+ * everywhere.
+ */
+typedef struct rmqtt_publish_t {
+    /**
+     * `sizeof(rmqtt_publish_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * The topic name: no wildcards, at most `limits.max_topic_levels` levels.
+     */
+    struct rmqtt_str_t topic;
+    /**
+     * The payload; may be empty.
+     */
+    struct rmqtt_bytes_t payload;
+    /**
+     * The QoS, 0 to `limits.max_qos`.
+     */
+    uint8_t qos;
+    /**
+     * Whether the broker keeps it for later subscriptions. With an empty payload, it forgets the one it has.
+     */
+    bool retain;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_publish_t;
+
+/**
+ * How to subscribe. Start with `rmqtt_subscribe_options_init()`, or with zeroes and `struct_size`: zero is the default
+ * everywhere.
+ */
+typedef struct rmqtt_subscribe_options_t {
+    /**
+     * `sizeof(rmqtt_subscribe_options_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * Messages that may wait for the function; more are dropped and counted. 0 means 1000.
+     */
+    uint32_t max_queued_messages;
+    /**
+     * The QoS. This version delivers with 0 only.
+     */
+    uint8_t qos;
+    /**
+     * As in MQTT 5: 0 and 1 deliver the retained messages first, 2 does not.
+     */
+    uint8_t retain_handling;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[2];
+} rmqtt_subscribe_options_t;
+
+/**
+ * Receives a message. `message` and what it points to live until this returns.
+ */
+typedef void (*rmqtt_message_fn)(const struct rmqtt_message_t *message, void *user_data);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Tells the version of the binary interface that the library was built with.
+ *
+ * @return The `RMQTT_ABI_VERSION` of the library. **Threads.** Any.
+ */
+uint32_t rmqtt_abi_version(void);
+
+/**
+ * Tells the version of the library, such as "0.1.0".
+ *
+ * @return The version, which lives for ever. **Threads.** Any.
+ */
+struct rmqtt_str_t rmqtt_version(void);
+
+/**
+ * Tells whether this build of the library has a feature. A function of a feature that it has not exists all the same
+ * and answers `RMQTT_ERR_UNSUPPORTED`.
+ *
+ * @param name "tcp", "tls", "websocket", "quic", "unix", "persistence" or "cluster".
+ * @return `true` if it is built in; `false` if not, and for names that this version does not know.
+ */
+bool rmqtt_has_feature(struct rmqtt_str_t name);
+
+/**
+ * Names a status, such as "RMQTT_ERR_BIND" for `RMQTT_ERR_BIND`.
+ *
+ * @param status Any number.
+ * @return The name, which lives for ever; "unknown status" for a number that this version does not know.
+ *         **Threads.** Any.
+ */
+struct rmqtt_str_t rmqtt_status_name(rmqtt_status_t status);
+
+/**
+ * Tells the status that came with an error.
+ *
+ * @param error An error, or NULL.
+ * @return The status; `RMQTT_OK` for NULL.
+ */
+rmqtt_status_t rmqtt_error_status(const struct rmqtt_error_t *error);
+
+/**
+ * Tells what went wrong. For a configuration: one line for each fault, pointer first.
+ *
+ * @param error An error, or NULL.
+ * @return The message, which lives as long as the error; empty for NULL.
+ */
+struct rmqtt_str_t rmqtt_error_message(const struct rmqtt_error_t *error);
+
+/**
+ * Tells how many faults a configuration has.
+ *
+ * @param error An error, or NULL.
+ * @return The number of faults; 0 for NULL and for an error with a status other than `RMQTT_ERR_INVALID_CONFIG`.
+ */
+size_t rmqtt_error_fault_count(const struct rmqtt_error_t *error);
+
+/**
+ * Tells one fault of a configuration.
+ *
+ * @param error An error.
+ * @param index From 0 to below `rmqtt_error_fault_count`.
+ * @param out Filled on success; its text lives as long as the error.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, an index beyond the last fault, or a bad `struct_size`;
+ *         `RMQTT_ERR_PANIC`.
+ */
+rmqtt_status_t rmqtt_error_fault(const struct rmqtt_error_t *error, size_t index, struct rmqtt_fault_t *out);
+
+/**
+ * Frees an error.
+ *
+ * @param error An error, which must not be used any more, or NULL.
+ */
+void rmqtt_error_free(struct rmqtt_error_t *error);
+
+/**
+ * Sets where the log of all brokers of this process goes. Without it, it goes nowhere: the library writes nothing to
+ * stdout or stderr.
+ *
+ * @param max Lines of this level and those more important are delivered.
+ * @param on_line Called for each line, one call at a time; NULL to turn the log off.
+ * @param user_data Passed to `on_line`.
+ * @param drop Frees `user_data`, or NULL. Called once, also when this call fails.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a level that is none; `RMQTT_ERR_IO` if the thread cannot be
+ *         started; `RMQTT_ERR_INVALID_STATE` if the program is written in Rust and has a logger of its own;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. `on_line` is called on a thread of its own and may be slow: up to 4096 lines
+ * wait, more are lost, and their number is told. When this returns, the `on_line` set before is not called any more
+ * and its `drop` has run; if a callback makes this call, both happen soon after.
+ */
+rmqtt_status_t rmqtt_log_set(rmqtt_level_t max, rmqtt_log_fn on_line, void *user_data, rmqtt_drop_fn drop);
+
+/**
+ * Inside a decision hook: takes a ticket, with which the decision is completed later, from any thread, before or after
+ * the hook has returned. The hook then answers `RMQTT_VERDICT_DEFERRED`.
+ *
+ * The time allowed is `callbacks.timeout_ms` from when the decision was asked for. A hook that answers
+ * `RMQTT_VERDICT_ALLOW` or `RMQTT_VERDICT_DENY` although it took a ticket has decided, and the ticket expires.
+ *
+ * @return A ticket, the same one if called again in the same hook; 0 outside of a decision hook, when the time is up,
+ *         and when `callbacks.max_pending` decisions are open: the hook should deny then, and is taken to if it defers.
+ *
+ * **Threads.** The one that runs the hook.
+ */
+rmqtt_decision_t rmqtt_decision_defer(void);
+
+/**
+ * Completes a deferred decision. The first call counts.
+ *
+ * @param decision A ticket.
+ * @param verdict What is decided. A kind other than `RMQTT_VERDICT_ALLOW` denies.
+ * @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been decided already, by whomever, and for numbers that are no
+ *         tickets; `RMQTT_ERR_INVALID_ARGUMENT` if `verdict` is NULL or has a bad `struct_size`: the decision stays
+ *         open then; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any. The broker need not exist any more.
+ */
+rmqtt_status_t rmqtt_decision_complete(rmqtt_decision_t decision, const struct rmqtt_verdict_t *verdict);
+
+/**
+ * Checks a configuration without making a broker.
+ *
+ * @param config_json The configuration as JSON; see docs/configuration.md.
+ * @param err Receives the error: every fault, each with its JSON pointer. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_CONFIG`; `RMQTT_ERR_INVALID_ARGUMENT` for text that is not UTF-8;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any.
+ */
+rmqtt_status_t rmqtt_config_validate(struct rmqtt_str_t config_json, struct rmqtt_error_t **err);
+
+/**
+ * Makes a broker that does not run yet.
+ *
+ * @param config_json The configuration as JSON; see docs/configuration.md. `{}` is one.
+ * @param out Receives the broker, which the caller frees with `rmqtt_broker_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_CONFIG`; `RMQTT_ERR_INVALID_ARGUMENT` if `out` is NULL or the text is not
+ *         UTF-8; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any. A process may have as many brokers as it wants.
+ */
+rmqtt_status_t rmqtt_broker_new(struct rmqtt_str_t config_json,
+                                struct rmqtt_broker_t **out,
+                                struct rmqtt_error_t **err);
+
+/**
+ * Sets the hooks in place of those before, all at once. Calls under way end with the hooks they began with; a decision
+ * that is already deferred keeps its ticket.
+ *
+ * @param broker A broker, running or not.
+ * @param hooks The hooks; copied. NULL takes those before away.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Ownership.** `hooks->user_data` passes to the library whatever the answer is: `hooks->drop` is called for it
+ * exactly once. (Only where `struct_size` is too small to hold `drop` is it not called.)
+ */
+rmqtt_status_t rmqtt_broker_set_hooks(struct rmqtt_broker_t *broker,
+                                      const struct rmqtt_hooks_t *hooks,
+                                      struct rmqtt_error_t **err);
+
+/**
+ * Binds every listener and lets clients in. If one listener cannot be bound, none is, and nothing runs.
+ *
+ * @param broker A broker that does not run.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_BIND`; `RMQTT_ERR_IO` if threads cannot be started; `RMQTT_ERR_INVALID_STATE` if it
+ *         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts or stops the broker;
+ *         `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any. The threads that the broker starts block all signals.
+ */
+rmqtt_status_t rmqtt_broker_start(struct rmqtt_broker_t *broker, struct rmqtt_error_t **err);
+
+/**
+ * Closes the listeners, then every connection; waits for callbacks that run and delivers the events that are queued;
+ * ends every thread. Deferred decisions are denied. A broker that does not run stays as it is.
+ *
+ * @param broker A broker.
+ * @param grace_ms How long clients may take to be disconnected in order, wills included, in milliseconds. Then they
+ *        are cut off. 0 cuts them off at once.
+ * @return `RMQTT_OK`; `RMQTT_ERR_WOULD_DEADLOCK` in any callback, the log's included; `RMQTT_ERR_INVALID_ARGUMENT` for
+ *         NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any but callbacks. A second call waits for the first one to end. Callbacks that never return keep this
+ * from returning.
+ */
+rmqtt_status_t rmqtt_broker_stop(struct rmqtt_broker_t *broker, uint32_t grace_ms);
+
+/**
+ * Stops a broker without grace if it runs, and frees it. Its subscriptions end, but are freed on their own.
+ *
+ * @param broker A broker, which must not be used any more, or NULL.
+ *
+ * **Threads.** Any. In a callback, this returns at once and a thread of the library does the rest.
+ */
+void rmqtt_broker_free(struct rmqtt_broker_t *broker);
+
+/**
+ * Tells the name of a broker: the `id` of its configuration.
+ *
+ * @param broker A broker.
+ * @return The name, which lives as long as the broker; absent for NULL.
+ */
+struct rmqtt_str_t rmqtt_broker_id(const struct rmqtt_broker_t *broker);
+
+/**
+ * Tells whether a broker runs.
+ *
+ * @param broker A broker.
+ * @return `true` between a start and a stop; `false` for NULL.
+ */
+bool rmqtt_broker_running(const struct rmqtt_broker_t *broker);
+
+/**
+ * Tells how many clients are connected.
+ *
+ * @param broker A broker.
+ * @return The number; 0 for NULL and for a broker that does not run.
+ */
+uint64_t rmqtt_broker_connected_clients(const struct rmqtt_broker_t *broker);
+
+/**
+ * Tells how many listeners a broker has.
+ *
+ * @param broker A broker.
+ * @return The number of listeners in its configuration; 0 for NULL.
+ */
+size_t rmqtt_broker_listener_count(const struct rmqtt_broker_t *broker);
+
+/**
+ * Tells where a listener is bound.
+ *
+ * @param broker A broker.
+ * @param index From 0 to below `rmqtt_broker_listener_count`, in the order of the configuration.
+ * @param out Filled on success; its text lives as long as the broker.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, an index beyond the last listener, or a bad
+ *         `struct_size`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ */
+rmqtt_status_t rmqtt_broker_listener_info(const struct rmqtt_broker_t *broker,
+                                          size_t index,
+                                          struct rmqtt_listener_info_t *out);
+
+/**
+ * Takes a snapshot of a broker.
+ *
+ * @param broker A broker, running or not.
+ * @param out Filled on success.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any. Never waits for a client or a callback.
+ */
+rmqtt_status_t rmqtt_broker_stats(const struct rmqtt_broker_t *broker, struct rmqtt_stats_t *out);
+
+/**
+ * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is queued for all
+ * of them when this returns. Access rules for clients do not apply.
+ *
+ * @param broker A running broker.
+ * @param message The message; copied.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
+ *         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
+ *         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
+ *         not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. Messages of one thread keep their order.
+ */
+rmqtt_status_t rmqtt_broker_publish(struct rmqtt_broker_t *broker,
+                                    const struct rmqtt_publish_t *message,
+                                    struct rmqtt_error_t **err);
+
+/**
+ * Delivers every message that matches a topic filter to a function of this program, the retained ones first. Access
+ * rules for clients do not apply.
+ *
+ * @param broker A running broker.
+ * @param filter A topic filter; `$share/{group}/{filter}` takes turns with the other members of the group.
+ * @param options Options, or NULL for the defaults.
+ * @param on_message Called for each message, in order, one call at a time, on a callback thread.
+ * @param user_data Passed to `on_message`.
+ * @param drop Frees `user_data`, or NULL. Called once, also when this call fails.
+ * @param out Receives the subscription, which the caller frees with `rmqtt_subscription_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker, function or `out` that is NULL, a filter that is none or
+ *         has too many levels, or options out of range; `RMQTT_ERR_UNSUPPORTED` for a QoS above 0;
+ *         `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. A message that finds `max_queued_messages` waiting is dropped and counted: a
+ * slow function holds up nobody. The subscription ends with the stop of the broker.
+ */
+rmqtt_status_t rmqtt_broker_subscribe(struct rmqtt_broker_t *broker,
+                                      struct rmqtt_str_t filter,
+                                      const struct rmqtt_subscribe_options_t *options,
+                                      rmqtt_message_fn on_message,
+                                      void *user_data,
+                                      rmqtt_drop_fn drop,
+                                      struct rmqtt_subscription_t **out,
+                                      struct rmqtt_error_t **err);
+
+/**
+ * Ends a subscription and frees it.
+ *
+ * When this returns, no call of its function runs or will run, and its `drop` has been called. In its own function,
+ * both hold once that function has returned.
+ *
+ * @param subscription A subscription, which must not be used any more, or NULL.
+ *
+ * **Threads.** Any. It waits for a call that runs on another thread, so two functions must not free each other's
+ * subscription at the same time.
+ */
+void rmqtt_subscription_free(struct rmqtt_subscription_t *subscription);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* RMQTT_H */
+
+#ifndef RMQTT_H_INLINE
+#define RMQTT_H_INLINE
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A view of a C string; absent for NULL. */
+static inline rmqtt_str_t rmqtt_str(const char *text) {
+    rmqtt_str_t view;
+    view.ptr = text;
+    view.len = text ? strlen(text) : 0;
+    return view;
+}
+
+/** A view of `len` bytes at `data`. */
+static inline rmqtt_bytes_t rmqtt_bytes(const void *data, size_t len) {
+    rmqtt_bytes_t view;
+    view.ptr = (const uint8_t *)data;
+    view.len = len;
+    return view;
+}
+
+#define RMQTT_DEFINE_INIT(name)                 \
+    static inline name##_t name##_init(void) {  \
+        name##_t value;                         \
+        memset(&value, 0, sizeof value);        \
+        value.struct_size = sizeof value;       \
+        return value;                           \
+    }
+
+/** `rmqtt_publish_init()` and so on: a struct of defaults with its `struct_size`. */
+RMQTT_DEFINE_INIT(rmqtt_fault)
+RMQTT_DEFINE_INIT(rmqtt_publish)
+RMQTT_DEFINE_INIT(rmqtt_verdict)
+RMQTT_DEFINE_INIT(rmqtt_hooks)
+RMQTT_DEFINE_INIT(rmqtt_listener_info)
+RMQTT_DEFINE_INIT(rmqtt_stats)
+RMQTT_DEFINE_INIT(rmqtt_subscribe_options)
+
+#undef RMQTT_DEFINE_INIT
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RMQTT_H_INLINE */

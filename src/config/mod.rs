@@ -1,0 +1,294 @@
+//! Configuration: JSON text in, typed values out, every fault at once with its JSON pointer.
+//!
+//! The types below are the single source. Their JSON Schema (`docs/config.schema.json`) is what the text is checked
+//! against, so a documented range and an enforced range cannot differ.
+
+mod fault;
+mod pending;
+mod schema;
+mod validate;
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use fault::{Fault, Faults};
+pub use schema::schema;
+
+/// The configuration of one broker. Every key is optional; an unknown key is a fault.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The number of this node, unique in a cluster.
+    #[schemars(range(min = 1, max = 4_294_967_295u64))]
+    pub node_id: u64,
+
+    /// The name of this broker, one topic level without wildcards. Without it, `rmqtt-` and the node number.
+    #[schemars(length(min = 1, max = 256), extend("format" = "topic-level"))]
+    pub id: Option<String>,
+
+    /// Where clients connect. None is legal: the host program is then the only client.
+    #[schemars(length(max = 1024))]
+    pub listeners: Vec<Listener>,
+
+    /// The threads of the broker.
+    pub runtime: Runtime,
+
+    /// The threads that call the host program.
+    pub callbacks: Callbacks,
+
+    /// Who may connect when no `authenticate` hook is set.
+    pub auth: Auth,
+
+    /// What one client may use of the broker.
+    pub limits: Limits,
+
+    /// Retained messages.
+    pub retain: Retain,
+}
+
+/// One place where clients connect.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// The name in events, statistics and logs; unique. Without it, the type and the position: `tcp-0`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 256), extend("format" = "text"))]
+    pub name: Option<String>,
+
+    /// The transport.
+    #[serde(rename = "type", default)]
+    pub kind: ListenerType,
+
+    /// IP address and port, such as `127.0.0.1:1883` or `[::]:1883`. Port 0 lets the system choose one.
+    #[schemars(extend("format" = "socket-address"))]
+    pub address: String,
+
+    /// Whether clients without credentials may connect here. Without it, `auth.allow_anonymous` decides.
+    #[serde(default)]
+    pub allow_anonymous: Option<bool>,
+
+    /// How long a client may take from its first packet to the end of the handshake, in milliseconds.
+    #[serde(default = "default_connect_timeout")]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub connect_timeout_ms: u64,
+}
+
+/// The transport of a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListenerType {
+    /// MQTT over TCP.
+    #[default]
+    Tcp,
+}
+
+impl ListenerType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ListenerType::Tcp => "tcp",
+        }
+    }
+}
+
+/// The threads of the broker.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runtime {
+    /// Worker threads; 0 means one per processor.
+    #[schemars(range(max = 1024))]
+    pub worker_threads: u32,
+
+    /// The name of the worker threads, as debuggers show it.
+    #[schemars(length(min = 1, max = 15), extend("format" = "text"))]
+    pub thread_name: String,
+}
+
+/// The threads that call the host program.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Callbacks {
+    /// Threads that run callbacks: so many clients' hooks and subscriptions run at the same time.
+    #[schemars(range(min = 1, max = 256))]
+    pub threads: u32,
+
+    /// Hook calls that may wait for a thread. A decision that finds no room is denied, an event is dropped; both
+    /// are counted.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub queue: u32,
+
+    /// How long a decision may take, deferred or not, in milliseconds; then it is denied.
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub timeout_ms: u64,
+
+    /// Deferred decisions that may be open at the same time.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub max_pending: u32,
+}
+
+/// Who may connect when no `authenticate` hook is set.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Whether clients may connect without anyone checking who they are.
+    pub allow_anonymous: bool,
+}
+
+/// What one client may use of the broker.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Sessions in all, those of absent clients included; 0 means no limit.
+    #[schemars(range(max = 2_147_483_647))]
+    pub max_sessions: u32,
+
+    /// The longest client identifier, in bytes; 0 means no limit but that of MQTT, 65535.
+    #[schemars(range(max = 65_535))]
+    pub max_client_id_length: u32,
+
+    /// The longest keep alive, in seconds. An MQTT 5 client that asks for more is told to use this one; an older one
+    /// is refused.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub max_keepalive_s: u32,
+
+    /// The largest packet a client may send, in bytes.
+    #[schemars(range(min = 64, max = 268_435_460))]
+    pub max_packet_bytes: u32,
+
+    /// QoS 1 and 2 messages on their way to one client at the same time.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub max_inflight: u32,
+
+    /// Messages that wait for one client.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub max_queued_messages: u32,
+
+    /// Subscriptions of one client; 0 means no limit.
+    #[schemars(range(max = 2_147_483_647))]
+    pub max_subscriptions: u32,
+
+    /// Levels of a topic name or filter, in packets and in the API alike. There is no unlimited: each level costs
+    /// time and memory on every match.
+    #[schemars(range(min = 1, max = 512))]
+    pub max_topic_levels: u32,
+
+    /// The highest QoS.
+    #[schemars(range(max = 2))]
+    pub max_qos: u8,
+}
+
+/// Retained messages.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retain {
+    /// Whether messages are retained.
+    pub enabled: bool,
+}
+
+fn default_connect_timeout() -> u64 {
+    15_000
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            node_id: 1,
+            id: None,
+            listeners: Vec::new(),
+            runtime: Runtime::default(),
+            callbacks: Callbacks::default(),
+            auth: Auth::default(),
+            limits: Limits::default(),
+            retain: Retain::default(),
+        }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Runtime { worker_threads: 0, thread_name: "rmqtt".to_owned() }
+    }
+}
+
+impl Default for Callbacks {
+    fn default() -> Self {
+        Callbacks { threads: 4, queue: 1024, timeout_ms: 5_000, max_pending: 10_000 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_sessions: 0,
+            max_client_id_length: 256,
+            max_keepalive_s: 65_535,
+            max_packet_bytes: 1_048_576,
+            max_inflight: 32,
+            max_queued_messages: 1_000,
+            max_subscriptions: 0,
+            max_topic_levels: 64,
+            max_qos: 2,
+        }
+    }
+}
+
+impl Default for Retain {
+    fn default() -> Self {
+        Retain { enabled: true }
+    }
+}
+
+impl Config {
+    /// Reads a configuration. All faults come at once; none of the text is used if there is one.
+    pub fn parse(json: &str) -> Result<Config, Faults> {
+        let value = validate::parse(json)?;
+        let mut faults = validate::check(&value);
+        faults.extend(check_unique_names(&value));
+        if !faults.is_empty() {
+            return Err(Faults::new(faults));
+        }
+        serde_json::from_value(value)
+            .map_err(|error| Faults::new(vec![Fault::new("", format!("is not a configuration: {error}"))]))
+    }
+
+    /// The name of this broker.
+    pub fn broker_id(&self) -> String {
+        self.id.clone().unwrap_or_else(|| format!("rmqtt-{}", self.node_id))
+    }
+}
+
+impl Listener {
+    /// The name, given or made up from the position in the list.
+    pub fn display_name(&self, index: usize) -> String {
+        self.name.clone().unwrap_or_else(|| default_name(self.kind.as_str(), index))
+    }
+
+    /// The address to bind. It has been checked: `Config::parse` refuses any other.
+    pub fn socket_address(&self) -> Option<SocketAddr> {
+        self.address.parse().ok()
+    }
+}
+
+fn default_name(kind: &str, index: usize) -> String {
+    format!("{kind}-{index}")
+}
+
+/// Two listeners of one name could not be told apart in events. Reads the raw value, so that it is reported beside
+/// other faults.
+fn check_unique_names(value: &serde_json::Value) -> Vec<Fault> {
+    let mut seen = std::collections::HashMap::new();
+    let mut faults = Vec::new();
+    for (index, listener) in value.get("listeners").and_then(|v| v.as_array()).into_iter().flatten().enumerate() {
+        let kind = listener.get("type").and_then(|v| v.as_str()).unwrap_or(ListenerType::default().as_str());
+        let given = listener.get("name").and_then(|v| v.as_str()).map(str::to_owned);
+        let name = given.unwrap_or_else(|| default_name(kind, index));
+        if let Some(first) = seen.insert(name.clone(), index) {
+            faults.push(Fault::new(
+                &format!("/listeners/{index}/name"),
+                format!("\"{name}\" is the name of /listeners/{first} too"),
+            ));
+        }
+    }
+    faults
+}

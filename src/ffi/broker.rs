@@ -1,0 +1,455 @@
+use std::collections::HashSet;
+use std::ffi::c_void;
+use std::mem::{offset_of, size_of};
+use std::ptr;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::error::rmqtt_error_t;
+use super::guard::{self, or_default};
+use super::hooks::{rmqtt_hooks_t, ForeignHooks};
+use super::listener::rmqtt_listener_info_t;
+use super::message::{read_publish, rmqtt_message_fn, rmqtt_publish_t};
+use super::signals;
+use super::stats::rmqtt_stats_t;
+use super::status::rmqtt_status_t;
+use super::subscription::{consumer, read_options, rmqtt_subscribe_options_t, rmqtt_subscription_t};
+use super::user_data::{rmqtt_drop_fn, UserData};
+use super::versioned;
+use super::view::rmqtt_str_t;
+use crate::broker::{Broker, Error};
+use crate::hooks::Hooks;
+use crate::model::Text;
+
+/// A broker.
+///
+/// ```text
+/// rmqtt_broker_new        reads the configuration; nothing runs yet
+/// rmqtt_broker_set_hooks  at any time
+/// rmqtt_broker_start      binds the listeners and lets clients in
+///   rmqtt_broker_publish, rmqtt_broker_subscribe, ...
+/// rmqtt_broker_stop       closes everything; rmqtt_broker_start may follow
+/// rmqtt_broker_free
+/// ```
+///
+/// **Threads.** Every function may be called from any thread, several at a time, and from inside any callback, unless it
+/// says otherwise. Only nothing may be called on a broker during or after `rmqtt_broker_free`.
+///
+/// **Fork.** A child process must not use a broker that it inherited: functions answer `RMQTT_ERR_FORKED`, or false, 0
+/// or empty text. It may make brokers of its own.
+pub struct rmqtt_broker_t {
+    broker: Broker,
+    /// The process that made it. The threads of a broker do not live in another one.
+    process: u32,
+    /// Text that C has views of, which live as long as the broker. Addresses of port 0 differ from run to run, but
+    /// there are not many.
+    lent: Mutex<HashSet<Text>>,
+}
+
+impl rmqtt_broker_t {
+    fn lend(&self, text: Text) -> rmqtt_str_t {
+        let mut lent = self.lent.lock();
+        // An equal text that C may already have a view of must stay: `insert` keeps it, and it is the one to lend.
+        lent.insert(text.clone());
+        lent.get(&text).map_or(rmqtt_str_t::ABSENT, rmqtt_str_t::of)
+    }
+}
+
+fn null(what: &str) -> Error {
+    Error::InvalidArgument(format!("{what} is NULL"))
+}
+
+/// Runs `body` with a broker that is neither NULL nor of another process.
+///
+/// # Safety
+/// `broker` is NULL or came from `rmqtt_broker_new` and has not been freed.
+unsafe fn with_broker(
+    broker: *const rmqtt_broker_t,
+    err: *mut *mut rmqtt_error_t,
+    body: impl FnOnce(&rmqtt_broker_t) -> Result<(), Error>,
+) -> rmqtt_status_t {
+    // SAFETY: the caller's promise.
+    match unsafe { broker.as_ref() } {
+        Some(broker) if broker.process != std::process::id() => guard::forked(err),
+        Some(broker) => guard::status(err, || body(broker)),
+        None => guard::status(err, || Err(null("the broker"))),
+    }
+}
+
+/// Asks a broker something that has an answer for NULL and for another process, too.
+///
+/// # Safety
+/// `broker` is NULL or came from `rmqtt_broker_new` and has not been freed.
+unsafe fn ask<T: guard::PanicDefault>(
+    broker: *const rmqtt_broker_t,
+    or: T,
+    body: impl FnOnce(&rmqtt_broker_t) -> T,
+) -> T {
+    // SAFETY: the caller's promise.
+    match unsafe { broker.as_ref() } {
+        Some(broker) if broker.process == std::process::id() => or_default(|| body(broker)),
+        _ => or,
+    }
+}
+
+/// Checks a configuration without making a broker.
+///
+/// @param config_json The configuration as JSON; see docs/configuration.md.
+/// @param err Receives the error: every fault, each with its JSON pointer. May be NULL.
+/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_CONFIG`; `RMQTT_ERR_INVALID_ARGUMENT` for text that is not UTF-8;
+///         `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any.
+///
+/// # Safety
+/// `config_json` is readable as far as it says; `err` is NULL or writable.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_config_validate(
+    config_json: rmqtt_str_t,
+    err: *mut *mut rmqtt_error_t,
+) -> rmqtt_status_t {
+    // SAFETY: readable by the contract of the function.
+    guard::status(err, || Broker::validate(unsafe { config_json.read("the configuration") }?))
+}
+
+/// Makes a broker that does not run yet.
+///
+/// @param config_json The configuration as JSON; see docs/configuration.md. `{}` is one.
+/// @param out Receives the broker, which the caller frees with `rmqtt_broker_free`; NULL after a failure.
+/// @param err Receives the error. May be NULL.
+/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_CONFIG`; `RMQTT_ERR_INVALID_ARGUMENT` if `out` is NULL or the text is not
+///         UTF-8; `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any. A process may have as many brokers as it wants.
+///
+/// # Safety
+/// `config_json` is readable as far as it says; `out` and `err` are NULL or writable.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_new(
+    config_json: rmqtt_str_t,
+    out: *mut *mut rmqtt_broker_t,
+    err: *mut *mut rmqtt_error_t,
+) -> rmqtt_status_t {
+    guard::status(err, || {
+        if out.is_null() {
+            return Err(null("the place for the broker"));
+        }
+        // SAFETY: not NULL, so writable by the contract of the function.
+        unsafe { out.write(ptr::null_mut()) };
+        // SAFETY: readable by the contract of the function.
+        let broker = Broker::new(unsafe { config_json.read("the configuration") }?)?;
+        let broker = rmqtt_broker_t { broker, process: std::process::id(), lent: Mutex::default() };
+        // SAFETY: as above.
+        unsafe { out.write(Box::into_raw(Box::new(broker))) };
+        Ok(())
+    })
+}
+
+/// Sets the hooks in place of those before, all at once. Calls under way end with the hooks they began with; a decision
+/// that is already deferred keeps its ticket.
+///
+/// @param broker A broker, running or not.
+/// @param hooks The hooks; copied. NULL takes those before away.
+/// @param err Receives the error. May be NULL.
+/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`;
+///         `RMQTT_ERR_PANIC`.
+///
+/// **Ownership.** `hooks->user_data` passes to the library whatever the answer is: `hooks->drop` is called for it
+/// exactly once. (Only where `struct_size` is too small to hold `drop` is it not called.)
+///
+/// # Safety
+/// `broker` is NULL or alive; `hooks` is NULL or as large as it says, with functions of these types; `err` is NULL or
+/// writable.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_set_hooks(
+    broker: *mut rmqtt_broker_t,
+    hooks: *const rmqtt_hooks_t,
+    err: *mut *mut rmqtt_error_t,
+) -> rmqtt_status_t {
+    // SAFETY: the contract of the function is passed on.
+    let table = if hooks.is_null() { Ok(None) } else { unsafe { versioned::read(hooks) }.map(Some) };
+    let table: Result<Option<Box<dyn Hooks>>, Error> = match table {
+        Ok(table) => Ok(table.map(|table| Box::new(ForeignHooks::new(table)) as Box<dyn Hooks>)),
+        Err(error) => {
+            // SAFETY: the contract of the function is passed on.
+            drop(unsafe { rescue_user_data(hooks) });
+            Err(error)
+        }
+    };
+    // SAFETY: the contract of the function is passed on.
+    unsafe {
+        with_broker(broker, err, move |broker| {
+            broker.broker.set_hooks(table?);
+            Ok(())
+        })
+    }
+}
+
+/// The user data of hooks that are refused, if they are large enough to have any.
+///
+/// # Safety
+/// `hooks` is not NULL and as large as it says.
+unsafe fn rescue_user_data(hooks: *const rmqtt_hooks_t) -> Option<UserData> {
+    // SAFETY: the caller's promise; the size is the first field.
+    let size = unsafe { hooks.cast::<usize>().read_unaligned() };
+    if size < offset_of!(rmqtt_hooks_t, drop) + size_of::<rmqtt_drop_fn>() {
+        return None;
+    }
+    // SAFETY: both fields are within what the caller promised.
+    unsafe {
+        let pointer = ptr::addr_of!((*hooks).user_data).read_unaligned();
+        let drop = ptr::addr_of!((*hooks).drop).read_unaligned();
+        Some(UserData::new(pointer, drop))
+    }
+}
+
+/// Binds every listener and lets clients in. If one listener cannot be bound, none is, and nothing runs.
+///
+/// @param broker A broker that does not run.
+/// @param err Receives the error. May be NULL.
+/// @return `RMQTT_OK`; `RMQTT_ERR_BIND`; `RMQTT_ERR_IO` if threads cannot be started; `RMQTT_ERR_INVALID_STATE` if it
+///         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts or stops the broker;
+///         `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any. The threads that the broker starts block all signals.
+///
+/// # Safety
+/// `broker` is NULL or alive; `err` is NULL or writable.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_start(
+    broker: *mut rmqtt_broker_t,
+    err: *mut *mut rmqtt_error_t,
+) -> rmqtt_status_t {
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, err, |broker| signals::blocked(|| broker.broker.start())) }
+}
+
+/// Closes the listeners, then every connection; waits for callbacks that run and delivers the events that are queued;
+/// ends every thread. Deferred decisions are denied. A broker that does not run stays as it is.
+///
+/// @param broker A broker.
+/// @param grace_ms How long clients may take to be disconnected in order, wills included, in milliseconds. Then they
+///        are cut off. 0 cuts them off at once.
+/// @return `RMQTT_OK`; `RMQTT_ERR_WOULD_DEADLOCK` in any callback, the log's included; `RMQTT_ERR_INVALID_ARGUMENT` for
+///         NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any but callbacks. A second call waits for the first one to end. Callbacks that never return keep this
+/// from returning.
+///
+/// # Safety
+/// `broker` is NULL or alive.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_stop(broker: *mut rmqtt_broker_t, grace_ms: u32) -> rmqtt_status_t {
+    let grace = Duration::from_millis(grace_ms.into());
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, ptr::null_mut(), |broker| broker.broker.stop(grace)) }
+}
+
+/// Stops a broker without grace if it runs, and frees it. Its subscriptions end, but are freed on their own.
+///
+/// @param broker A broker, which must not be used any more, or NULL.
+///
+/// **Threads.** Any. In a callback, this returns at once and a thread of the library does the rest.
+///
+/// # Safety
+/// `broker` is NULL or alive, and no other call on it is under way.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_free(broker: *mut rmqtt_broker_t) {
+    if broker.is_null() {
+        return;
+    }
+    // SAFETY: every broker that leaves the library is a leaked box, and this one is alive.
+    let broker = unsafe { Box::from_raw(broker) };
+    if broker.process != std::process::id() {
+        // Its threads are those of the parent: there is nothing to stop, and locks may be held by nobody.
+        std::mem::forget(broker);
+        return;
+    }
+    or_default(|| drop(broker));
+}
+
+/// Tells the name of a broker: the `id` of its configuration.
+///
+/// @param broker A broker.
+/// @return The name, which lives as long as the broker; absent for NULL.
+///
+/// # Safety
+/// `broker` is NULL or alive.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_id(broker: *const rmqtt_broker_t) -> rmqtt_str_t {
+    // SAFETY: the contract of the function is passed on.
+    unsafe { ask(broker, rmqtt_str_t::ABSENT, |broker| rmqtt_str_t::of(broker.broker.id())) }
+}
+
+/// Tells whether a broker runs.
+///
+/// @param broker A broker.
+/// @return `true` between a start and a stop; `false` for NULL.
+///
+/// # Safety
+/// `broker` is NULL or alive.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_running(broker: *const rmqtt_broker_t) -> bool {
+    // SAFETY: the contract of the function is passed on.
+    unsafe { ask(broker, false, |broker| broker.broker.running()) }
+}
+
+/// Tells how many clients are connected.
+///
+/// @param broker A broker.
+/// @return The number; 0 for NULL and for a broker that does not run.
+///
+/// # Safety
+/// `broker` is NULL or alive.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_connected_clients(broker: *const rmqtt_broker_t) -> u64 {
+    // SAFETY: the contract of the function is passed on.
+    unsafe { ask(broker, 0, |broker| broker.broker.connected_clients()) }
+}
+
+/// Tells how many listeners a broker has.
+///
+/// @param broker A broker.
+/// @return The number of listeners in its configuration; 0 for NULL.
+///
+/// # Safety
+/// `broker` is NULL or alive.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_listener_count(broker: *const rmqtt_broker_t) -> usize {
+    // SAFETY: the contract of the function is passed on.
+    unsafe { ask(broker, 0, |broker| broker.broker.listener_count()) }
+}
+
+/// Tells where a listener is bound.
+///
+/// @param broker A broker.
+/// @param index From 0 to below `rmqtt_broker_listener_count`, in the order of the configuration.
+/// @param out Filled on success; its text lives as long as the broker.
+/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, an index beyond the last listener, or a bad
+///         `struct_size`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+///
+/// # Safety
+/// `broker` is NULL or alive; `out` is NULL or as large as it says.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_listener_info(
+    broker: *const rmqtt_broker_t,
+    index: usize,
+    out: *mut rmqtt_listener_info_t,
+) -> rmqtt_status_t {
+    let body = |broker: &rmqtt_broker_t| {
+        let count = broker.broker.listener_count();
+        let listener = broker
+            .broker
+            .listener(index)
+            .ok_or_else(|| Error::InvalidArgument(format!("there are {count} listeners")))?;
+        let info = rmqtt_listener_info_t {
+            struct_size: 0,
+            name: broker.lend(listener.name),
+            r#type: broker.lend(listener.kind),
+            address: broker.lend(listener.address),
+            port: listener.port,
+            reserved: [0; 6],
+        };
+        // SAFETY: NULL or as large as it says, by the contract of the function.
+        unsafe { versioned::write(out, &info) }
+    };
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, ptr::null_mut(), body) }
+}
+
+/// Takes a snapshot of a broker.
+///
+/// @param broker A broker, running or not.
+/// @param out Filled on success.
+/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`;
+///         `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any. Never waits for a client or a callback.
+///
+/// # Safety
+/// `broker` is NULL or alive; `out` is NULL or as large as it says.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_stats(broker: *const rmqtt_broker_t, out: *mut rmqtt_stats_t) -> rmqtt_status_t {
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, ptr::null_mut(), |broker| versioned::write(out, &broker.broker.stats().into())) }
+}
+
+/// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is queued for all
+/// of them when this returns. Access rules for clients do not apply.
+///
+/// @param broker A running broker.
+/// @param message The message; copied.
+/// @param err Receives the error. May be NULL.
+/// @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
+///         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
+///         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
+///         not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any, callbacks included. Messages of one thread keep their order.
+///
+/// # Safety
+/// `broker` is NULL or alive; `message` is NULL or as large as it says, with views that are readable as far as they
+/// say; `err` is NULL or writable.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_publish(
+    broker: *mut rmqtt_broker_t,
+    message: *const rmqtt_publish_t,
+    err: *mut *mut rmqtt_error_t,
+) -> rmqtt_status_t {
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, err, |broker| broker.broker.publish(read_publish(message)?)) }
+}
+
+/// Delivers every message that matches a topic filter to a function of this program, the retained ones first. Access
+/// rules for clients do not apply.
+///
+/// @param broker A running broker.
+/// @param filter A topic filter; `$share/{group}/{filter}` takes turns with the other members of the group.
+/// @param options Options, or NULL for the defaults.
+/// @param on_message Called for each message, in order, one call at a time, on a callback thread.
+/// @param user_data Passed to `on_message`.
+/// @param drop Frees `user_data`, or NULL. Called once, also when this call fails.
+/// @param out Receives the subscription, which the caller frees with `rmqtt_subscription_free`; NULL after a failure.
+/// @param err Receives the error. May be NULL.
+/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker, function or `out` that is NULL, a filter that is none or
+///         has too many levels, or options out of range; `RMQTT_ERR_UNSUPPORTED` for a QoS above 0;
+///         `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`;
+///         `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any, callbacks included. A message that finds `max_queued_messages` waiting is dropped and counted: a
+/// slow function holds up nobody. The subscription ends with the stop of the broker.
+///
+/// # Safety
+/// `broker` is NULL or alive; `filter` is readable as far as it says; `options` is NULL or as large as it says;
+/// `on_message` and `drop` are NULL or functions of these types that take `user_data`; `out` and `err` are NULL or
+/// writable.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_subscribe(
+    broker: *mut rmqtt_broker_t,
+    filter: rmqtt_str_t,
+    options: *const rmqtt_subscribe_options_t,
+    on_message: rmqtt_message_fn,
+    user_data: *mut c_void,
+    drop: rmqtt_drop_fn,
+    out: *mut *mut rmqtt_subscription_t,
+    err: *mut *mut rmqtt_error_t,
+) -> rmqtt_status_t {
+    let user_data = UserData::new(user_data, drop);
+    let body = move |broker: &rmqtt_broker_t| {
+        if out.is_null() {
+            return Err(null("the place for the subscription"));
+        }
+        // SAFETY: not NULL, so writable by the contract of the function.
+        unsafe { out.write(ptr::null_mut()) };
+        let on_message = on_message.ok_or_else(|| null("the function"))?;
+        // SAFETY: readable by the contract of the function.
+        let (filter, options) = unsafe { (filter.read("the filter")?, read_options(options)?) };
+        let subscription = broker.broker.subscribe(filter, options, consumer(on_message, user_data))?;
+        // SAFETY: as above.
+        unsafe { out.write(rmqtt_subscription_t::into_raw(subscription)) };
+        Ok(())
+    };
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, err, body) }
+}

@@ -1,0 +1,26 @@
+use super::versioned::Versioned;
+use super::view::rmqtt_str_t;
+
+/// A listener of a broker. Its text lives as long as the broker.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rmqtt_listener_info_t {
+    /// `sizeof(rmqtt_listener_info_t)`, set by the caller.
+    pub struct_size: usize,
+    /// The name.
+    pub name: rmqtt_str_t,
+    /// The transport, such as "tcp".
+    pub r#type: rmqtt_str_t,
+    /// Where it is bound, such as "127.0.0.1:1883"; as configured while the broker does not run.
+    pub address: rmqtt_str_t,
+    /// The port of that address: the real one while the broker runs, also where port 0 is configured.
+    pub port: u16,
+    /// Zero.
+    pub reserved: [u8; 6],
+}
+
+// SAFETY: `repr(C)`, size first; pointers and integers, which any bits make.
+unsafe impl Versioned for rmqtt_listener_info_t {
+    const NAME: &'static str = "the listener info";
+    const FIRST_SIZE: usize = 64;
+}

@@ -1,0 +1,28 @@
+use super::Text;
+
+/// The protocol version a client speaks, by the level that its CONNECT carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Protocol {
+    V3_1 = 3,
+    V3_1_1 = 4,
+    V5 = 5,
+}
+
+/// Who a connection is: fixed once CONNECT has been read, shared by every event that concerns it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The client identifier, the one the broker assigned if CONNECT had none.
+    pub id: Text,
+    /// The user name of CONNECT.
+    pub username: Option<Text>,
+    /// Where the connection comes from, `host:port`.
+    pub address: Text,
+    /// The name of the listener that accepted it.
+    pub listener: Text,
+    /// The node the connection is on.
+    pub node_id: u64,
+    /// Counts connections within one broker, so that two connections under one client identifier can be told apart.
+    pub serial: u64,
+    pub protocol: Protocol,
+}

@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Client, Text};
+
+/// Quality of service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum QoS {
+    #[default]
+    AtMostOnce = 0,
+    AtLeastOnce = 1,
+    ExactlyOnce = 2,
+}
+
+impl TryFrom<u8> for QoS {
+    type Error = u8;
+
+    fn try_from(value: u8) -> Result<Self, u8> {
+        match value {
+            0 => Ok(QoS::AtMostOnce),
+            1 => Ok(QoS::AtLeastOnce),
+            2 => Ok(QoS::ExactlyOnce),
+            other => Err(other),
+        }
+    }
+}
+
+/// What made a message enter the broker. The numbers are part of the C ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Origin {
+    /// A connected client published it.
+    Client = 1,
+    /// The host program published it.
+    Api = 2,
+    /// It is the will of a client that is gone.
+    Will = 3,
+    /// It was retained and is replayed to a new subscription.
+    Retained = 4,
+    /// A bridge brought it.
+    Bridge = 5,
+    /// Another node of the cluster sent it.
+    Cluster = 6,
+    /// The broker itself made it.
+    System = 7,
+    /// It was published earlier, to be delivered now.
+    Delayed = 8,
+}
+
+/// An application message on its way through the broker.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub topic: Text,
+    pub payload: Bytes,
+    pub qos: QoS,
+    pub retain: bool,
+    pub origin: Origin,
+    /// The connection that published it, or whose will it is.
+    pub publisher: Option<Arc<Client>>,
+}

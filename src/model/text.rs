@@ -1,0 +1,75 @@
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Shared, immutable UTF-8 text that is followed by a NUL byte in memory.
+///
+/// MQTT text never contains U+0000 `[MQTT-1.5.4-2]`, so the same bytes serve Rust (a `&str`) and C (a `char *`)
+/// without another copy. Cloning counts a reference.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Text(Arc<str>);
+
+impl Text {
+    /// The text without its terminator.
+    pub fn as_str(&self) -> &str {
+        &self.0[..self.0.len() - 1]
+    }
+
+    /// The bytes of the text with the NUL behind them.
+    pub fn as_bytes_with_nul(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        let mut terminated = String::with_capacity(text.len() + 1);
+        terminated.push_str(text);
+        terminated.push('\0');
+        Text(terminated.into())
+    }
+}
+
+impl From<String> for Text {
+    fn from(mut text: String) -> Self {
+        text.push('\0');
+        Text(text.into())
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_terminator_is_in_memory_but_not_in_the_text() {
+        for text in [Text::from(""), Text::from(String::new())] {
+            assert_eq!(text.as_str(), "");
+            assert_eq!(text.as_bytes_with_nul(), b"\0");
+        }
+        let text = Text::from("a/é");
+        assert_eq!(&*text, "a/é");
+        assert_eq!(text.as_bytes_with_nul(), "a/é\0".as_bytes());
+        assert_eq!(format!("{text} {text:?}"), "a/é \"a/é\"");
+    }
+}
