@@ -61,7 +61,10 @@ fn layout() -> String {
 #[test]
 fn the_layout_is_recorded() {
     let layout = layout();
-    refuse_what_is_no_append(&fs::read_to_string(support::root().join("abi/rmqtt.layout")).unwrap_or_default(), &layout);
+    refuse_what_is_no_append(
+        &fs::read_to_string(support::root().join("abi/rmqtt.layout")).unwrap_or_default(),
+        &layout,
+    );
     compare_or_bless("abi/rmqtt.layout", &layout);
 }
 

@@ -13,7 +13,10 @@ use crate::hooks::{Callbacks, Connected, Disconnected, DisconnectedBy};
 use crate::model::{Client, Message, Origin, Protocol, Text};
 
 /// The MQTT 5 reason code "server shutting down".
-const SERVER_SHUTTING_DOWN: u8 = 0x8B;
+pub(super) const SERVER_SHUTTING_DOWN: u8 = 0x8B;
+
+/// The words to it. Only a stop kicks clients in this engine.
+pub(super) const STOPPING: &str = "the broker is stopping";
 
 /// What the engine has counted. Shared by all runs of a broker.
 #[derive(Debug, Default)]
@@ -90,8 +93,7 @@ impl Clients {
     pub(super) fn disconnect_remaining(&self) {
         let ids: Vec<Id> = self.known.lock().keys().cloned().collect();
         for id in ids {
-            let reason = Text::from("the broker is stopping");
-            self.disconnected(&id, DisconnectedBy::Broker, SERVER_SHUTTING_DOWN, reason);
+            self.disconnected(&id, DisconnectedBy::Broker, SERVER_SHUTTING_DOWN, Text::from(STOPPING));
         }
     }
 

@@ -9,7 +9,7 @@ use rmqtt::context::ServerContext;
 use rmqtt::hook::{Handler, HookResult, Parameter, Priority, ReturnType, Type};
 use rmqtt::types::{AuthResult, ConnectInfo, Disconnect, LastWill, Publish, PublishAclResult, PublishResult, Reason};
 
-use super::clients::Clients;
+use super::clients::{Clients, SERVER_SHUTTING_DOWN, STOPPING};
 use super::{from_packet_qos, RESERVED_CLIENT_ID};
 use crate::config::Config;
 use crate::hooks::{Authenticate, Callbacks, Denial, DisconnectedBy, Verdict};
@@ -97,8 +97,8 @@ impl Gate {
             }
             Parameter::ClientConnected(session) => self.clients.connected(&session.id),
             Parameter::ClientDisconnected(session, reason) => {
-                let (by, code) = explain(reason);
-                self.clients.disconnected(&session.id, by, code, Text::from(reason.to_string().replace('\0', "")));
+                let (by, code, words) = explain(reason);
+                self.clients.disconnected(&session.id, by, code, Text::from(words.replace('\0', "")));
             }
             Parameter::MessagePublish(Some(_), ..) => {
                 self.clients.counters.messages_received.fetch_add(1, Relaxed);
@@ -198,21 +198,22 @@ fn will_message(will: LastWill<'_>) -> Message {
     }
 }
 
-/// Who ended the connection, and the reason code that says why.
-fn explain(reason: &Reason) -> (DisconnectedBy, u8) {
-    let by = match reason {
-        Reason::ConnectDisconnect(_) => DisconnectedBy::Client,
-        Reason::ConnectRemoteClose | Reason::ConnectReadWriteError => DisconnectedBy::Network,
-        _ => DisconnectedBy::Broker,
-    };
-    let code = match reason {
-        Reason::ConnectDisconnect(Some(Disconnect::V5(DisconnectV5 { reason_code, .. }))) => (*reason_code).into(),
-        Reason::ConnectDisconnect(_) => 0x00,
+/// Who ended the connection, and why: reason code and words.
+fn explain(reason: &Reason) -> (DisconnectedBy, u8, String) {
+    match reason {
+        // The first is the cause, the others are what followed from it.
+        Reason::Reasons(reasons) if !reasons.is_empty() => explain(&reasons[0]),
+        Reason::ConnectDisconnect(Some(Disconnect::V5(DisconnectV5 { reason_code, reason_string, .. }))) => {
+            let words = reason_string.as_ref().map_or("disconnected", |words| words);
+            (DisconnectedBy::Client, (*reason_code).into(), words.to_owned())
+        }
+        Reason::ConnectDisconnect(_) => (DisconnectedBy::Client, 0x00, "disconnected".to_owned()),
         // RMQTT says "server shutting down" when the client vanished.
-        Reason::ConnectRemoteClose | Reason::ConnectReadWriteError => 0x80,
+        Reason::ConnectRemoteClose => (DisconnectedBy::Network, 0x80, "connection closed by the peer".to_owned()),
+        Reason::ConnectReadWriteError => (DisconnectedBy::Network, 0x80, "connection failed".to_owned()),
         // 0x8E, session taken over; RMQTT says "not authorized".
-        Reason::ConnectKicked(false) => 0x8E,
-        other => other.to_reason_code().into(),
-    };
-    (by, code)
+        Reason::ConnectKicked(false) => (DisconnectedBy::Broker, 0x8E, "session taken over".to_owned()),
+        Reason::ConnectKicked(true) => (DisconnectedBy::Broker, SERVER_SHUTTING_DOWN, STOPPING.to_owned()),
+        other => (DisconnectedBy::Broker, other.to_reason_code().into(), other.to_string()),
+    }
 }

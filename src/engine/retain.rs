@@ -19,7 +19,7 @@ impl Retained {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.store.len()
+        self.store.count()
     }
 
     pub(super) fn sweep(&self) {

@@ -57,7 +57,7 @@ impl<M: Clone> RetainStore<M> {
     }
 
     /// How many messages are held, those not yet swept included.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries.read().len()
     }
 }
@@ -103,11 +103,11 @@ mod tests {
         assert_eq!(store.matching("a", now), [("a".to_owned(), 2)]);
         assert!(store.matching("a", now + Duration::from_secs(1)).is_empty());
         store.sweep(now);
-        assert_eq!(store.len(), 1);
+        assert_eq!(store.count(), 1);
         store.sweep(now + Duration::from_secs(1));
-        assert_eq!(store.len(), 0);
+        assert_eq!(store.count(), 0);
         store.set("b", 1, None);
         store.remove("b");
-        assert_eq!(store.len(), 0);
+        assert_eq!(store.count(), 0);
     }
 }

@@ -68,11 +68,10 @@ pub fn declared_functions(header: &str) -> Vec<String> {
     names
 }
 
-/// The newest file of that name below the directory that this test was built into.
+/// A library that was built together with this test.
 pub fn artifact(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let path = profile.join(name);
+    let path = test.with_file_name(name);
     assert!(path.exists(), "{} has not been built", path.display());
     path
 }
