@@ -1,4 +1,13 @@
-//! rmqtt-c: an MQTT broker to link.
+//! An MQTT 3.1, 3.1.1 and 5.0 broker that a program links.
+//!
+//! The product is the C library `librmqttc` with `include/rmqtt.h`; see [`ffi`] for the C ABI and [`broker`] for the
+//! same thing as a safe Rust type. Modules use those below them only:
+//!
+//! ```text
+//! ffi -> broker -> { observe, engine } -> { hooks, retain } -> config -> model
+//! ```
+#![deny(unsafe_op_in_unsafe_fn)]
+
 pub mod broker;
 pub mod config;
 pub mod engine;

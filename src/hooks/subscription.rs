@@ -140,3 +140,140 @@ impl SubscriptionQueue {
         self.idle.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::{Origin, QoS, Text};
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    struct Bench {
+        pool: Arc<CallbackPool>,
+        counters: Arc<HookCounters>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let counters = Arc::new(HookCounters::default());
+            Bench { pool: Arc::new(CallbackPool::start(2, 1, "test", counters.clone()).unwrap()), counters }
+        }
+
+        fn queue(&self, max: usize, consumer: impl FnMut(&Message) + Send + 'static) -> Arc<SubscriptionQueue> {
+            SubscriptionQueue::new(1, max, Box::new(consumer), self.pool.clone(), self.counters.clone())
+        }
+    }
+
+    fn message(number: usize) -> Message {
+        Message {
+            topic: Text::from(number.to_string()),
+            payload: Bytes::new(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            origin: Origin::Api,
+            publisher: None,
+        }
+    }
+
+    #[test]
+    fn messages_arrive_in_order_over_many_turns() {
+        let bench = Bench::new();
+        let (send, receive) = mpsc::channel();
+        let queue = bench.queue(1000, move |message| send.send(message.topic.to_string()).unwrap());
+        for number in 0..1000 {
+            queue.push(message(number));
+        }
+        for number in 0..1000 {
+            assert_eq!(receive.recv_timeout(LONG).unwrap(), number.to_string());
+        }
+        assert_eq!((bench.counters.messages_delivered(), bench.counters.messages_dropped()), (1000, 0));
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_the_pusher_never_waits() {
+        let bench = Bench::new();
+        let (unblock, blocked) = mpsc::channel::<()>();
+        let (send, receive) = mpsc::channel();
+        let queue = bench.queue(2, move |message| {
+            send.send(message.topic.to_string()).unwrap();
+            blocked.recv_timeout(LONG).unwrap();
+        });
+        queue.push(message(0));
+        assert_eq!(receive.recv_timeout(LONG).unwrap(), "0");
+        for number in 1..=4 {
+            queue.push(message(number));
+        }
+        assert_eq!(bench.counters.messages_dropped(), 2);
+        for _ in 0..3 {
+            unblock.send(()).unwrap();
+        }
+        assert_eq!(receive.recv_timeout(LONG).unwrap(), "1");
+        assert_eq!(receive.recv_timeout(LONG).unwrap(), "2");
+    }
+
+    #[test]
+    fn close_waits_for_the_call_that_runs_and_drops_the_consumer() {
+        let bench = Bench::new();
+        let (started, start) = mpsc::channel();
+        let (unblock, blocked) = mpsc::channel::<()>();
+        let alive = Arc::new(());
+        let held = alive.clone();
+        let queue = bench.queue(10, move |_| {
+            let _held = &held;
+            started.send(()).unwrap();
+            blocked.recv_timeout(LONG).unwrap();
+        });
+        queue.push(message(0));
+        queue.push(message(1));
+        start.recv_timeout(LONG).unwrap();
+        thread::scope(|scope| {
+            let closing = scope.spawn(|| queue.close());
+            assert_eq!(Arc::strong_count(&alive), 2, "the consumer lives as long as its call");
+            unblock.send(()).unwrap();
+            closing.join().unwrap();
+        });
+        assert_eq!(Arc::strong_count(&alive), 1);
+        queue.push(message(2));
+        assert!(start.try_recv().is_err(), "no call after close");
+    }
+
+    #[test]
+    fn a_consumer_may_close_its_own_subscription() {
+        let bench = Bench::new();
+        let alive = Arc::new(());
+        let held = alive.clone();
+        let (give, take) = mpsc::channel::<Arc<SubscriptionQueue>>();
+        let (send, receive) = mpsc::channel();
+        let queue = bench.queue(10, move |_| {
+            let _held = &held;
+            take.recv_timeout(LONG).unwrap().close();
+            send.send(()).unwrap();
+        });
+        give.send(queue.clone()).unwrap();
+        queue.push(message(0));
+        queue.push(message(1));
+        receive.recv_timeout(LONG).unwrap();
+        bench.pool.close();
+        assert_eq!(Arc::strong_count(&alive), 1);
+        assert_eq!(bench.counters.messages_delivered(), 1);
+    }
+
+    #[test]
+    fn a_closing_pool_delivers_what_waits() {
+        let bench = Bench::new();
+        let (send, receive) = mpsc::channel();
+        let queue = bench.queue(1000, move |message| send.send(message.topic.to_string()).unwrap());
+        for number in 0..500 {
+            queue.push(message(number));
+        }
+        bench.pool.close();
+        assert_eq!(receive.try_iter().count(), 500);
+        queue.push(message(500));
+        assert_eq!(bench.counters.messages_dropped(), 1, "nobody comes for it any more");
+    }
+}

@@ -1,0 +1,56 @@
+# The two commands are `make run` and `make test`; `make help` lists all.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+
+LIB     := $(CURDIR)/$(BUILD)/lib
+GO_ENV  := PKG_CONFIG_PATH=$(LIB)/pkgconfig LD_LIBRARY_PATH=$(LIB)
+
+.PHONY: help run build test test-rust test-c test-go test-csharp test-clients install clean setup-run setup-test
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+run: setup-run build ## Builds what is missing and runs a broker on 127.0.0.1:1883
+	exec $(BUILD)/bin/rmqtt-broker -c examples/broker.json
+
+build: ## Builds the library and the C programs into build/
+	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release
+	cmake --build $(BUILD) --parallel $(JOBS)
+
+test: setup-test test-rust build test-c test-go test-csharp test-clients ## Runs every test in every language
+	@echo "all tests passed"
+
+test-rust: ## Formatting, lints and tests of the Rust side, and the contract of the C ABI
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+
+test-c: build ## C, C++, examples, packaging and valgrind, through CTest
+	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
+
+test-go: build ## The Go binding, with the race detector
+	@test -z "$$(gofmt -l bindings/go)" || { echo "gofmt: $$(gofmt -l bindings/go)"; exit 1; }
+	cd bindings/go && $(GO_ENV) go vet ./...
+	cd bindings/go && $(GO_ENV) go test -race -count=1 -timeout 300s ./...
+	cd bindings/go && $(GO_ENV) go run ./examples/minimal
+
+test-csharp: build ## The C# binding, with Mono, and with dotnet where it is installed
+	OUT=$(CURDIR)/$(BUILD)/csharp bindings/csharp/test.sh $(LIB)
+
+test-clients: build ## Real MQTT clients against rmqtt-broker
+	RMQTT_BROKER=$(CURDIR)/$(BUILD)/bin/rmqtt-broker RMQTT_VENV=$(CURDIR)/$(BUILD)/venv tests/clients/run.sh
+
+install: build ## Installs header, libraries, CMake package, pkg-config file and rmqtt-broker below PREFIX
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean: ## Removes what the targets above have made
+	rm -rf $(BUILD)
+	cargo clean
+
+setup-run:
+	@scripts/setup run
+
+setup-test:
+	@scripts/setup test

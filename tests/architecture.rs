@@ -1,0 +1,96 @@
+//! The shape of the source: imports point down, `unsafe` stays in `src/ffi`, RMQTT in `src/engine`.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Layers from the top. A module may use what stands below its own layer, nothing beside or above it.
+const LAYERS: [&[&str]; 6] =
+    [&["ffi"], &["broker"], &["observe", "engine"], &["hooks", "retain"], &["config"], &["model"]];
+
+fn sources(below: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(below).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The module that a file belongs to: the first part of its path below `src`.
+fn module(file: &Path) -> String {
+    let relative = file.strip_prefix(support::root().join("src")).unwrap();
+    relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+fn layer(module: &str) -> usize {
+    LAYERS
+        .iter()
+        .position(|modules| modules.contains(&module))
+        .unwrap_or_else(|| panic!("`{module}` has no layer: give it one here and in src/lib.rs"))
+}
+
+/// The code of a file, without comments.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+fn all() -> Vec<(PathBuf, String, String)> {
+    sources(&support::root().join("src"))
+        .into_iter()
+        .filter(|file| !file.ends_with("src/lib.rs"))
+        .map(|file| (file.clone(), module(&file), code(&file)))
+        .collect()
+}
+
+#[test]
+fn imports_point_down() {
+    let mut wrong = Vec::new();
+    for (file, module, code) in all() {
+        for used in code.split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            assert!(!used.is_empty(), "{}: name each module after `crate::`", file.display());
+            if used != module && layer(&used) <= layer(&module) {
+                wrong.push(format!("{}: uses crate::{used}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_stays_in_ffi() {
+    for (file, module, code) in all() {
+        let uses = code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+        assert!(!uses || module == "ffi", "{}", file.display());
+    }
+}
+
+#[test]
+fn rmqtt_stays_in_the_engine() {
+    for (file, module, code) in all() {
+        let uses = code.contains("rmqtt::");
+        assert!(!uses || module == "engine", "{}", file.display());
+    }
+}
+
+/// Whatever is sent to a queue faster than it is taken must meet a limit. The one exception is RMQTT's own type for the
+/// messages of a session; what is read from it goes into a bounded queue at once.
+#[test]
+fn channels_are_bounded() {
+    for (file, _, code) in all() {
+        if file.ends_with("engine/in_process.rs") {
+            continue;
+        }
+        for unbounded in ["unbounded(", "unbounded_channel(", "mpsc::channel("] {
+            let tests = code.find("#[cfg(test)]").unwrap_or(code.len());
+            assert!(!code[..tests].contains(unbounded), "{}: {unbounded}", file.display());
+        }
+    }
+}
