@@ -1058,7 +1058,7 @@ struct rmqtt_str_t rmqtt_broker_id(const struct rmqtt_broker_t *broker);
 bool rmqtt_broker_running(const struct rmqtt_broker_t *broker);
 
 /**
- * Tells how many clients are connected.
+ * Tells how many clients are connected. One that has just received its CONNACK may not be counted yet.
  *
  * @param broker A broker.
  * @return The number; 0 for NULL and for a broker that does not run.
@@ -1099,8 +1099,8 @@ rmqtt_status_t rmqtt_broker_listener_info(const struct rmqtt_broker_t *broker,
 rmqtt_status_t rmqtt_broker_stats(const struct rmqtt_broker_t *broker, struct rmqtt_stats_t *out);
 
 /**
- * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is queued for all
- * of them when this returns. Access rules for clients do not apply.
+ * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
+ * all of them when this returns, ahead of what is published later. Access rules for clients do not apply.
  *
  * @param broker A running broker.
  * @param message The message; copied.

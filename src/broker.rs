@@ -267,7 +267,7 @@ impl Broker {
         stats
     }
 
-    /// Publishes a message to everyone who is subscribed. It is queued for all of them when this returns.
+    /// Publishes a message to everyone who is subscribed. It is on its way to all of them when this returns.
     pub fn publish(&self, publish: Publish) -> Result<(), Error> {
         let config = &self.inner.config;
         let levels = config.limits.max_topic_levels as usize;

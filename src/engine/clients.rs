@@ -1,9 +1,10 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rmqtt::types::{FromType, Id, Publish};
@@ -33,19 +34,46 @@ pub(super) struct Clients {
     listeners: Vec<Text>,
     callbacks: Arc<Callbacks>,
     pub(super) counters: Arc<EngineCounters>,
-    /// From the question whether it may connect until it is gone.
-    known: Mutex<HashMap<Id, Known>>,
+    known: Mutex<Registry>,
     in_process: AtomicU64,
+}
+
+/// Departed clients that are still known: their last messages may be on the way to a subscription, which asks for the
+/// publisher.
+const MAX_GONE: usize = 1024;
+
+/// How long a client that has been let in may take to be connected: a takeover waits 5 s for the session before.
+/// Beyond it, its handshake has failed, of which RMQTT tells nobody.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+
+struct Registry {
+    clients: HashMap<Id, Known>,
+    gone: VecDeque<Id>,
+    /// The number of clients at which failed handshakes are looked for again.
+    sweep_at: usize,
 }
 
 struct Known {
     client: Arc<Client>,
-    connected: bool,
+    phase: Phase,
+}
+
+enum Phase {
+    LetIn(Instant),
+    Connected,
+    Gone,
+}
+
+impl Known {
+    fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected)
+    }
 }
 
 impl Clients {
     pub(super) fn new(listeners: Vec<Text>, callbacks: Arc<Callbacks>, counters: Arc<EngineCounters>) -> Self {
-        Clients { listeners, callbacks, counters, known: Mutex::default(), in_process: AtomicU64::new(0) }
+        let known = Registry { clients: HashMap::new(), gone: VecDeque::new(), sweep_at: MAX_GONE };
+        Clients { listeners, callbacks, counters, known: Mutex::new(known), in_process: AtomicU64::new(0) }
     }
 
     /// A client that asks to connect; remembered once it is let in.
@@ -63,13 +91,18 @@ impl Clients {
     }
 
     pub(super) fn let_in(&self, id: &Id, client: Arc<Client>) {
-        self.known.lock().insert(id.clone(), Known { client, connected: false });
+        let mut known = self.known.lock();
+        if known.clients.len() >= known.sweep_at {
+            known.clients.retain(|_, known| !matches!(known.phase, Phase::LetIn(since) if since.elapsed() > HANDSHAKE));
+            known.sweep_at = MAX_GONE.max(2 * known.clients.len());
+        }
+        known.clients.insert(id.clone(), Known { client, phase: Phase::LetIn(Instant::now()) });
     }
 
     pub(super) fn connected(&self, id: &Id) {
-        let client = match self.known.lock().get_mut(id) {
+        let client = match self.known.lock().clients.get_mut(id) {
             Some(known) => {
-                known.connected = true;
+                known.phase = Phase::Connected;
                 known.client.clone()
             }
             None => return,
@@ -79,20 +112,35 @@ impl Clients {
     }
 
     pub(super) fn disconnected(&self, id: &Id, by: DisconnectedBy, reason_code: u8, reason: Text) {
-        let known = self.known.lock().remove(id);
-        if let Some(Known { client, connected: true }) = known {
-            self.callbacks.disconnected(Disconnected { client, by, reason_code, reason });
+        let mut known = self.known.lock();
+        let client = match known.clients.get_mut(id) {
+            Some(Known { client, phase: phase @ Phase::Connected }) => {
+                *phase = Phase::Gone;
+                client.clone()
+            }
+            _ => return,
+        };
+        known.gone.push_back(id.clone());
+        if known.gone.len() > MAX_GONE {
+            if let Some(oldest) = known.gone.pop_front() {
+                known.clients.remove(&oldest);
+            }
         }
+        drop(known);
+        self.callbacks.disconnected(Disconnected { client, by, reason_code, reason });
     }
 
     pub(super) fn any_connected(&self) -> bool {
-        self.known.lock().values().any(|known| known.connected)
+        self.known.lock().clients.values().any(Known::is_connected)
     }
 
     /// Reports those that the end of the runtime cuts off.
     pub(super) fn disconnect_remaining(&self) {
-        let ids: Vec<Id> = self.known.lock().keys().cloned().collect();
-        for id in ids {
+        let known = self.known.lock();
+        let remaining = known.clients.iter().filter(|(_, known)| known.is_connected());
+        let remaining: Vec<Id> = remaining.map(|(id, _)| id.clone()).collect();
+        drop(known);
+        for id in remaining {
             self.disconnected(&id, DisconnectedBy::Broker, SERVER_SHUTTING_DOWN, Text::from(STOPPING));
         }
     }
@@ -114,7 +162,7 @@ impl Clients {
             qos: from_packet_qos(publish.qos),
             retain: publish.retain,
             origin,
-            publisher: self.known.lock().get(&from.id).map(|known| known.client.clone()),
+            publisher: self.known.lock().clients.get(&from.id).map(|known| known.client.clone()),
         }
     }
 

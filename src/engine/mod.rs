@@ -139,7 +139,7 @@ impl Engine {
         drop(context);
     }
 
-    /// Routes a message to everyone who is subscribed, before it returns.
+    /// Routes a message to everyone who is subscribed, ahead of what is published later.
     pub fn publish(&self, message: OutgoingMessage) -> Result<(), String> {
         let packet = Packet {
             dup: false,

@@ -295,7 +295,7 @@ pub unsafe extern "C" fn rmqtt_broker_running(broker: *const rmqtt_broker_t) -> 
     unsafe { ask(broker, false, |broker| broker.broker.running()) }
 }
 
-/// Tells how many clients are connected.
+/// Tells how many clients are connected. One that has just received its CONNACK may not be counted yet.
 ///
 /// @param broker A broker.
 /// @return The number; 0 for NULL and for a broker that does not run.
@@ -375,8 +375,8 @@ pub unsafe extern "C" fn rmqtt_broker_stats(broker: *const rmqtt_broker_t, out: 
     unsafe { with_broker(broker, ptr::null_mut(), |broker| versioned::write(out, &broker.broker.stats().into())) }
 }
 
-/// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is queued for all
-/// of them when this returns. Access rules for clients do not apply.
+/// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
+/// all of them when this returns, ahead of what is published later. Access rules for clients do not apply.
 ///
 /// @param broker A running broker.
 /// @param message The message; copied.
