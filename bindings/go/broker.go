@@ -1,0 +1,290 @@
+// Package rmqtt runs an MQTT broker inside a Go program.
+//
+//	b, err := rmqtt.New(`{"listeners":[{"address":"127.0.0.1:1883"}]}`, rmqtt.Hooks{Authenticate: check})
+//	if err != nil { ... }
+//	defer b.Close()
+//	err = b.Start()
+//
+// Everything may be called from any goroutine and, unless it says otherwise, from any callback. What callbacks get is
+// theirs to keep.
+package rmqtt
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"sync"
+	"time"
+)
+
+// Broker is an MQTT broker. [New] makes one; Close must end it, for nothing else does.
+type Broker struct {
+	id      string
+	timeout time.Duration
+	freed   chan struct{}
+
+	mu     sync.Mutex
+	c      *C.rmqtt_broker_t
+	calls  int // calls of the library under way, which keep c alive
+	closed bool
+	run    *run
+}
+
+// run is the context of the decisions between a start and a stop.
+type run struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func newRun() *run {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &run{ctx, cancel}
+}
+
+// New makes a broker that does not run yet. `{}` is a configuration.
+func New(configJSON string, hooks Hooks) (*Broker, error) {
+	if err := checkABI(ABIVersion(), C.RMQTT_ABI_VERSION); err != nil {
+		return nil, err
+	}
+	c, err := callNew(configJSON)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{
+		id:      goString(C.rmqtt_broker_id(c)),
+		timeout: decisionTimeout(configJSON),
+		freed:   make(chan struct{}),
+		c:       c,
+		run:     newRun(),
+	}
+	if err := b.SetHooks(hooks); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// decisionTimeout reads a configuration that the library has accepted. The library does not tell a hook its deadline.
+func decisionTimeout(configJSON string) time.Duration {
+	var config struct {
+		Callbacks struct {
+			TimeoutMS *int64 `json:"timeout_ms"`
+		} `json:"callbacks"`
+	}
+	if err := json.Unmarshal([]byte(configJSON), &config); err != nil || config.Callbacks.TimeoutMS == nil {
+		return 5 * time.Second
+	}
+	return time.Duration(*config.Callbacks.TimeoutMS) * time.Millisecond
+}
+
+// enter keeps the broker of the library alive until leave.
+func (b *Broker) enter() (*C.rmqtt_broker_t, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.c == nil {
+		return nil, errClosed
+	}
+	b.calls++
+	return b.c, nil
+}
+
+func (b *Broker) leave() {
+	b.mu.Lock()
+	b.calls--
+	last := b.closed && b.calls == 0
+	b.mu.Unlock()
+	if last {
+		C.rmqtt_broker_free(b.c)
+		close(b.freed)
+	}
+}
+
+func (b *Broker) currentRun() *run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.run
+}
+
+// end tells the hooks of a run that nobody waits for them any more.
+func (b *Broker) end(ended *run) {
+	b.mu.Lock()
+	if b.run == ended {
+		b.run = newRun()
+	}
+	b.mu.Unlock()
+	ended.cancel()
+}
+
+// SetHooks sets the hooks in place of those before, all at once, whether the broker runs or not. Calls under way end
+// with the hooks they began with.
+func (b *Broker) SetHooks(hooks Hooks) error {
+	c, err := b.enter()
+	if err != nil {
+		return err
+	}
+	defer b.leave()
+	run := func() context.Context { return b.currentRun().ctx }
+	return callSetHooks(c, &hookSet{hooks, b.timeout, run})
+}
+
+// Start binds every listener and lets clients in. If one listener cannot be bound, none is, and nothing runs.
+func (b *Broker) Start() error {
+	c, err := b.enter()
+	if err != nil {
+		return err
+	}
+	defer b.leave()
+	return callStart(c)
+}
+
+// Stop closes the listeners, then every connection, for which clients have up to the grace; it waits for callbacks
+// that run and delivers the events that are queued. Clients that wait for a decision are denied, but their hooks are not
+// waited for. A broker that does not run stays as it is; Start may follow.
+//
+// In Connected, Disconnected and the functions of subscriptions and of the log, it fails with ErrWouldDeadlock.
+func (b *Broker) Stop(grace time.Duration) error {
+	c, err := b.enter()
+	if err != nil {
+		return err
+	}
+	defer b.leave()
+	run := b.currentRun()
+	if err := toError(C.rmqtt_broker_stop(c, milliseconds(grace)), nil); err != nil {
+		return err
+	}
+	b.end(run)
+	return nil
+}
+
+// milliseconds rounds up: a grace is at least what was asked for.
+func milliseconds(duration time.Duration) C.uint32_t {
+	switch ms := (duration + time.Millisecond - 1) / time.Millisecond; {
+	case duration <= 0:
+		return 0
+	case duration > math.MaxUint32*time.Millisecond:
+		return math.MaxUint32
+	default:
+		return C.uint32_t(ms)
+	}
+}
+
+// Close stops the broker without grace and frees it. Later calls do nothing; other functions fail with [ErrClosed].
+//
+// In a callback, it returns at once and the rest happens soon after. Elsewhere it waits for other calls on the broker to
+// end, such as a Stop with its grace.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	if b.closed || b.c == nil {
+		b.mu.Unlock()
+		return
+	}
+	b.closed = true
+	b.calls++
+	b.mu.Unlock()
+
+	run := b.currentRun()
+	status := C.rmqtt_broker_stop(b.c, 0)
+	b.end(run)
+	b.leave()
+	// In a callback, a call under way elsewhere may be a Stop that waits for this very callback.
+	if status != C.RMQTT_ERR_WOULD_DEADLOCK {
+		<-b.freed
+	}
+}
+
+// ID is the id of the configuration, also after Close.
+func (b *Broker) ID() string { return b.id }
+
+// Running tells whether the broker is between a start and a stop.
+func (b *Broker) Running() bool {
+	c, err := b.enter()
+	if err != nil {
+		return false
+	}
+	defer b.leave()
+	return bool(C.rmqtt_broker_running(c))
+}
+
+// ConnectedClients tells how many clients are connected; 0 if the broker does not run.
+func (b *Broker) ConnectedClients() uint64 {
+	c, err := b.enter()
+	if err != nil {
+		return 0
+	}
+	defer b.leave()
+	return uint64(C.rmqtt_broker_connected_clients(c))
+}
+
+// Listeners tells where the listeners are bound, in the order of the configuration.
+func (b *Broker) Listeners() ([]Listener, error) {
+	c, err := b.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer b.leave()
+	listeners := make([]Listener, C.rmqtt_broker_listener_count(c))
+	for index := range listeners {
+		if listeners[index], err = callListener(c, index); err != nil {
+			return nil, err
+		}
+	}
+	return listeners, nil
+}
+
+// Stats takes a snapshot. It never waits for a client or a callback.
+func (b *Broker) Stats() (Stats, error) {
+	c, err := b.enter()
+	if err != nil {
+		return Stats{}, err
+	}
+	defer b.leave()
+	return callStats(c)
+}
+
+// PublishOptions is how to publish.
+type PublishOptions struct {
+	QoS    byte // 0 to limits.max_qos of the configuration
+	Retain bool // keep it for later subscriptions; with an empty payload, forget the one that is kept
+}
+
+// Publish publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is queued
+// for all of them when this returns. Nil options are the defaults.
+func (b *Broker) Publish(topic string, payload []byte, options *PublishOptions) error {
+	c, err := b.enter()
+	if err != nil {
+		return err
+	}
+	defer b.leave()
+	if options == nil {
+		options = &PublishOptions{}
+	}
+	return callPublish(c, topic, payload, *options)
+}
+
+// Subscribe calls fn for every message that matches a topic filter, in order, one call at a time; those that are
+// retained come first, maybe before Subscribe returns. `$share/{group}/{filter}` takes turns with the other members of
+// the group.
+//
+// A slow fn holds up nobody: see [MaxQueued]. The subscription ends with a stop of the broker, but must be closed.
+func (b *Broker) Subscribe(filter string, fn func(Message), options ...SubscribeOption) (*Subscription, error) {
+	if fn == nil {
+		return nil, &Error{Code: ErrInvalidArgument, Message: "the function is nil"}
+	}
+	c, err := b.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer b.leave()
+	var given subscribeOptions
+	for _, option := range options {
+		option(&given)
+	}
+	subscription, err := callSubscribe(c, filter, given, fn)
+	if err != nil {
+		return nil, err
+	}
+	return &Subscription{c: subscription}, nil
+}

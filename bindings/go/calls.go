@@ -1,0 +1,160 @@
+package rmqtt
+
+/*
+#include "shim.h"
+
+// A view of a Go string can be made in this comment only: here, cgo knows what a Go string is.
+static inline rmqtt_str_t view(_GoString_ text) {
+    rmqtt_str_t view;
+    view.ptr = _GoStringPtr(text);
+    view.len = _GoStringLen(text);
+    return view;
+}
+
+static inline rmqtt_status_t go_config_validate(_GoString_ config, rmqtt_error_t **err) {
+    return rmqtt_config_validate(view(config), err);
+}
+
+static inline rmqtt_status_t go_broker_new(_GoString_ config, rmqtt_broker_t **out, rmqtt_error_t **err) {
+    return rmqtt_broker_new(view(config), out, err);
+}
+
+static inline rmqtt_status_t go_publish(rmqtt_broker_t *broker, _GoString_ topic, const void *payload, size_t len,
+                                        uint8_t qos, bool retain, rmqtt_error_t **err) {
+    return rmqttgo_publish(broker, view(topic), payload, len, qos, retain, err);
+}
+
+static inline rmqtt_status_t go_subscribe(rmqtt_broker_t *broker, _GoString_ filter, uint32_t max_queued, uint8_t qos,
+                                          uint8_t retain_handling, uintptr_t handle, rmqtt_subscription_t **out,
+                                          rmqtt_error_t **err) {
+    return rmqttgo_subscribe(broker, view(filter), max_queued, qos, retain_handling, handle, out, err);
+}
+
+static inline rmqtt_status_t go_complete(rmqtt_decision_t ticket, bool allow, uint8_t reason_code, _GoString_ reason) {
+    return rmqttgo_complete(ticket, allow, reason_code, view(reason));
+}
+
+static inline bool go_has_feature(_GoString_ name) {
+    return rmqtt_has_feature(view(name));
+}
+
+static inline rmqtt_status_t go_listener_info(const rmqtt_broker_t *broker, size_t index, rmqtt_listener_info_t *out) {
+    *out = rmqtt_listener_info_init();
+    return rmqtt_broker_listener_info(broker, index, out);
+}
+
+static inline rmqtt_status_t go_stats(const rmqtt_broker_t *broker, rmqtt_stats_t *out) {
+    *out = rmqtt_stats_init();
+    return rmqtt_broker_stats(broker, out);
+}
+
+static inline rmqtt_status_t go_error_fault(const rmqtt_error_t *error, size_t index, rmqtt_fault_t *out) {
+    *out = rmqtt_fault_init();
+    return rmqtt_error_fault(error, index, out);
+}
+*/
+import "C"
+
+import (
+	"runtime/cgo"
+	"unsafe"
+)
+
+func callValidate(config string) error {
+	var err *C.rmqtt_error_t
+	status := C.go_config_validate(config, &err)
+	return toError(status, err)
+}
+
+func callNew(config string) (*C.rmqtt_broker_t, error) {
+	var broker *C.rmqtt_broker_t
+	var err *C.rmqtt_error_t
+	status := C.go_broker_new(config, &broker, &err)
+	return broker, toError(status, err)
+}
+
+func callSetHooks(broker *C.rmqtt_broker_t, set *hookSet) error {
+	var err *C.rmqtt_error_t
+	hooks := &set.hooks
+	status := C.rmqttgo_set_hooks(broker, C.uintptr_t(cgo.NewHandle(set)), C.bool(hooks.Authenticate != nil),
+		C.bool(hooks.Connected != nil), C.bool(hooks.Disconnected != nil), &err)
+	return toError(status, err)
+}
+
+func callStart(broker *C.rmqtt_broker_t) error {
+	var err *C.rmqtt_error_t
+	status := C.rmqtt_broker_start(broker, &err)
+	return toError(status, err)
+}
+
+func callPublish(broker *C.rmqtt_broker_t, topic string, payload []byte, options PublishOptions) error {
+	var err *C.rmqtt_error_t
+	var data unsafe.Pointer
+	if len(payload) > 0 {
+		data = unsafe.Pointer(&payload[0])
+	}
+	status := C.go_publish(broker, topic, data, C.size_t(len(payload)), C.uint8_t(options.QoS),
+		C.bool(options.Retain), &err)
+	return toError(status, err)
+}
+
+func callSubscribe(broker *C.rmqtt_broker_t, filter string, options subscribeOptions, fn func(Message)) (*C.rmqtt_subscription_t, error) {
+	var subscription *C.rmqtt_subscription_t
+	var err *C.rmqtt_error_t
+	status := C.go_subscribe(broker, filter, C.uint32_t(options.maxQueued), C.uint8_t(options.qos),
+		C.uint8_t(options.retainHandling), C.uintptr_t(cgo.NewHandle(fn)), &subscription, &err)
+	return subscription, toError(status, err)
+}
+
+func callListener(broker *C.rmqtt_broker_t, index int) (Listener, error) {
+	var info C.rmqtt_listener_info_t
+	if status := C.go_listener_info(broker, C.size_t(index), &info); status != C.RMQTT_OK {
+		return Listener{}, toError(status, nil)
+	}
+	return Listener{
+		Name:    goString(info.name),
+		Type:    goString(info._type),
+		Address: goString(info.address),
+		Port:    uint16(info.port),
+	}, nil
+}
+
+func callStats(broker *C.rmqtt_broker_t) (Stats, error) {
+	var stats C.rmqtt_stats_t
+	if status := C.go_stats(broker, &stats); status != C.RMQTT_OK {
+		return Stats{}, toError(status, nil)
+	}
+	return goStats(&stats), nil
+}
+
+// An answer that comes too late is no error: the broker has denied already, and the hook learned so from its context.
+func callComplete(ticket C.rmqtt_decision_t, verdict Verdict) {
+	C.go_complete(ticket, C.bool(verdict.allow), C.uint8_t(verdict.reasonCode), verdict.reason)
+}
+
+func callHasFeature(name string) bool {
+	return bool(C.go_has_feature(name))
+}
+
+func callFault(err *C.rmqtt_error_t, index C.size_t) (Fault, bool) {
+	var fault C.rmqtt_fault_t
+	if C.go_error_fault(err, index, &fault) != C.RMQTT_OK {
+		return Fault{}, false
+	}
+	return Fault{Pointer: goString(fault.pointer), Message: goString(fault.message)}, true
+}
+
+func goString(view C.rmqtt_str_t) string {
+	return C.GoStringN(view.ptr, C.int(view.len))
+}
+
+// goBytes keeps absent and empty apart: nil is absent.
+func goBytes(view C.rmqtt_bytes_t) []byte {
+	if view.ptr == nil {
+		return nil
+	}
+	if view.len == 0 {
+		return []byte{}
+	}
+	return C.GoBytes(unsafe.Pointer(view.ptr), C.int(view.len))
+}

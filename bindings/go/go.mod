@@ -1,0 +1,3 @@
+module github.com/rmqtt-c/rmqtt-c/bindings/go
+
+go 1.19

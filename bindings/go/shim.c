@@ -1,0 +1,80 @@
+#include "shim.h"
+
+#include "_cgo_export.h"
+
+static void on_drop(void *user_data) {
+    rmqttGoDrop((uintptr_t)user_data);
+}
+
+static rmqtt_verdict_kind_t on_authenticate(const rmqtt_authenticate_t *event, rmqtt_verdict_t *verdict,
+                                            void *user_data) {
+    (void)verdict;
+    rmqtt_decision_t ticket = rmqtt_decision_defer();
+    if (ticket == 0) {
+        return RMQTT_VERDICT_DENY;
+    }
+    rmqttGoAuthenticate((rmqtt_authenticate_t *)event, ticket, (uintptr_t)user_data);
+    return RMQTT_VERDICT_DEFERRED;
+}
+
+static void on_connected(const rmqtt_connected_t *event, void *user_data) {
+    rmqttGoConnected((rmqtt_connected_t *)event, (uintptr_t)user_data);
+}
+
+static void on_disconnected(const rmqtt_disconnected_t *event, void *user_data) {
+    rmqttGoDisconnected((rmqtt_disconnected_t *)event, (uintptr_t)user_data);
+}
+
+static void on_message(const rmqtt_message_t *message, void *user_data) {
+    rmqttGoMessage((rmqtt_message_t *)message, (uintptr_t)user_data);
+}
+
+static void on_line(const rmqtt_log_line_t *line, void *user_data) {
+    rmqttGoLogLine((rmqtt_log_line_t *)line, (uintptr_t)user_data);
+}
+
+rmqtt_status_t rmqttgo_set_hooks(rmqtt_broker_t *broker, uintptr_t handle, bool authenticate, bool connected,
+                                 bool disconnected, rmqtt_error_t **err) {
+    rmqtt_hooks_t hooks = rmqtt_hooks_init();
+    hooks.user_data = (void *)handle;
+    hooks.drop = on_drop;
+    hooks.authenticate = authenticate ? on_authenticate : NULL;
+    hooks.connected = connected ? on_connected : NULL;
+    hooks.disconnected = disconnected ? on_disconnected : NULL;
+    return rmqtt_broker_set_hooks(broker, &hooks, err);
+}
+
+rmqtt_status_t rmqttgo_publish(rmqtt_broker_t *broker, rmqtt_str_t topic, const void *payload, size_t len, uint8_t qos,
+                               bool retain, rmqtt_error_t **err) {
+    rmqtt_publish_t message = rmqtt_publish_init();
+    message.topic = topic;
+    message.payload = rmqtt_bytes(payload, len);
+    message.qos = qos;
+    message.retain = retain;
+    return rmqtt_broker_publish(broker, &message, err);
+}
+
+rmqtt_status_t rmqttgo_subscribe(rmqtt_broker_t *broker, rmqtt_str_t filter, uint32_t max_queued, uint8_t qos,
+                                 uint8_t retain_handling, uintptr_t handle, rmqtt_subscription_t **out,
+                                 rmqtt_error_t **err) {
+    rmqtt_subscribe_options_t options = rmqtt_subscribe_options_init();
+    options.max_queued_messages = max_queued;
+    options.qos = qos;
+    options.retain_handling = retain_handling;
+    return rmqtt_broker_subscribe(broker, filter, &options, on_message, (void *)handle, on_drop, out, err);
+}
+
+rmqtt_status_t rmqttgo_complete(rmqtt_decision_t ticket, bool allow, uint8_t reason_code, rmqtt_str_t reason) {
+    rmqtt_verdict_t verdict = rmqtt_verdict_init();
+    verdict.kind = allow ? RMQTT_VERDICT_ALLOW : RMQTT_VERDICT_DENY;
+    verdict.reason_code = reason_code;
+    verdict.reason_string = reason;
+    return rmqtt_decision_complete(ticket, &verdict);
+}
+
+rmqtt_status_t rmqttgo_log_set(rmqtt_level_t max, uintptr_t handle) {
+    if (handle == 0) {
+        return rmqtt_log_set(max, NULL, NULL, NULL);
+    }
+    return rmqtt_log_set(max, on_line, (void *)handle, on_drop);
+}
