@@ -390,7 +390,8 @@ typedef struct rmqtt_verdict_t {
      */
     size_t struct_size;
     /**
-     * Why, for an MQTT 5 client; absent for no reason string. Borrowed until the call or the hook returns.
+     * Why, for an MQTT 5 client; absent for no reason string. Borrowed until the call or the hook returns. This version
+     * takes it but does not send it with a CONNACK.
      */
     struct rmqtt_str_t reason_string;
     /**
@@ -487,7 +488,7 @@ typedef struct rmqtt_message_t {
      */
     struct rmqtt_bytes_t payload;
     /**
-     * The connection that published it; NULL if none did, or if it is gone.
+     * The connection that published it, or whose will it is; NULL if there is none, or if it is long gone.
      */
     const struct rmqtt_client_t *publisher;
     /**

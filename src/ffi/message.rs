@@ -44,7 +44,7 @@ pub struct rmqtt_message_t {
     pub topic: rmqtt_str_t,
     /// The payload.
     pub payload: rmqtt_bytes_t,
-    /// The connection that published it; NULL if none did, or if it is gone.
+    /// The connection that published it, or whose will it is; NULL if there is none, or if it is long gone.
     pub publisher: *const rmqtt_client_t,
     /// A value of `enum rmqtt_origin`. A number that a program does not know is one of a later version.
     pub origin: rmqtt_origin_t,
