@@ -390,8 +390,8 @@ typedef struct rmqtt_verdict_t {
      */
     size_t struct_size;
     /**
-     * Why, for an MQTT 5 client; absent for no reason string. Borrowed until the call or the hook returns. This version
-     * takes it but does not send it with a CONNACK.
+     * Why, for an MQTT 5 client; absent for no reason string. Borrowed: for the call, or, where a hook fills it, until the library has
+     * read it right after the hook has returned, so no local buffer. This version does not send it with a CONNACK.
      */
     struct rmqtt_str_t reason_string;
     /**
@@ -714,7 +714,7 @@ typedef struct rmqtt_stats_t {
      */
     uint64_t subscriptions;
     /**
-     * Gauge: subscriptions of the host program.
+     * Gauge: subscriptions of the host program. One that has just been freed may still count.
      */
     uint64_t in_process_subscriptions;
     /**

@@ -19,7 +19,7 @@ pub struct rmqtt_stats_t {
     pub sessions: u64,
     /// Gauge: subscriptions of those sessions.
     pub subscriptions: u64,
-    /// Gauge: subscriptions of the host program.
+    /// Gauge: subscriptions of the host program. One that has just been freed may still count.
     pub in_process_subscriptions: u64,
     /// Gauge: retained messages.
     pub retained_messages: u64,

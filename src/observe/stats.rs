@@ -11,7 +11,7 @@ pub struct Stats {
     pub sessions: u64,
     /// Gauge: subscriptions of those sessions.
     pub subscriptions: u64,
-    /// Gauge: subscriptions of the host program.
+    /// Gauge: subscriptions of the host program. One that has just been freed may still count.
     pub in_process_subscriptions: u64,
     /// Gauge: retained messages.
     pub retained_messages: u64,

@@ -1,0 +1,128 @@
+// As much of an MQTT client as the scenarios need: CONNECT and CONNACK, PUBLISH with QoS 0, DISCONNECT.
+
+#ifndef RMQTT_TESTS_MQTT_HPP
+#define RMQTT_TESTS_MQTT_HPP
+
+#include "check.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+class Mqtt {
+public:
+    explicit Mqtt(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+        CHECK(socket_ >= 0);
+        timeval patience{};
+        patience.tv_sec = PATIENCE.count();
+        ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (::connect(socket_, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
+            ::close(socket_);
+            failed(__FILE__, __LINE__, "no connection");
+        }
+    }
+    ~Mqtt() { ::close(socket_); }
+    Mqtt(const Mqtt &) = delete;
+    Mqtt &operator=(const Mqtt &) = delete;
+
+    struct Options {
+        std::string_view client_id = "client";
+        std::optional<std::string_view> username = std::nullopt;
+        std::optional<std::string_view> password = std::nullopt;
+        std::optional<std::string_view> will_topic = std::nullopt;
+        std::string_view will_payload = {};
+        char protocol = 4;
+    };
+
+    void send_connect(const Options &options) {
+        unsigned flags = 0x02;
+        std::string payload = text(options.client_id);
+        if (options.protocol == 5) {
+            // Properties of the will stand before it.
+            CHECK(!options.will_topic);
+        }
+        if (options.will_topic) {
+            flags |= 0x04;
+            payload += text(*options.will_topic) + text(options.will_payload);
+        }
+        if (options.username) {
+            flags |= 0x80;
+            payload += text(*options.username);
+        }
+        if (options.password) {
+            flags |= 0x40;
+            payload += text(*options.password);
+        }
+        std::string body = text("MQTT") + options.protocol + static_cast<char>(flags) + std::string("\0\x3c", 2);
+        if (options.protocol == 5) {
+            body += '\0';
+        }
+        send(0x10, body + payload);
+    }
+
+    // The reason code of CONNACK; -1 if the connection ends without one.
+    int read_connack() {
+        std::string header = read(2);
+        if (header.size() < 2) {
+            return -1;
+        }
+        CHECK_EQ(static_cast<int>(header[0]), 0x20);
+        const std::string connack = read(static_cast<unsigned char>(header[1]));
+        CHECK(connack.size() >= 2);
+        return static_cast<unsigned char>(connack[1]);
+    }
+
+    int connect(const Options &options) {
+        send_connect(options);
+        return read_connack();
+    }
+
+    void publish(std::string_view topic, std::string_view payload) { send(0x30, text(topic) + std::string(payload)); }
+
+    // [MQTT-3.14.4-1]: the client closes the connection.
+    void disconnect() {
+        send(0xe0, "");
+        ::shutdown(socket_, SHUT_WR);
+    }
+
+private:
+    static std::string text(std::string_view text) {
+        return std::string{static_cast<char>(text.size() >> 8), static_cast<char>(text.size() & 0xff)} +
+               std::string(text);
+    }
+
+    void send(unsigned char type, const std::string &body) {
+        CHECK(body.size() < 128);
+        const std::string packet =
+            std::string{static_cast<char>(type), static_cast<char>(body.size())} + body;
+        CHECK_EQ(::send(socket_, packet.data(), packet.size(), MSG_NOSIGNAL), static_cast<ssize_t>(packet.size()));
+    }
+
+    std::string read(std::size_t count) {
+        std::string bytes;
+        while (bytes.size() < count) {
+            char buffer[256];
+            const ssize_t got = ::recv(socket_, buffer, count - bytes.size(), 0);
+            if (got <= 0) {
+                break;
+            }
+            bytes.append(buffer, static_cast<std::size_t>(got));
+        }
+        return bytes;
+    }
+
+    int socket_;
+};
+
+#endif
