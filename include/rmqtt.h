@@ -390,8 +390,9 @@ typedef struct rmqtt_verdict_t {
      */
     size_t struct_size;
     /**
-     * Why, for an MQTT 5 client; absent for no reason string. Borrowed: for the call, or, where a hook fills it, until the library has
-     * read it right after the hook has returned, so no local buffer. This version does not send it with a CONNACK.
+     * Why, for an MQTT 5 client; absent for no reason string. This version does not send it with a CONNACK.
+     * Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
+     * returned, so no local buffer.
      */
     struct rmqtt_str_t reason_string;
     /**
@@ -1014,7 +1015,9 @@ rmqtt_status_t rmqtt_broker_set_hooks(struct rmqtt_broker_t *broker,
  *         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts or stops the broker;
  *         `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
  *
- * **Threads.** Any. The threads that the broker starts block all signals.
+ * **Threads.** Any. The threads that the broker starts block the signals that are meant for the process, such as
+ * SIGTERM, SIGCHLD and SIGPIPE, and those that the caller blocks. They leave real-time signals and faults alone, which
+ * managed runtimes need on threads that call them.
  */
 rmqtt_status_t rmqtt_broker_start(struct rmqtt_broker_t *broker, struct rmqtt_error_t **err);
 

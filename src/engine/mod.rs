@@ -46,6 +46,10 @@ const RETAIN_SWEEP: Duration = Duration::from_secs(10);
 /// The listen queue of the kernel: a burst of connects beyond it costs each client a second.
 const BACKLOG: i32 = 4096;
 
+/// Handshakes of one listener at the same time. `callbacks.max_pending` and `callbacks.queue` are the limits to meet;
+/// RMQTT's own would hold the next client back without a word.
+const HANDSHAKES: usize = 100_000;
+
 /// Client identifiers that begin so are the broker's own; no network client may use one.
 const RESERVED_CLIENT_ID: &str = "$rmqtt-c/";
 
@@ -302,7 +306,7 @@ fn bind(
         // The handler of this engine decides about anonymous clients; RMQTT would not even ask it.
         .allow_anonymous(false)
         .handshake_timeout(Duration::from_millis(listener.connect_timeout_ms))
-        .max_handshaking_limit(config.callbacks.max_pending as usize)
+        .max_handshaking_limit(HANDSHAKES)
         .max_packet_size(limits.max_packet_bytes)
         .max_keepalive(limits.max_keepalive_s as u16)
         .max_inflight(NonZeroU16::new(limits.max_inflight as u16).unwrap_or(NonZeroU16::MAX))

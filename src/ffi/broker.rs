@@ -212,7 +212,9 @@ unsafe fn rescue_user_data(hooks: *const rmqtt_hooks_t) -> Option<UserData> {
 ///         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts or stops the broker;
 ///         `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
 ///
-/// **Threads.** Any. The threads that the broker starts block all signals.
+/// **Threads.** Any. The threads that the broker starts block the signals that are meant for the process, such as
+/// SIGTERM, SIGCHLD and SIGPIPE, and those that the caller blocks. They leave real-time signals and faults alone, which
+/// managed runtimes need on threads that call them.
 ///
 /// # Safety
 /// `broker` is NULL or alive; `err` is NULL or writable.

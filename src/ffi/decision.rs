@@ -34,8 +34,9 @@ pub type rmqtt_decision_t = u64;
 pub struct rmqtt_verdict_t {
     /// `sizeof(rmqtt_verdict_t)`; set by the library where a hook gets one to fill.
     pub struct_size: usize,
-    /// Why, for an MQTT 5 client; absent for no reason string. Borrowed: for the call, or, where a hook fills it, until the library has
-    /// read it right after the hook has returned, so no local buffer. This version does not send it with a CONNACK.
+    /// Why, for an MQTT 5 client; absent for no reason string. This version does not send it with a CONNACK.
+    /// Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
+    /// returned, so no local buffer.
     pub reason_string: rmqtt_str_t,
     /// `RMQTT_VERDICT_ALLOW` or `RMQTT_VERDICT_DENY`. Not read where a hook fills one: its return value decides.
     pub kind: rmqtt_verdict_kind_t,

@@ -1,0 +1,51 @@
+using System;
+using System.Text;
+
+namespace Rmqtt
+{
+    /// <summary>A message that the broker hands to the program.</summary>
+    public sealed class Message
+    {
+        private static readonly byte[] Nothing = new byte[0];
+
+        private unsafe Message(Native.Message* native)
+        {
+            Topic = Utf8.Copy(native->Topic);
+            Payload = Utf8.Copy(native->Payload) ?? Nothing;
+            Publisher = Client.Copy(native->Publisher);
+            Origin = (Origin)native->Origin;
+            QoS = native->Qos;
+            Retain = native->Retain != 0;
+        }
+
+        /// <summary>The topic name.</summary>
+        public string Topic { get; }
+
+        /// <summary>The payload; never null.</summary>
+        public byte[] Payload { get; }
+
+        /// <summary>The payload read as UTF-8, with U+FFFD for what is not.</summary>
+        public string Text
+        {
+            get { return Encoding.UTF8.GetString(Payload); }
+        }
+
+        /// <summary>The connection that published it; null if none did, or if it is gone.</summary>
+        public Client Publisher { get; }
+
+        /// <summary>What made it enter the broker.</summary>
+        public Origin Origin { get; }
+
+        /// <summary>The QoS, 0 to 2.</summary>
+        public byte QoS { get; }
+
+        /// <summary>Whether it is a retained message.</summary>
+        public bool Retain { get; }
+
+        /// <summary>Copies; null for NULL.</summary>
+        internal static unsafe Message Copy(IntPtr native)
+        {
+            return native == IntPtr.Zero ? null : new Message((Native.Message*)native);
+        }
+    }
+}

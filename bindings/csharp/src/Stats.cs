@@ -1,0 +1,95 @@
+using System;
+
+namespace Rmqtt
+{
+    /// <summary>A snapshot of a broker. Counters run from its construction on, over all starts and stops; gauges are of
+    /// now.</summary>
+    public sealed class Stats
+    {
+        internal Stats(Native.Stats native)
+        {
+            StartedAt = native.StartedAtMs == 0
+                ? (DateTimeOffset?)null
+                : DateTimeOffset.FromUnixTimeMilliseconds((long)native.StartedAtMs);
+            Uptime = TimeSpan.FromMilliseconds(native.UptimeMs);
+            ConnectedClients = (long)native.ConnectedClients;
+            Sessions = (long)native.Sessions;
+            Subscriptions = (long)native.Subscriptions;
+            InProcessSubscriptions = (long)native.InProcessSubscriptions;
+            RetainedMessages = (long)native.RetainedMessages;
+            Connections = (long)native.Connections;
+            MessagesReceived = (long)native.MessagesReceived;
+            MessagesSent = (long)native.MessagesSent;
+            MessagesPublished = (long)native.MessagesPublished;
+            MessagesDelivered = (long)native.MessagesDelivered;
+            MessagesDropped = (long)native.MessagesDropped;
+            DecisionsAllowed = (long)native.DecisionsAllowed;
+            DecisionsDenied = (long)native.DecisionsDenied;
+            DecisionsExpired = (long)native.DecisionsExpired;
+            DecisionsOverflowed = (long)native.DecisionsOverflowed;
+            DecisionsPending = (long)native.DecisionsPending;
+            EventsDropped = (long)native.EventsDropped;
+            CallbackPanics = (long)native.CallbackPanics;
+        }
+
+        /// <summary>When the current run started; null when the broker does not run.</summary>
+        public DateTimeOffset? StartedAt { get; }
+
+        /// <summary>The time since then.</summary>
+        public TimeSpan Uptime { get; }
+
+        /// <summary>Gauge: clients connected.</summary>
+        public long ConnectedClients { get; }
+
+        /// <summary>Gauge: sessions of clients, those of absent clients included.</summary>
+        public long Sessions { get; }
+
+        /// <summary>Gauge: subscriptions of those sessions.</summary>
+        public long Subscriptions { get; }
+
+        /// <summary>Gauge: subscriptions of the program.</summary>
+        public long InProcessSubscriptions { get; }
+
+        /// <summary>Gauge: retained messages.</summary>
+        public long RetainedMessages { get; }
+
+        /// <summary>Counter: connections that got as far as an accepted CONNECT.</summary>
+        public long Connections { get; }
+
+        /// <summary>Counter: messages that clients published, wills included.</summary>
+        public long MessagesReceived { get; }
+
+        /// <summary>Counter: messages sent to clients.</summary>
+        public long MessagesSent { get; }
+
+        /// <summary>Counter: messages that the program published.</summary>
+        public long MessagesPublished { get; }
+
+        /// <summary>Counter: messages handed to subscriptions of the program.</summary>
+        public long MessagesDelivered { get; }
+
+        /// <summary>Counter: messages dropped on the way to a client or to a subscription of the program.</summary>
+        public long MessagesDropped { get; }
+
+        /// <summary>Counter: decisions of hooks that allowed.</summary>
+        public long DecisionsAllowed { get; }
+
+        /// <summary>Counter: decisions of hooks that denied, the two below included.</summary>
+        public long DecisionsDenied { get; }
+
+        /// <summary>Counter: decisions denied because no answer came in time.</summary>
+        public long DecisionsExpired { get; }
+
+        /// <summary>Counter: decisions denied because the callback queue was full.</summary>
+        public long DecisionsOverflowed { get; }
+
+        /// <summary>Gauge: deferred decisions that are open.</summary>
+        public long DecisionsPending { get; }
+
+        /// <summary>Counter: events dropped because the callback queue was full.</summary>
+        public long EventsDropped { get; }
+
+        /// <summary>Counter: panics caught in callbacks.</summary>
+        public long CallbackPanics { get; }
+    }
+}

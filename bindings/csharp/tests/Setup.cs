@@ -1,0 +1,50 @@
+using System;
+using System.Threading.Tasks;
+
+namespace Rmqtt.Tests
+{
+    /// <summary>Brokers and hooks that many tests want.</summary>
+    internal static class Setup
+    {
+        internal const string Open =
+            "{\"listeners\":[{\"name\":\"main\",\"address\":\"127.0.0.1:0\"}],\"auth\":{\"allow_anonymous\":true}}";
+
+        internal static string WithCallbacks(string callbacks)
+        {
+            return Open.Insert(1, "\"callbacks\":{" + callbacks + "},");
+        }
+
+        internal static Broker Started(Hooks hooks = null, string config = Open)
+        {
+            var broker = new Broker(config, hooks);
+            broker.Start();
+            return broker;
+        }
+
+        internal static Hooks Answering(Func<AuthEvent, Verdict> answer)
+        {
+            return new Hooks { Authenticate = (connect, stopping) => Task.FromResult(answer(connect)) };
+        }
+
+        internal static int Port(this Broker broker)
+        {
+            return broker.Listeners[0].Port;
+        }
+
+        internal static MqttClient Connected(this Broker broker, string clientId)
+        {
+            var client = new MqttClient(broker.Port());
+            Check.Equal(0, client.Connect(clientId), "CONNACK");
+            return client;
+        }
+
+        /// <summary>What CONNECT is answered: the code of CONNACK, or -1 if the connection ends without.</summary>
+        internal static int TryConnect(this Broker broker, string clientId, string username = null)
+        {
+            using (var client = new MqttClient(broker.Port()))
+            {
+                return client.Connect(clientId, username);
+            }
+        }
+    }
+}
