@@ -1023,7 +1023,8 @@ rmqtt_status_t rmqtt_broker_start(struct rmqtt_broker_t *broker, struct rmqtt_er
 
 /**
  * Closes the listeners, then every connection; waits for callbacks that run and delivers the events that are queued;
- * ends every thread. Deferred decisions are denied. A broker that does not run stays as it is.
+ * ends every thread of the broker. Deferred decisions are denied. A broker that does not run stays as it is. (One timer
+ * thread per process, started with the first client ever, stays.)
  *
  * @param broker A broker.
  * @param grace_ms How long clients may take to be disconnected in order, wills included, in milliseconds. Then they

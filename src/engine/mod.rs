@@ -46,9 +46,9 @@ const RETAIN_SWEEP: Duration = Duration::from_secs(10);
 /// The listen queue of the kernel: a burst of connects beyond it costs each client a second.
 const BACKLOG: i32 = 4096;
 
-/// Handshakes of one listener at the same time. `callbacks.max_pending` and `callbacks.queue` are the limits to meet;
-/// RMQTT's own would hold the next client back without a word.
-const HANDSHAKES: usize = 100_000;
+/// Handshakes of one listener at the same time; RMQTT holds the next client back. It sets aside some 5 KB for each as
+/// soon as the first client comes, so this is no place for a number that is never met.
+const HANDSHAKES: usize = 1_000;
 
 /// Client identifiers that begin so are the broker's own; no network client may use one.
 const RESERVED_CLIENT_ID: &str = "$rmqtt-c/";

@@ -228,7 +228,8 @@ pub unsafe extern "C" fn rmqtt_broker_start(
 }
 
 /// Closes the listeners, then every connection; waits for callbacks that run and delivers the events that are queued;
-/// ends every thread. Deferred decisions are denied. A broker that does not run stays as it is.
+/// ends every thread of the broker. Deferred decisions are denied. A broker that does not run stays as it is. (One timer
+/// thread per process, started with the first client ever, stays.)
 ///
 /// @param broker A broker.
 /// @param grace_ms How long clients may take to be disconnected in order, wills included, in milliseconds. Then they

@@ -620,7 +620,8 @@ static void a_name_is_taken_over(void) {
     WAIT_UNTIL(events_are(&judging, "+twin,"));
     test_client after = test_client_open(test_port(broker, 0), "twin");
     CHECK(test_client_closed(before));
-    WAIT_UNTIL(events_are(&judging, "+twin,-twin,+twin,"));
+    /* In whatever order: the engine does not promise one yet. */
+    WAIT_UNTIL(events_are(&judging, "+twin,-twin,+twin,") || events_are(&judging, "+twin,+twin,-twin,"));
     CHECK_EQ(judging.by, RMQTT_DISCONNECTED_BY_BROKER);
     CHECK_EQ(judging.reason_code, 0x8e);
     close(before.fd);

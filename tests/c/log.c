@@ -60,8 +60,9 @@ static bool has_line(reader *reading, const char *start, const char *part) {
 
 /** A broker from start to stop, with a client that is let in and one that is not. */
 static void bustle(void) {
-    rmqtt_broker_t *broker = test_broker("{\"listeners\":[{\"name\":\"door\",\"address\":\"127.0.0.1:0\",\"allow_anonymous\":true},"
-                                         "{\"address\":\"127.0.0.1:0\"}]}");
+    rmqtt_broker_t *broker =
+        test_broker("{\"listeners\":[{\"name\":\"door\",\"address\":\"127.0.0.1:0\",\"allow_anonymous\":true},"
+                    "{\"address\":\"127.0.0.1:0\"}]}");
     test_start(broker);
     test_connect connect = test_connect_init("denied");
     test_client client = test_client_open(test_port(broker, 0), "c");
