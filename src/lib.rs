@@ -9,6 +9,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod broker;
+pub mod codec;
 pub mod config;
 pub mod engine;
 pub mod ffi;
@@ -16,3 +17,4 @@ pub mod hooks;
 pub mod model;
 pub mod observe;
 pub mod retain;
+pub mod router;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the top. A module may use what stands below its own layer, nothing beside or above it.
 const LAYERS: [&[&str]; 6] =
-    [&["ffi"], &["broker"], &["observe", "engine"], &["hooks", "retain"], &["config"], &["model"]];
+    [&["ffi"], &["broker"], &["observe", "engine"], &["codec", "hooks", "retain", "router"], &["config"], &["model"]];
 
 fn sources(below: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -1,0 +1,26 @@
+use std::num::NonZeroU32;
+
+use super::QoS;
+
+/// What a subscription asks for besides its filter `[MQTT-5 3.8.3.1]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// The highest QoS of its messages.
+    pub qos: QoS,
+    /// Not the messages that the subscriber itself publishes.
+    pub no_local: bool,
+    /// The retain flag as the publisher set it, instead of false.
+    pub retain_as_published: bool,
+    pub retain_handling: RetainHandling,
+    /// The subscription identifier, at most 268435455, that comes with its messages.
+    pub identifier: Option<NonZeroU32>,
+}
+
+/// When a subscription gets the retained messages that match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetainHandling {
+    #[default]
+    SendAtSubscribe,
+    SendIfNew,
+    DoNotSend,
+}
