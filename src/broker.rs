@@ -1,19 +1,25 @@
 //! The broker as a safe Rust type: everything that the C ABI offers, without `unsafe`.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use crate::config::{Config, Faults};
-use crate::engine::{BoundListener, Engine, EngineCounters, OutgoingMessage, StartError};
 use crate::hooks::{in_callback, CallbackPool, Callbacks, Consumer, HookCounters, HookTable, Hooks, SubscriptionQueue};
+use crate::limits::Places;
 use crate::model::{topic, QoS, Text};
 use crate::observe::Stats;
+use crate::runtime;
+use crate::session::{self, HostMessage, Hub, Peer, SessionCounters};
+use crate::transport::{self, BindError, BoundListener, Listener};
 
 /// The largest packet that MQTT can express, without its fixed header `[MQTT-2.1.4]`.
 const MAX_REMAINING_LENGTH: usize = 268_435_455;
@@ -56,14 +62,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<StartError> for Error {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Runtime(error) => Error::Io(format!("the worker threads could not be started: {error}")),
-            StartError::Bind { listener, address, cause } => {
-                Error::Bind(format!("listener \"{listener}\" could not be bound to {address}: {cause}"))
-            }
-        }
+impl From<BindError> for Error {
+    fn from(BindError { listener, address, cause }: BindError) -> Self {
+        Error::Bind(format!("listener \"{listener}\" could not be bound to {address}: {cause}"))
     }
 }
 
@@ -101,7 +102,7 @@ struct Inner {
     id: Text,
     hooks: Arc<HookTable>,
     hook_counters: Arc<HookCounters>,
-    engine_counters: Arc<EngineCounters>,
+    session_counters: Arc<SessionCounters>,
     messages_published: AtomicU64,
     next_subscription: AtomicU64,
     /// Held for the whole of a start or a stop.
@@ -112,8 +113,96 @@ struct Inner {
 
 /// What exists between a start and a stop.
 struct Run {
-    engine: Engine,
+    runtime: Runtime,
+    hub: Arc<Hub>,
+    acceptors: Vec<JoinHandle<()>>,
+    listeners: Vec<BoundListener>,
     callbacks: Arc<Callbacks>,
+    started: Instant,
+    started_at: SystemTime,
+}
+
+/// Tasks that do not end when asked are left behind after this.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(3);
+
+impl Run {
+    /// Binds every listener and accepts clients, or does nothing at all.
+    fn start(config: &Config, callbacks: Arc<Callbacks>, counters: Arc<SessionCounters>) -> Result<Run, Error> {
+        let runtime = runtime::start(&config.runtime)
+            .map_err(|error| Error::Io(format!("the worker threads could not be started: {error}")))?;
+        let inside = runtime.enter();
+        let places = Places::new(config.limits.max_connections as usize);
+        let bound: Result<Vec<Listener>, BindError> = config
+            .listeners
+            .iter()
+            .enumerate()
+            .map(|(index, listener)| transport::bind(listener, index, &places))
+            .collect();
+        let bound = match bound {
+            Ok(bound) => bound,
+            Err(error) => {
+                drop(inside);
+                runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+                return Err(error.into());
+            }
+        };
+        let listeners = bound.iter().map(|listener| listener.bound.clone()).collect();
+        let hub = Hub::new(config, callbacks.clone(), counters);
+        tokio::spawn(hub.clone().keep_time());
+        let accept = |(index, listener): (usize, Listener)| {
+            let connect_timeout = Duration::from_millis(config.listeners[index].connect_timeout_ms);
+            tokio::spawn(accept(listener, index, connect_timeout, hub.clone()))
+        };
+        let acceptors = bound.into_iter().enumerate().map(accept).collect();
+        drop(inside);
+        Ok(Run {
+            runtime,
+            hub,
+            acceptors,
+            listeners,
+            callbacks,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+        })
+    }
+
+    /// Stops accepting, closes every connection, and ends the threads. Clients have up to `grace` to be told; those that
+    /// remain are cut off. All of them are reported as disconnected.
+    fn stop(self, grace: Duration) {
+        let Run { runtime, hub, acceptors, callbacks, .. } = self;
+        for acceptor in &acceptors {
+            acceptor.abort();
+        }
+        runtime.block_on(async {
+            for acceptor in acceptors {
+                // It was cancelled.
+                let _ = acceptor.await;
+            }
+            hub.stop(grace).await;
+        });
+        runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+        hub.clear();
+        callbacks.pool().close();
+    }
+}
+
+/// Accepts the connections of one listener, each of which is served by a task of its own from the first byte on.
+async fn accept(listener: Listener, index: usize, connect_timeout: Duration, hub: Arc<Hub>) {
+    let name = listener.bound.name.clone();
+    let serve = |stream, address: SocketAddr, places| {
+        let peer = Peer {
+            address: Text::from(address.to_string()),
+            listener: index,
+            listener_name: name.clone(),
+            connect_by: Instant::now() + connect_timeout,
+        };
+        let hub = hub.clone();
+        tokio::spawn(async move {
+            session::serve(hub, stream, peer).await;
+            drop(places);
+        });
+    };
+    listener.accept(serve).await;
 }
 
 impl Broker {
@@ -132,7 +221,7 @@ impl Broker {
                 id,
                 hooks: Arc::default(),
                 hook_counters: Arc::default(),
-                engine_counters: Arc::default(),
+                session_counters: Arc::default(),
                 messages_published: AtomicU64::new(0),
                 next_subscription: AtomicU64::new(0),
                 lifecycle: Mutex::new(()),
@@ -175,17 +264,17 @@ impl Broker {
             Duration::from_millis(config.callbacks.timeout_ms),
             config.callbacks.max_pending as usize,
         ));
-        match Engine::start(config, callbacks.clone(), self.inner.engine_counters.clone()) {
-            Ok(engine) => {
-                for listener in engine.listeners() {
+        match Run::start(config, callbacks.clone(), self.inner.session_counters.clone()) {
+            Ok(run) => {
+                for listener in &run.listeners {
                     tracing::info!(listener = %listener.name, address = %listener.address, "listening");
                 }
-                *self.inner.run.write() = Some(Run { engine, callbacks });
+                *self.inner.run.write() = Some(run);
                 Ok(())
             }
             Err(error) => {
                 callbacks.pool().close();
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -199,9 +288,8 @@ impl Broker {
         let _lifecycle = self.inner.lifecycle.lock();
         // Taken in a statement of its own: the lock must be free when callbacks are waited for.
         let run = self.inner.run.write().take();
-        if let Some(Run { engine, callbacks }) = run {
-            engine.stop(grace);
-            callbacks.pool().close();
+        if let Some(run) = run {
+            run.stop(grace);
             tracing::info!("stopped");
         }
         Ok(())
@@ -213,7 +301,7 @@ impl Broker {
 
     /// The clients connected now.
     pub fn connected_clients(&self) -> u64 {
-        self.inner.run.read().as_ref().map_or(0, |run| run.engine.connected_clients())
+        self.inner.run.read().as_ref().map_or(0, |run| run.hub.connected_clients())
     }
 
     /// How many listeners are configured.
@@ -224,7 +312,7 @@ impl Broker {
     /// A listener: where it is bound while the broker runs, else where it will be.
     pub fn listener(&self, index: usize) -> Option<BoundListener> {
         if let Some(run) = self.inner.run.read().as_ref() {
-            return run.engine.listeners().get(index).cloned();
+            return run.listeners.get(index).cloned();
         }
         let listener = self.inner.config.listeners.get(index)?;
         Some(BoundListener {
@@ -238,14 +326,14 @@ impl Broker {
     /// A snapshot. Never waits for a client or a callback.
     pub fn stats(&self) -> Stats {
         let inner = &self.inner;
-        let (hooks, engine) = (&inner.hook_counters, &inner.engine_counters);
+        let (hooks, sessions) = (&inner.hook_counters, &inner.session_counters);
         let mut stats = Stats {
-            connections: engine.connections.load(Relaxed),
-            messages_received: engine.messages_received.load(Relaxed),
-            messages_sent: engine.messages_sent.load(Relaxed),
+            connections: sessions.connections.load(Relaxed),
+            messages_received: sessions.messages_received.load(Relaxed),
+            messages_sent: sessions.messages_sent.load(Relaxed),
             messages_published: inner.messages_published.load(Relaxed),
             messages_delivered: hooks.messages_delivered(),
-            messages_dropped: engine.messages_dropped.load(Relaxed) + hooks.messages_dropped(),
+            messages_dropped: sessions.dropped() + hooks.messages_dropped(),
             decisions_allowed: hooks.decisions_allowed(),
             decisions_denied: hooks.decisions_denied(),
             decisions_expired: hooks.decisions_expired(),
@@ -255,14 +343,15 @@ impl Broker {
             callback_panics: hooks.callback_panics(),
             ..Stats::default()
         };
-        if let Some(Run { engine, .. }) = inner.run.read().as_ref() {
-            stats.started_at_ms = engine.started_at_ms();
-            stats.uptime_ms = engine.uptime().as_millis() as u64;
-            stats.connected_clients = engine.connected_clients();
-            stats.sessions = engine.sessions();
-            stats.subscriptions = engine.subscriptions();
-            stats.in_process_subscriptions = engine.in_process_subscriptions();
-            stats.retained_messages = engine.retained_messages();
+        if let Some(run) = inner.run.read().as_ref() {
+            let since_1970 = run.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            stats.started_at_ms = since_1970.as_millis() as u64;
+            stats.uptime_ms = run.started.elapsed().as_millis() as u64;
+            stats.connected_clients = run.hub.connected_clients();
+            stats.sessions = run.hub.sessions();
+            stats.subscriptions = run.hub.subscriptions();
+            stats.in_process_subscriptions = run.hub.host_subscriptions();
+            stats.retained_messages = run.hub.retained_messages();
         }
         stats
     }
@@ -283,8 +372,9 @@ impl Broker {
             return Err(Error::InvalidArgument("the message is larger than an MQTT packet can be".to_owned()));
         }
         let Publish { topic, payload, qos, retain } = publish;
-        self.inner.with_engine(|engine| {
-            engine.publish(OutgoingMessage { topic, payload, qos, retain }).map_err(Error::Internal)
+        self.inner.with_hub(|hub| {
+            let published = hub.publish(&HostMessage { topic, payload, qos, retain });
+            published.map(drop).map_err(|error| Error::InvalidArgument(format!("the topic {error}")))
         })?;
         self.inner.messages_published.fetch_add(1, Relaxed);
         Ok(())
@@ -300,7 +390,7 @@ impl Broker {
         topic::check_filter(filter, self.inner.config.limits.max_topic_levels as usize)
             .map_err(|error| Error::InvalidArgument(format!("the filter {error}")))?;
         let run = self.inner.run.read();
-        let Run { engine, callbacks } = run.as_ref().ok_or(NOT_RUNNING)?;
+        let Run { hub, callbacks, .. } = run.as_ref().ok_or(NOT_RUNNING)?;
         let max_queued = match options.max_queued_messages {
             0 => DEFAULT_MAX_QUEUED,
             max => max,
@@ -308,7 +398,7 @@ impl Broker {
         let id = self.inner.next_subscription.fetch_add(1, Relaxed) + 1;
         let counters = self.inner.hook_counters.clone();
         let queue = SubscriptionQueue::new(id, max_queued as usize, consumer, callbacks.pool().clone(), counters);
-        engine.subscribe(filter, options.replay_retained, queue.clone()).map_err(Error::Internal)?;
+        hub.subscribe(filter, options.replay_retained, queue.clone());
         Ok(Subscription { queue, broker: Arc::downgrade(&self.inner) })
     }
 }
@@ -332,8 +422,8 @@ impl Drop for Broker {
 const NOT_RUNNING: Error = Error::InvalidState("the broker is not running");
 
 impl Inner {
-    fn with_engine<T>(&self, call: impl FnOnce(&Engine) -> Result<T, Error>) -> Result<T, Error> {
-        call(&self.run.read().as_ref().ok_or(NOT_RUNNING)?.engine)
+    fn with_hub<T>(&self, call: impl FnOnce(&Hub) -> Result<T, Error>) -> Result<T, Error> {
+        call(&self.run.read().as_ref().ok_or(NOT_RUNNING)?.hub)
     }
 }
 
@@ -349,8 +439,8 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         if let Some(inner) = self.broker.upgrade() {
             // A broker that has stopped since has ended the subscription itself.
-            let _ = inner.with_engine(|engine| {
-                engine.unsubscribe(self.queue.id());
+            let _ = inner.with_hub(|hub| {
+                hub.unsubscribe(self.queue.id());
                 Ok(())
             });
         }

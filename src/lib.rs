@@ -4,17 +4,20 @@
 //! same thing as a safe Rust type. Modules use those below them only:
 //!
 //! ```text
-//! ffi -> broker -> { observe, engine } -> { hooks, retain } -> config -> model
+//! ffi -> broker -> { observe, runtime, session, transport } -> { codec, hooks, limits, retain, router } -> config -> model
 //! ```
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod broker;
 pub mod codec;
 pub mod config;
-pub mod engine;
 pub mod ffi;
 pub mod hooks;
+pub mod limits;
 pub mod model;
 pub mod observe;
 pub mod retain;
 pub mod router;
+pub mod runtime;
+pub mod session;
+pub mod transport;

@@ -92,15 +92,7 @@ fn the_clients_own_limits_hold() {
     let (_broker, address) =
         broker(r#","limits":{"max_client_id_length":8,"max_topic_levels":2,"max_subscriptions":1,"max_qos":1}"#);
     assert_eq!(Client::connect(&address, "nine-long").err(), Some(2));
-    assert_eq!(Client::connect(&address, "$rmqtt-c/x").err(), Some(2));
     let mut client = Client::connect(&address, "short").unwrap();
     assert_eq!(client.subscribe("a/b"), Some(0));
     assert_eq!(client.subscribe("b"), Some(0x80));
-}
-
-#[test]
-fn the_brokers_own_client_identifiers_are_refused() {
-    let (broker, address) = broker("");
-    assert_eq!(Client::connect(&address, "$rmqtt-c/subscription/1").err(), Some(5));
-    assert_eq!(broker.connected_clients(), 0);
 }

@@ -44,8 +44,14 @@ pub struct Config {
     /// What one client may use of the broker.
     pub limits: Limits,
 
+    /// The sessions of clients.
+    pub session: Session,
+
     /// Retained messages.
     pub retain: Retain,
+
+    /// Shared subscriptions.
+    pub shared_subscriptions: SharedSubscriptions,
 }
 
 /// One place where clients connect.
@@ -69,7 +75,12 @@ pub struct Listener {
     #[serde(default)]
     pub allow_anonymous: Option<bool>,
 
-    /// How long a client may take from its first packet to the end of the handshake, in milliseconds.
+    /// Connections of this listener at the same time; one more is closed at once. 0 means no limit.
+    #[serde(default)]
+    #[schemars(range(max = 2_147_483_647))]
+    pub max_connections: u32,
+
+    /// How long a client may take from being accepted until its CONNECT is complete, in milliseconds.
     #[serde(default = "default_connect_timeout")]
     #[schemars(range(min = 1, max = 3_600_000))]
     pub connect_timeout_ms: u64,
@@ -139,6 +150,10 @@ pub struct Auth {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Connections of all listeners at the same time; one more is closed at once. 0 means no limit.
+    #[schemars(range(max = 2_147_483_647))]
+    pub max_connections: u32,
+
     /// Sessions in all, those of absent clients included; 0 means no limit.
     #[schemars(range(max = 2_147_483_647))]
     pub max_sessions: u32,
@@ -156,13 +171,22 @@ pub struct Limits {
     #[schemars(range(min = 64, max = 268_435_460))]
     pub max_packet_bytes: u32,
 
-    /// QoS 1 and 2 messages on their way to one client at the same time.
+    /// QoS 1 and 2 messages on their way to one client at the same time, and, as the receive maximum that an MQTT 5
+    /// client is told, from it.
     #[schemars(range(min = 1, max = 65_535))]
     pub max_inflight: u32,
 
-    /// Messages that wait for one client.
-    #[schemars(range(min = 1, max = 10_000_000))]
+    /// Messages that wait for one client, those on their way apart; 0 means no limit.
+    #[schemars(range(max = 10_000_000))]
     pub max_queued_messages: u32,
+
+    /// Bytes of the messages that wait for one client, with what it takes to keep them; 0 means no limit. One message
+    /// may always wait.
+    #[schemars(range(max = 1_099_511_627_776u64))]
+    pub max_queued_bytes: u64,
+
+    /// What happens to a message for a client for which as much waits as allowed.
+    pub slow_consumer: SlowConsumer,
 
     /// Subscriptions of one client; 0 means no limit.
     #[schemars(range(max = 2_147_483_647))]
@@ -178,12 +202,72 @@ pub struct Limits {
     pub max_qos: u8,
 }
 
+/// What happens to a message for a client for which as much waits as allowed. Whatever is dropped is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SlowConsumer {
+    /// It is dropped.
+    #[default]
+    DropNewest,
+    /// The oldest ones that wait are dropped, to make room.
+    DropOldest,
+    /// It is dropped, and the client is disconnected with reason code 0x97, quota exceeded.
+    Disconnect,
+}
+
+/// The sessions of clients.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Session {
+    /// The longest time that a session outlives its connection, in seconds; 4294967295 means for ever. An MQTT 5 client
+    /// that asks for more is told; for an older one without clean session it is the time.
+    pub max_expiry_s: u32,
+}
+
 /// Retained messages.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retain {
     /// Whether messages are retained.
     pub enabled: bool,
+
+    /// Retained messages in all; 0 means no limit. One more is delivered, but not retained.
+    #[schemars(range(max = 2_147_483_647))]
+    pub max_messages: u32,
+
+    /// The largest payload that is retained, in bytes; 0 means no limit. A larger one is delivered, but not retained.
+    #[schemars(range(max = 268_435_460))]
+    pub max_payload_bytes: u32,
+}
+
+/// Shared subscriptions, `$share/{group}/{filter}`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SharedSubscriptions {
+    /// Whether clients may have them.
+    pub enabled: bool,
+
+    /// Which member of a group gets a message. Members that are not connected get one only when no other is.
+    pub strategy: SharedStrategy,
+}
+
+/// Which member of a group gets a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedStrategy {
+    /// Each in turn.
+    #[default]
+    RoundRobin,
+    /// Any.
+    Random,
+    /// The same one, until it is gone.
+    Sticky,
+    /// The same one for each publisher.
+    HashClient,
+    /// The same one for each topic.
+    HashTopic,
+    /// The one with the fewest messages waiting and on their way.
+    LeastInflight,
 }
 
 fn default_connect_timeout() -> u64 {
@@ -200,7 +284,9 @@ impl Default for Config {
             callbacks: Callbacks::default(),
             auth: Auth::default(),
             limits: Limits::default(),
+            session: Session::default(),
             retain: Retain::default(),
+            shared_subscriptions: SharedSubscriptions::default(),
         }
     }
 }
@@ -220,12 +306,15 @@ impl Default for Callbacks {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
+            max_connections: 0,
             max_sessions: 0,
             max_client_id_length: 256,
             max_keepalive_s: 65_535,
             max_packet_bytes: 1_048_576,
             max_inflight: 32,
             max_queued_messages: 1_000,
+            max_queued_bytes: 1_048_576,
+            slow_consumer: SlowConsumer::default(),
             max_subscriptions: 0,
             max_topic_levels: 64,
             max_qos: 2,
@@ -235,7 +324,19 @@ impl Default for Limits {
 
 impl Default for Retain {
     fn default() -> Self {
-        Retain { enabled: true }
+        Retain { enabled: true, max_messages: 0, max_payload_bytes: 0 }
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Session { max_expiry_s: u32::MAX }
+    }
+}
+
+impl Default for SharedSubscriptions {
+    fn default() -> Self {
+        SharedSubscriptions { enabled: true, strategy: SharedStrategy::default() }
     }
 }
 

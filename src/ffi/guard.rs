@@ -93,7 +93,7 @@ fn quiet_panics() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let thread = std::thread::current();
-            let ours = INSIDE.get() || crate::hooks::in_callback() || crate::engine::on_worker();
+            let ours = INSIDE.get() || crate::hooks::in_callback() || crate::runtime::on_worker();
             if ours {
                 tracing::error!(thread = thread.name().unwrap_or_default(), "panic: {info}");
             } else {

@@ -132,7 +132,7 @@ impl HookTable {
     }
 }
 
-/// The way from the engine to the hooks, for one run of a broker.
+/// The way from the sessions to the hooks, for one run of a broker.
 pub struct Callbacks {
     table: Arc<HookTable>,
     pool: Arc<CallbackPool>,

@@ -14,7 +14,7 @@ const MESSAGES_PER_TURN: usize = 64;
 /// The host program's end of an in-process subscription. Called by one thread at a time, in order.
 pub type Consumer = Box<dyn FnMut(&Message) + Send>;
 
-/// What lies between the engine and a [`Consumer`]: a bounded queue that a callback thread empties.
+/// What lies between the router and a [`Consumer`]: a bounded queue that a callback thread empties.
 pub struct SubscriptionQueue {
     id: u64,
     max_messages: usize,
@@ -26,7 +26,7 @@ pub struct SubscriptionQueue {
 }
 
 struct State {
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<Arc<Message>>,
     /// Absent while a callback thread has it, and for good once the subscription is closed.
     consumer: Option<Consumer>,
     /// The callback thread that has the consumer.
@@ -66,8 +66,13 @@ impl SubscriptionQueue {
         self.id
     }
 
+    /// Messages that wait for the consumer.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().waiting.len()
+    }
+
     /// Queues a message for the consumer. Never blocks; what finds the queue full is dropped and counted.
-    pub fn push(&self, message: Message) {
+    pub fn push(&self, message: Arc<Message>) {
         let mut state = self.state.lock();
         if state.closed {
             return;
@@ -169,15 +174,17 @@ mod tests {
         }
     }
 
-    fn message(number: usize) -> Message {
-        Message {
+    fn message(number: usize) -> Arc<Message> {
+        Arc::new(Message {
             topic: Text::from(number.to_string()),
             payload: Bytes::new(),
             qos: QoS::AtMostOnce,
             retain: false,
+            properties: Bytes::new(),
+            expires_at: None,
             origin: Origin::Api,
             publisher: None,
-        }
+        })
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -56,7 +57,22 @@ pub struct Message {
     pub payload: Bytes,
     pub qos: QoS,
     pub retain: bool,
+    /// The MQTT 5 properties that receivers get as they are, encoded as in a PUBLISH, without a length in front.
+    pub properties: Bytes,
+    /// When it is of no use any more.
+    pub expires_at: Option<Instant>,
     pub origin: Origin,
     /// The connection that published it, or whose will it is.
     pub publisher: Option<Arc<Client>>,
+}
+
+impl Message {
+    pub fn is_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// What it takes in memory, about.
+    pub fn size(&self) -> usize {
+        size_of::<Message>() + self.topic.len() + self.properties.len() + self.payload.len()
+    }
 }

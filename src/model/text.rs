@@ -1,4 +1,6 @@
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -6,7 +8,7 @@ use std::sync::Arc;
 ///
 /// MQTT text never contains U+0000 `[MQTT-1.5.4-2]`, so the same bytes serve Rust (a `&str`) and C (a `char *`)
 /// without another copy. Cloning counts a reference.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text(Arc<str>);
 
 impl Text {
@@ -34,6 +36,19 @@ impl From<String> for Text {
     fn from(mut text: String) -> Self {
         text.push('\0');
         Text(text.into())
+    }
+}
+
+/// As `str` does, so that a map of texts can be asked for a `str`.
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 

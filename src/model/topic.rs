@@ -72,6 +72,11 @@ pub fn check_filter(filter: &str, max_levels: usize) -> Result<(), TopicError> {
     check_levels(filter, max_levels)
 }
 
+/// Says whether a filter, as SUBSCRIBE carries it, is that of a shared subscription `[MQTT-4.8.2]`.
+pub fn is_shared(filter: &str) -> bool {
+    filter.starts_with(SHARE_PREFIX)
+}
+
 /// Says whether a filter (without `$share`) matches a topic name.
 pub fn matches(filter: &str, name: &str) -> bool {
     if name.starts_with('$') && filter.starts_with(['+', '#']) {

@@ -1,19 +1,37 @@
 //! Retained messages: one per topic name, found again by topic filter.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+mod key;
+mod page;
+mod plan;
+
+use std::collections::{btree_map, BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 
-use crate::model::topic;
+pub use page::{Cursor, Page};
 
-/// An in-memory store, ordered by topic name.
+/// How many expired messages are forgotten at a time, while everyone else waits.
+const SWEPT_AT_ONCE: usize = 512;
+
+/// An in-memory store, ordered by topic name, level by level.
 ///
-/// A look-up reads only the names that begin with the part of the filter in front of its first wildcard.
+/// A look-up leaps from one name that may match to the next, and comes in pages of bounded work, so that a filter that
+/// matches millions of messages, or looks for one among them, keeps nobody from the store for long. The store reads no
+/// clock: what has expired by then counts until it is swept.
 #[derive(Debug)]
 pub struct RetainStore<M> {
-    entries: RwLock<BTreeMap<String, Entry<M>>>,
+    max_messages: usize,
+    held: RwLock<Held<M>>,
+}
+
+#[derive(Debug)]
+struct Held<M> {
+    entries: BTreeMap<Arc<str>, Entry<M>>,
+    /// The messages that expire, in that order.
+    expiries: BTreeSet<(Instant, Arc<str>)>,
 }
 
 #[derive(Debug)]
@@ -22,43 +40,119 @@ struct Entry<M> {
     expires_at: Option<Instant>,
 }
 
-impl<M> Default for RetainStore<M> {
-    fn default() -> Self {
-        RetainStore { entries: RwLock::new(BTreeMap::new()) }
+/// A message is not retained, as there are as many as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    pub max_messages: usize,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages are retained, which is the limit", self.max_messages)
     }
 }
 
-impl<M: Clone> RetainStore<M> {
-    /// Retains `message` for `name` in place of the one before. Without an instant it never expires.
-    pub fn set(&self, name: &str, message: M, expires_at: Option<Instant>) {
-        self.entries.write().insert(name.to_owned(), Entry { message, expires_at });
+impl<M> Default for RetainStore<M> {
+    /// A store without a limit.
+    fn default() -> Self {
+        RetainStore::new(0)
+    }
+}
+
+impl<M> RetainStore<M> {
+    /// A store of at most `max_messages` messages; 0 for no limit. Their size is the caller's to limit.
+    pub fn new(max_messages: usize) -> Self {
+        RetainStore { max_messages, held: RwLock::new(Held { entries: BTreeMap::new(), expiries: BTreeSet::new() }) }
     }
 
-    /// Forgets the message of `name` `[MQTT-3.3.1-6]`.
-    pub fn remove(&self, name: &str) {
-        self.entries.write().remove(name);
+    /// Retains `message` for `name`, a well-formed topic name, in place of the one before, which always works
+    /// `[MQTT-3.3.1-5]`. Without an instant it never expires.
+    pub fn set(&self, name: &str, message: M, expires_at: Option<Instant>) -> Result<(), Full> {
+        let name = key::from_name(name).into();
+        let entry = Entry { message, expires_at };
+        // What is replaced or refused is dropped without the lock: it may be large.
+        let outcome = self.held.write().set(name, entry, self.max_messages);
+        outcome.map(drop).map_err(|_| Full { max_messages: self.max_messages })
     }
 
-    /// The messages, not yet expired at `now`, whose names match `filter`, in the order of their names.
-    pub fn matching(&self, filter: &str, now: Instant) -> Vec<(String, M)> {
-        let prefix = topic::literal_prefix(filter);
-        self.entries
-            .read()
-            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(|(name, _)| name.starts_with(prefix))
-            .filter(|(name, entry)| entry.is_alive(now) && topic::matches(filter, name))
-            .map(|(name, entry)| (name.clone(), entry.message.clone()))
-            .collect()
+    /// Forgets the message of `name` `[MQTT-3.3.1-6]`. Returns whether there was one.
+    pub fn remove(&self, name: &str) -> bool {
+        let name = key::from_name(name);
+        let removed = self.held.write().remove(&name);
+        removed.is_some()
     }
 
-    /// Forgets what had expired by `now`.
+    /// Forgets what had expired by `now`, a few messages at a time with everyone else in between.
     pub fn sweep(&self, now: Instant) {
-        self.entries.write().retain(|_, entry| entry.is_alive(now));
+        let mut expired = Vec::with_capacity(SWEPT_AT_ONCE);
+        loop {
+            let mut held = self.held.write();
+            while expired.len() < SWEPT_AT_ONCE {
+                let Some(entry) = held.remove_expired(now) else { break };
+                expired.push(entry);
+            }
+            RwLockWriteGuard::unlock_fair(held);
+            if expired.len() < SWEPT_AT_ONCE {
+                return;
+            }
+            expired.clear();
+        }
     }
 
     /// How many messages are held, those not yet swept included.
     pub fn count(&self) -> usize {
-        self.entries.read().len()
+        self.held.read().entries.len()
+    }
+}
+
+impl<M: Clone> RetainStore<M> {
+    /// Up to `max` messages (at least one), not expired at `now`, whose names match `filter`, a well-formed topic filter
+    /// without `$share`; in the order of their names, level by level, from `cursor` on.
+    ///
+    /// A page may hold fewer, even none, and still have a next one: its work is bounded as well. Between pages messages
+    /// may come and go; those that stay are found once.
+    pub fn page(&self, filter: &str, cursor: Option<&Cursor>, max: usize, now: Instant) -> Page<M> {
+        page::read(&self.held.read().entries, filter, cursor, max.max(1), now).0
+    }
+}
+
+impl<M> Held<M> {
+    /// Returns what is replaced, or the entry itself if there is no room for it.
+    fn set(&mut self, name: Arc<str>, entry: Entry<M>, max: usize) -> Result<Option<Entry<M>>, Entry<M>> {
+        let room = max == 0 || self.entries.len() < max;
+        let expires_at = entry.expires_at;
+        let (name, replaced) = match self.entries.entry(name) {
+            btree_map::Entry::Occupied(mut held) => (held.key().clone(), Some(held.insert(entry))),
+            btree_map::Entry::Vacant(_) if !room => return Err(entry),
+            btree_map::Entry::Vacant(place) => {
+                let name = place.key().clone();
+                place.insert(entry);
+                (name, None)
+            }
+        };
+        if let Some(at) = replaced.as_ref().and_then(|replaced| replaced.expires_at) {
+            self.expiries.remove(&(at, name.clone()));
+        }
+        if let Some(at) = expires_at {
+            self.expiries.insert((at, name));
+        }
+        Ok(replaced)
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Entry<M>> {
+        let (name, entry) = self.entries.remove_entry(name)?;
+        if let Some(at) = entry.expires_at {
+            self.expiries.remove(&(at, name));
+        }
+        Some(entry)
+    }
+
+    fn remove_expired(&mut self, now: Instant) -> Option<Entry<M>> {
+        if self.expiries.first().is_none_or(|(at, _)| *at > now) {
+            return None;
+        }
+        let (_, name) = self.expiries.pop_first()?;
+        self.entries.remove(&name)
     }
 }
 
@@ -69,45 +163,4 @@ impl<M> Entry<M> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn names(store: &RetainStore<u8>, filter: &str, now: Instant) -> Vec<String> {
-        store.matching(filter, now).into_iter().map(|(name, _)| name).collect()
-    }
-
-    #[test]
-    fn finds_by_filter() {
-        let store = RetainStore::default();
-        let now = Instant::now();
-        for name in ["a", "a/b", "a/b/c", "ab", "b", "$SYS/x"] {
-            store.set(name, 0, None);
-        }
-        assert_eq!(names(&store, "a/#", now), ["a", "a/b", "a/b/c"]);
-        assert_eq!(names(&store, "a/+", now), ["a/b"]);
-        assert_eq!(names(&store, "+", now), ["a", "ab", "b"]);
-        assert_eq!(names(&store, "#", now), ["a", "a/b", "a/b/c", "ab", "b"]);
-        assert_eq!(names(&store, "$SYS/#", now), ["$SYS/x"]);
-        assert_eq!(names(&store, "a/b", now), ["a/b"]);
-        assert!(names(&store, "c", now).is_empty());
-    }
-
-    #[test]
-    fn replaces_removes_and_expires() {
-        let store = RetainStore::default();
-        let now = Instant::now();
-        store.set("a", 1, None);
-        store.set("a", 2, Some(now + Duration::from_secs(1)));
-        assert_eq!(store.matching("a", now), [("a".to_owned(), 2)]);
-        assert!(store.matching("a", now + Duration::from_secs(1)).is_empty());
-        store.sweep(now);
-        assert_eq!(store.count(), 1);
-        store.sweep(now + Duration::from_secs(1));
-        assert_eq!(store.count(), 0);
-        store.set("b", 1, None);
-        store.remove("b");
-        assert_eq!(store.count(), 0);
-    }
-}
+mod tests;

@@ -1,0 +1,232 @@
+//! Brokers as child processes: how each kind is started, and that none is left behind.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::scenario::Target;
+use crate::sys::{self, Epoll};
+use crate::Result;
+
+/// How a kind of broker is started. To measure another one, describe it here and put its configuration into `benches`.
+pub struct Kind {
+    pub name: &'static str,
+    /// Found on `PATH`, unless the command line says another one.
+    pub program: &'static str,
+    /// Its file in `benches`. `{port}` in it is replaced by a free port.
+    config: &'static str,
+    /// `{config}` is replaced by the path of the configuration.
+    arguments: &'static [&'static str],
+    /// What makes it tell its version, in the first line that is not empty.
+    version: &'static str,
+    ready: Ready,
+}
+
+/// How a broker tells that it takes clients.
+enum Ready {
+    /// It can be connected to at the free port.
+    Port,
+    /// It prints a line with `"address":"IP:PORT"` on its standard output.
+    Line,
+}
+
+pub const OURS: Kind = Kind {
+    name: "rmqtt-c",
+    program: "build/bin/rmqtt-broker",
+    config: "rmqtt.json",
+    arguments: &["-c", "{config}", "-l", "warn"],
+    version: "-V",
+    ready: Ready::Line,
+};
+
+/// The first one is what the ratios are to, unless the command line says another one.
+pub const PEERS: &[Kind] = &[Kind {
+    name: "mosquitto",
+    program: "mosquitto",
+    config: "mosquitto.conf",
+    arguments: &["-c", "{config}"],
+    version: "-h",
+    ready: Ready::Port,
+}];
+
+const START: Duration = Duration::from_secs(10);
+
+/// How long a broker may take to end in order. It may have thousands of clients to say goodbye to.
+const END: Duration = Duration::from_secs(6);
+
+const POLL: Duration = Duration::from_millis(5);
+
+pub struct Broker {
+    child: Child,
+    address: SocketAddrV4,
+    log: PathBuf,
+}
+
+impl Broker {
+    /// Starts a broker and waits until it takes clients. Configuration and log are written to `directory`.
+    pub fn start(kind: &Kind, program: &Path, configs: &Path, directory: &Path) -> Result<Self> {
+        let told = |what: &Path, error| format!("{}: {error}", what.display());
+        let port = free_port()?;
+        let template = configs.join(kind.config);
+        let text = fs::read_to_string(&template).map_err(|error| told(&template, error))?;
+        let config = directory.join(kind.config);
+        fs::write(&config, text.replace("{port}", &port.to_string())).map_err(|error| told(&config, error))?;
+        let log = directory.join(format!("{}.log", kind.name));
+        let errors = File::create(&log).map_err(|error| told(&log, error))?;
+
+        let config = config.display().to_string();
+        let child = Command::new(program)
+            .args(kind.arguments.iter().map(|argument| argument.replace("{config}", &config)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            // Ctrl-C ends this program, which then ends the broker; not both at once.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| told(program, error))?;
+        let mut broker = Self { child, address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), log };
+        let ready = match kind.ready {
+            Ready::Port => broker.wait_for_port(),
+            Ready::Line => broker.wait_for_line(),
+        };
+        ready.map_err(|why| broker.explain(why))?;
+        Ok(broker)
+    }
+
+    pub fn target(&self) -> Target {
+        Target { address: self.address, pid: Some(self.child.id()) }
+    }
+
+    /// Adds to the reason of a failure that the broker has ended, if so, and the last line that it wrote.
+    pub fn explain(&mut self, why: String) -> String {
+        // One that has just crashed may take a moment to be gone.
+        let ended = self.wait_for_end(Duration::from_millis(200));
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let last = log.lines().last().map(|line| format!("; it wrote: {line}")).unwrap_or_default();
+        match ended {
+            Some(status) => format!("{why} (the broker ended, {status}{last})"),
+            None => format!("{why}{last}"),
+        }
+    }
+
+    fn wait_for_port(&mut self) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < START {
+            if TcpStream::connect(self.address).is_ok() {
+                return Ok(());
+            }
+            if sys::interrupted() {
+                return Err("interrupted".to_owned());
+            }
+            if self.wait_for_end(POLL).is_some() {
+                return Err("it does not start".to_owned());
+            }
+        }
+        Err(format!("it does not listen after {START:?}"))
+    }
+
+    fn wait_for_line(&mut self) -> Result<()> {
+        let failed = |error| format!("its standard output: {error}");
+        let output = self.child.stdout.as_mut().ok_or("its standard output is not there")?;
+        let mut epoll = Epoll::new().map_err(failed)?;
+        epoll.add(output, 0).map_err(failed)?;
+        let began = Instant::now();
+        let mut text = Vec::new();
+        while began.elapsed() < START {
+            if epoll.wait(Duration::from_millis(100))?.next().is_none() {
+                continue;
+            }
+            let mut bytes = [0; 4096];
+            match output.read(&mut bytes).map_err(failed)? {
+                0 => return Err("it does not start".to_owned()),
+                count => text.extend_from_slice(&bytes[..count]),
+            }
+            if text.ends_with(b"\n") {
+                let line = String::from_utf8_lossy(&text);
+                self.address = address_in(&line).ok_or_else(|| format!("no address in: {line}"))?;
+                return Ok(());
+            }
+        }
+        Err(format!("it does not tell its address after {START:?}"))
+    }
+
+    fn wait_for_end(&mut self, timeout: Duration) -> Option<std::process::ExitStatus> {
+        let began = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if began.elapsed() < timeout => std::thread::sleep(POLL),
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.wait_for_end(Duration::ZERO).is_some() {
+            return;
+        }
+        sys::terminate(self.child.id());
+        if self.wait_for_end(END).is_none() {
+            // Fails only if it has just ended.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Where a program is. Servers lie where the path of an ordinary user does not always lead.
+pub fn find(program: &Path) -> Result<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let directories = path.split(':').chain(["/usr/local/sbin", "/usr/sbin"]);
+    let mut candidates = match program.components().count() {
+        1 => directories.map(|directory| Path::new(directory).join(program)).collect(),
+        _ => vec![program.to_owned()],
+    };
+    candidates.retain(|candidate| candidate.is_file());
+    candidates.into_iter().next().ok_or_else(|| format!("{} is not there", program.display()))
+}
+
+/// What a program says about its version.
+pub fn version(kind: &Kind, program: &Path) -> String {
+    let output = Command::new(program).arg(kind.version).stdin(Stdio::null()).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    line.map_or_else(|| kind.name.to_owned(), |line| line.trim().to_owned())
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let address = listener.and_then(|listener| listener.local_addr());
+    address.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
+}
+
+fn address_in(line: &str) -> Option<SocketAddrV4> {
+    let (_, rest) = line.split_once(r#""address":""#)?;
+    rest.split_once('"')?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_found() {
+        let line = r#"{"event":"listening","listeners":[{"name":"a","type":"tcp","address":"127.0.0.1:4711"}]}"#;
+        assert_eq!(address_in(line), Some("127.0.0.1:4711".parse().unwrap()));
+        assert_eq!(address_in(r#"{"address":"somewhere"}"#), None);
+    }
+
+    #[test]
+    fn a_broker_that_does_not_start_says_why() {
+        let directory = std::env::temp_dir();
+        let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let failure = Broker::start(&OURS, Path::new("/bin/false"), &configs, &directory).err().unwrap();
+        assert!(failure.contains("does not start (the broker ended, exit status: 1"), "{failure}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Brokers in turn, under the same load.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::broker::{self, Broker, Kind};
+use crate::scenario::{Figure, Sample, Scenario, Target, Timing};
+use crate::table::{self, Outcome};
+use crate::{sys, Result};
+
+/// A broker to be started.
+pub struct Contender {
+    pub kind: &'static Kind,
+    pub program: PathBuf,
+}
+
+pub struct Plan {
+    /// The last one is ours, the first one is what its ratios are to.
+    pub contenders: Vec<Contender>,
+    pub configs: PathBuf,
+    pub scenarios: Vec<&'static Scenario>,
+    pub timing: Timing,
+    pub rounds: usize,
+    /// When it is over, what is left is not run any more.
+    pub limit: Duration,
+}
+
+/// Runs everything and prints the table. Tells whether all of it went well.
+pub fn run(plan: &Plan) -> Result<bool> {
+    let began = Instant::now();
+    let directory = Directory::new()?;
+    let programs: Vec<PathBuf> =
+        plan.contenders.iter().map(|contender| broker::find(&contender.program)).collect::<Result<_>>()?;
+    println!("{}", heading(plan, &programs));
+
+    let empty = || plan.contenders.iter().map(|_| Vec::new()).collect();
+    let mut outcomes: Vec<Outcome> =
+        plan.scenarios.iter().map(|scenario| Outcome { scenario, rounds: empty() }).collect();
+    for round in 0..plan.rounds {
+        for outcome in &mut outcomes {
+            // Who begins changes, so that none is always the one that finds the machine warmed up.
+            for turn in 0..programs.len() {
+                let index = (turn + round) % programs.len();
+                let kind = plan.contenders[index].kind;
+                let result = if began.elapsed() < plan.limit {
+                    measure(plan, kind, &programs[index], &directory.0, outcome.scenario)
+                } else {
+                    Err(format!("not run: the limit of {} s is over", plan.limit.as_secs()))
+                };
+                if sys::interrupted() {
+                    return Err("interrupted".to_owned());
+                }
+                eprintln!("round {}: {}: {}", round + 1, kind.name, tell(outcome.scenario, &result));
+                outcome.rounds[index].push(result);
+            }
+        }
+    }
+
+    let names: Vec<&str> = plan.contenders.iter().map(|contender| contender.kind.name).collect();
+    println!("{}", table::render(&names, &outcomes));
+    println!("{:.0} s in all.", began.elapsed().as_secs_f64());
+    Ok(outcomes.iter().flat_map(|outcome| outcome.rounds.iter().flatten()).all(is_clean))
+}
+
+/// Runs scenarios against a broker that somebody else has started.
+pub fn against(target: &Target, scenarios: &[&'static Scenario], timing: &Timing) -> Result<bool> {
+    let mut outcomes = Vec::new();
+    for scenario in scenarios {
+        let result = scenario.run(target, timing);
+        if sys::interrupted() {
+            return Err("interrupted".to_owned());
+        }
+        eprintln!("{}", tell(scenario, &result));
+        outcomes.push(Outcome { scenario, rounds: vec![vec![result]] });
+    }
+    println!("{}", table::render(&["broker"], &outcomes));
+    Ok(outcomes.iter().flat_map(|outcome| outcome.rounds.iter().flatten()).all(is_clean))
+}
+
+/// Every run has a broker of its own: none pays for what another one has left behind.
+fn measure(plan: &Plan, kind: &Kind, program: &Path, directory: &Path, scenario: &Scenario) -> Result<Sample> {
+    let mut broker = Broker::start(kind, program, &plan.configs, directory)?;
+    let result = scenario.run(&broker.target(), &plan.timing);
+    result.map_err(|why| broker.explain(why))
+}
+
+fn is_clean(result: &Result<Sample>) -> bool {
+    result.as_ref().is_ok_and(|sample| sample.fault.is_none())
+}
+
+fn tell(scenario: &Scenario, result: &Result<Sample>) -> String {
+    let sample = match result {
+        Ok(sample) => sample,
+        Err(why) => return format!("{}: failed: {why}", scenario.name),
+    };
+    let part = |figure: &Figure| Some(format!("{} {}", table::number(figure.of(sample)?), figure.unit));
+    let figures: Vec<String> = scenario.figures.iter().filter_map(part).collect();
+    let notes = [&sample.fault, &sample.remark].into_iter().flatten().map(|note| format!("; {note}"));
+    format!("{}: {}{}", scenario.name, figures.join(", "), notes.collect::<String>())
+}
+
+fn heading(plan: &Plan, programs: &[PathBuf]) -> String {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let versions: Vec<String> = plan
+        .contenders
+        .iter()
+        .zip(programs)
+        .map(|(contender, program)| broker::version(contender.kind, program))
+        .collect();
+    format!(
+        "{}. {processors} × {}, Linux {}. Medians of {} × {} s, 64-byte payloads.\n",
+        versions.join(", "),
+        model.trim_start_matches([' ', '\t', ':']),
+        read("/proc/sys/kernel/osrelease").trim(),
+        plan.rounds,
+        plan.timing.measured.as_secs_f64()
+    )
+}
+
+/// For configurations and logs, as long as the run takes.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("rmqtt-bench-{}", std::process::id()));
+        fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What cannot be removed does no harm where temporary files are.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,194 @@
+//! Drives MQTT brokers and tells how fast they are. `docs/performance.md` says what is measured, and how.
+
+mod broker;
+mod compare;
+mod connection;
+mod dial;
+mod flow;
+mod latency;
+mod packet;
+mod process;
+mod scenario;
+mod sys;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use broker::{Kind, OURS, PEERS};
+use compare::{Contender, Plan};
+use scenario::{Scenario, Target, Timing, SCENARIOS};
+
+/// A failure is a sentence for whoever reads the table.
+pub type Result<T> = std::result::Result<T, String>;
+
+const USAGE: &str = "\
+usage: load compare [OPTION...]           starts brokers in turn and prints how they compare
+       load against IP:PORT [OPTION...]   measures a broker that runs
+       load list                          names the scenarios
+  --quick              one short round
+  --rounds N           rounds of which the median is taken (3)
+  --seconds S          measured time of a run (3)
+  --only NAME[,NAME]   only these scenarios
+compare:
+  --ours PROGRAM       rmqtt-broker (build/bin/rmqtt-broker)
+  --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto=mosquitto)
+  --configs DIRECTORY  where the configurations are (benches)
+  --limit S            what has not begun after so many seconds is left out (330)
+against:
+  --pid PID            the process of the broker, to measure its CPU and memory
+Exit status: 0; 1 if a scenario failed or messages were lost; 2 for a fault of the command line.
+";
+
+const EXIT_USAGE: u8 = 2;
+
+/// Enough for the largest scenario, in this process and in a broker.
+const DESCRIPTORS: u64 = 16_384;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let options = match Options::parse(&arguments) {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("load: {why}\n{USAGE}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    sys::note_signals();
+    // Before any broker starts, as it inherits the limit. The scenario that needs them tells if they are too few.
+    sys::raise_descriptor_limit(DESCRIPTORS);
+    match options.run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("load: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Command {
+    Compare,
+    Against,
+    List,
+}
+
+struct Options {
+    command: Command,
+    address: Option<String>,
+    pid: Option<u32>,
+    quick: bool,
+    rounds: Option<usize>,
+    seconds: Option<f64>,
+    scenarios: Vec<&'static Scenario>,
+    ours: PathBuf,
+    peers: Vec<Contender>,
+    configs: PathBuf,
+    limit: u64,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut arguments = arguments.iter();
+        let command = match arguments.next().map(String::as_str) {
+            Some("compare") => Command::Compare,
+            Some("against") => Command::Against,
+            Some("list") => Command::List,
+            other => return Err(format!("{} is no command", other.unwrap_or("nothing"))),
+        };
+        let mut options = Self {
+            command,
+            address: None,
+            pid: None,
+            quick: false,
+            rounds: None,
+            seconds: None,
+            scenarios: SCENARIOS.iter().collect(),
+            ours: OURS.program.into(),
+            peers: Vec::new(),
+            configs: "benches".into(),
+            limit: 330,
+        };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--rounds" => options.rounds = Some(within(argument, value()?, 1, 100)?),
+                "--seconds" => options.seconds = Some(within(argument, value()?, 0.1, 60.0)?),
+                "--only" => options.scenarios = value()?.split(',').map(find_scenario).collect::<Result<_>>()?,
+                "--ours" => options.ours = value()?.into(),
+                "--peer" => options.peers.push(parse_peer(value()?)?),
+                "--configs" => options.configs = value()?.into(),
+                "--limit" => options.limit = parse(argument, value()?)?,
+                "--pid" => options.pid = Some(parse(argument, value()?)?),
+                address if !address.starts_with('-') && options.address.is_none() => {
+                    options.address = Some(address.to_owned());
+                }
+                other => return Err(format!("{other} is not understood")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn run(self) -> Result<bool> {
+        let timing = if self.quick {
+            Timing::quick(self.seconds.unwrap_or(1.0))
+        } else {
+            Timing::full(self.seconds.unwrap_or(3.0))
+        };
+        match self.command {
+            Command::Compare => {
+                let mut contenders = self.peers;
+                if contenders.is_empty() {
+                    contenders.extend(PEERS.iter().map(|kind| Contender { kind, program: kind.program.into() }));
+                }
+                contenders.push(Contender { kind: &OURS, program: self.ours });
+                compare::run(&Plan {
+                    contenders,
+                    configs: self.configs,
+                    scenarios: self.scenarios,
+                    timing,
+                    rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }),
+                    limit: Duration::from_secs(self.limit),
+                })
+            }
+            Command::Against => {
+                let address = self.address.ok_or("against needs an address")?;
+                let target = Target { address: parse("the address", &address)?, pid: self.pid };
+                compare::against(&target, &self.scenarios, &timing)
+            }
+            Command::List => {
+                for scenario in SCENARIOS {
+                    let titles: Vec<&str> = scenario.figures.iter().map(|figure| figure.title).collect();
+                    println!("{:12} {}", scenario.name, titles.join("; "));
+                }
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn parse<T: std::str::FromStr>(what: &str, value: &str) -> Result<T> {
+    value.parse().map_err(|_| format!("{what} cannot be {value}"))
+}
+
+fn within<T: std::str::FromStr + PartialOrd>(what: &str, value: &str, least: T, most: T) -> Result<T> {
+    let number = parse(what, value)?;
+    if !(least..=most).contains(&number) {
+        return Err(format!("{what} cannot be {value}"));
+    }
+    Ok(number)
+}
+
+fn find_scenario(name: &str) -> Result<&'static Scenario> {
+    let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    found.ok_or_else(|| format!("there is no scenario {name}; `load list` names them"))
+}
+
+fn parse_peer(value: &str) -> Result<Contender> {
+    let (name, program) = value.split_once('=').ok_or_else(|| format!("--peer needs NAME=PROGRAM, not {value}"))?;
+    let known: Option<&'static Kind> = PEERS.iter().find(|kind| kind.name == name);
+    let kind = known.ok_or_else(|| format!("{name} is not known; src/broker.rs says how a broker is started"))?;
+    Ok(Contender { kind, program: program.into() })
+}

@@ -1,0 +1,54 @@
+use std::borrow::Cow;
+
+use crate::codec::{Fault, Unsendable};
+use crate::hooks::DisconnectedBy;
+use crate::model::ReasonCode;
+
+/// Why a connection ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Closing {
+    pub(super) by: DisconnectedBy,
+    pub(super) reason: ReasonCode,
+    pub(super) words: Cow<'static, str>,
+    /// Whether the will is published `[MQTT-3.1.2-8]`.
+    pub(super) with_will: bool,
+}
+
+impl Closing {
+    /// The broker ends it, and says why.
+    pub(super) fn by_broker(reason: ReasonCode, words: &'static str) -> Self {
+        Closing { by: DisconnectedBy::Broker, reason, words: Cow::Borrowed(words), with_will: true }
+    }
+
+    /// The client has said DISCONNECT.
+    pub(super) fn by_client(reason: ReasonCode, words: Option<&str>, with_will: bool) -> Self {
+        let words = words.map_or(Cow::Borrowed("disconnected"), |words| Cow::Owned(words.to_owned()));
+        Closing { by: DisconnectedBy::Client, reason, words, with_will }
+    }
+
+    /// The transport has ended.
+    pub(super) fn by_network(words: &'static str) -> Self {
+        Closing {
+            by: DisconnectedBy::Network,
+            reason: ReasonCode::UNSPECIFIED_ERROR,
+            words: Cow::Borrowed(words),
+            with_will: true,
+        }
+    }
+}
+
+impl From<Fault> for Closing {
+    fn from(fault: Fault) -> Self {
+        Closing::by_broker(fault.reason, fault.text)
+    }
+}
+
+/// An answer that the client's maximum packet size forbids `[MQTT-3.1.2-24]`: without it, the exchange cannot go on.
+impl From<Unsendable> for Closing {
+    fn from(_: Unsendable) -> Self {
+        Closing::by_broker(
+            ReasonCode::PACKET_TOO_LARGE,
+            "the client's maximum packet size leaves no room for an answer",
+        )
+    }
+}

@@ -1,0 +1,168 @@
+//! A message on its way to receivers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::blocks::SHARED_PAYLOAD;
+use super::receiver::Receiver;
+use crate::codec::PublishHead;
+use crate::model::{Client, Message, Origin, QoS, Text};
+use crate::router::{Group, Identifiers};
+
+/// A message that one session is to get.
+#[derive(Clone)]
+pub(super) struct Delivery {
+    pub(super) message: Arc<Message>,
+    /// The lower one of the message and the subscription `[MQTT-3.8.4-8]`.
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) identifiers: Identifiers,
+    /// The shared subscription that chose the session.
+    pub(super) group: Option<Arc<Group<Receiver>>>,
+}
+
+/// A message that is being routed: borrowed from the packet it came in, until a receiver has to keep it.
+pub(super) struct Outgoing<'a> {
+    pub(super) topic: &'a str,
+    pub(super) payload: &'a Bytes,
+    pub(super) qos: QoS,
+    /// As the publisher set it.
+    pub(super) retain: bool,
+    pub(super) properties: &'a Bytes,
+    pub(super) expires_at: Option<Instant>,
+    pub(super) origin: Origin,
+    pub(super) publisher: Option<&'a Arc<Client>>,
+    message: Option<Arc<Message>>,
+    payload_to_share: Option<Bytes>,
+    frames: Frames,
+}
+
+/// The message encoded with QoS 0, for the versions that have been asked for.
+#[derive(Default)]
+pub(super) struct Frames {
+    v3: Vec<u8>,
+    v5: Vec<u8>,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) fn new(
+        topic: &'a str,
+        payload: &'a Bytes,
+        qos: QoS,
+        retain: bool,
+        properties: &'a Bytes,
+        expires_at: Option<Instant>,
+        origin: Origin,
+        publisher: Option<&'a Arc<Client>>,
+        mut frames: Frames,
+    ) -> Self {
+        frames.v3.clear();
+        frames.v5.clear();
+        Outgoing {
+            topic,
+            payload,
+            qos,
+            retain,
+            properties,
+            expires_at,
+            origin,
+            publisher,
+            message: None,
+            payload_to_share: None,
+            frames,
+        }
+    }
+
+    /// A message that is kept already.
+    pub(super) fn of(message: &'a Arc<Message>) -> Self {
+        let mut outgoing = Outgoing::new(
+            &message.topic,
+            &message.payload,
+            message.qos,
+            message.retain,
+            &message.properties,
+            message.expires_at,
+            message.origin,
+            message.publisher.as_ref(),
+            Frames::default(),
+        );
+        outgoing.message = Some(message.clone());
+        outgoing.payload_to_share = Some(message.payload.clone());
+        outgoing
+    }
+
+    /// Gives the memory of the frames back, to be used for the next message.
+    pub(super) fn into_frames(self) -> Frames {
+        self.frames
+    }
+
+    /// The message to keep, which holds on to no packet.
+    pub(super) fn message(&mut self) -> &Arc<Message> {
+        if self.message.is_none() {
+            let payload = self.payload_to_share().clone();
+            self.message = Some(Arc::new(Message {
+                topic: Text::from(self.topic),
+                payload,
+                qos: self.qos,
+                retain: self.retain,
+                properties: Bytes::copy_from_slice(self.properties),
+                expires_at: self.expires_at,
+                origin: self.origin,
+                publisher: self.publisher.cloned(),
+            }));
+        }
+        self.message.get_or_insert_with(|| unreachable!("it has just been made"))
+    }
+
+    /// The payload, in memory that holds nothing but it, or not much else: what is read from a socket lies in a buffer
+    /// that a small payload must not keep alive.
+    pub(super) fn payload_to_share(&mut self) -> &Bytes {
+        let payload = self.payload;
+        self.payload_to_share.get_or_insert_with(|| {
+            if payload.len() >= 4 * SHARED_PAYLOAD {
+                payload.clone()
+            } else {
+                Bytes::copy_from_slice(payload)
+            }
+        })
+    }
+
+    /// The head of the packet for QoS 0, without identifiers.
+    pub(super) fn head(&self, v5: bool, retain: bool) -> PublishHead<'_> {
+        PublishHead {
+            v5,
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain,
+            topic: self.topic,
+            packet_id: 0,
+            topic_alias: None,
+            message_expiry_s: None,
+            subscription_ids: &[],
+            properties: self.properties,
+            payload_len: self.payload.len(),
+        }
+    }
+
+    /// The whole packet for QoS 0, encoded once for all receivers of one version, with the retain flag at 0.
+    pub(super) fn frame(&mut self, v5: bool) -> &[u8] {
+        let mut frame = std::mem::take(if v5 { &mut self.frames.v5 } else { &mut self.frames.v3 });
+        if frame.is_empty() {
+            self.head(v5, false).encode(&mut frame);
+            frame.extend_from_slice(self.payload);
+        }
+        let place = if v5 { &mut self.frames.v5 } else { &mut self.frames.v3 };
+        *place = frame;
+        place
+    }
+}
+
+/// Seconds that are left of a message, as a receiver is told `[MQTT-3.3.2-6]`; at least 1, for what has been sent before
+/// must be sent again.
+pub(super) fn remaining_s(expires_at: Option<Instant>, now: Instant) -> Option<u32> {
+    let left = expires_at?.saturating_duration_since(now);
+    let seconds = (left + Duration::from_millis(999)).as_secs().max(1);
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+}

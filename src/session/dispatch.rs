@@ -1,0 +1,193 @@
+//! The way of a message from its publisher to the sessions that get it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::counters::add;
+use super::delivery::{Delivery, Frames, Outgoing};
+use super::handle::Handle;
+use super::hub::Hub;
+use super::mailbox::{Dropped, Outcome};
+use super::receiver::Receiver;
+use crate::model::topic::{self, TopicError};
+use crate::model::Message;
+use crate::router::{Group, Matched, Target};
+
+/// Topics whose receivers one publisher remembers.
+const REMEMBERED_TOPICS: usize = 64;
+
+/// Routes the messages of one publisher, a batch at a time: sessions are filled first, and woken once when the batch is
+/// over.
+#[derive(Default)]
+pub(super) struct Dispatch {
+    /// The key of the publisher's own subscriptions.
+    publisher: Option<u64>,
+    remembered: Remembered,
+    frames: Frames,
+    touched: Vec<Arc<Handle>>,
+    /// A session that the publisher should wait for.
+    crowded: Option<Arc<Handle>>,
+}
+
+impl Dispatch {
+    pub(super) fn new(publisher: Option<u64>) -> Self {
+        Dispatch { publisher, ..Dispatch::default() }
+    }
+
+    /// Gives the frames' memory to a message that is to be routed next.
+    pub(super) fn frames(&mut self) -> Frames {
+        std::mem::take(&mut self.frames)
+    }
+
+    /// Routes a message; to how many receivers. The topic is checked.
+    pub(super) fn publish(&mut self, hub: &Hub, mut outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
+        let matched = match self.remembered.find(outgoing.topic, hub.router().generation()) {
+            Some(matched) => matched,
+            None => {
+                topic::check_name(outgoing.topic, hub.settings().max_topic_levels)?;
+                let matched = Arc::new(hub.router().matches(outgoing.topic, self.publisher));
+                self.remembered.insert(outgoing.topic, matched.clone());
+                matched
+            }
+        };
+        if outgoing.retain {
+            hub.retain(&mut outgoing, now);
+        }
+        let fan_out = matched.targets.len() > 1;
+        for target in &matched.targets {
+            self.deliver(hub, &mut outgoing, target, None, fan_out, now);
+        }
+        let mut receivers = matched.targets.len();
+        for group in &matched.groups {
+            if let Some(target) = group.pick(outgoing.topic, self.publisher, None) {
+                self.deliver(hub, &mut outgoing, &target, Some(group), false, now);
+                receivers += 1;
+            }
+        }
+        self.frames = outgoing.into_frames();
+        Ok(receivers)
+    }
+
+    fn deliver(
+        &mut self,
+        hub: &Hub,
+        outgoing: &mut Outgoing<'_>,
+        target: &Target<Receiver>,
+        group: Option<&Arc<Group<Receiver>>>,
+        fan_out: bool,
+        now: Instant,
+    ) {
+        match &target.subscriber {
+            Receiver::Host(queue) => {
+                let retain = outgoing.retain && target.retain_as_published;
+                let qos = outgoing.qos.min(target.qos);
+                let message = outgoing.message();
+                let as_it_is = message.retain == retain && message.qos == qos;
+                queue.push(if as_it_is {
+                    message.clone()
+                } else {
+                    Arc::new(Message { retain, qos, ..Message::clone(message) })
+                });
+            }
+            Receiver::Session(handle) => {
+                let outcome = handle.mailbox().offer(outgoing, target, group, fan_out, handle.quota(), now);
+                self.settle(hub, handle, outcome);
+            }
+        }
+    }
+
+    /// Delivers a message to one session, whatever its subscriptions.
+    pub(super) fn deliver_to(&mut self, hub: &Hub, handle: &Arc<Handle>, delivery: Delivery, now: Instant) {
+        let outcome = handle.mailbox().offer_delivery(delivery, handle.quota(), now);
+        self.settle(hub, handle, outcome);
+    }
+
+    /// Gives a message that a shared subscription's member cannot take to another member.
+    pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: u64, now: Instant) {
+        let Some(group) = delivery.group else { return };
+        let message = delivery.message;
+        match group.pick(&message.topic, self.publisher, Some(departed)) {
+            Some(target) => {
+                let mut outgoing = Outgoing::of(&message);
+                self.deliver(hub, &mut outgoing, &target, Some(&group), false, now);
+            }
+            None => add(&hub.counters().dropped_client_gone, 1),
+        }
+    }
+
+    fn settle(&mut self, hub: &Hub, handle: &Arc<Handle>, outcome: Outcome) {
+        let wake = match outcome {
+            Outcome::Queued { wake, crowded } => {
+                if crowded {
+                    self.crowded = Some(handle.clone());
+                }
+                wake
+            }
+            Outcome::Full { dropped, wake } => {
+                add(&hub.counters().dropped_queue_full, dropped);
+                wake
+            }
+            Outcome::TooLarge => {
+                hub.counters().message_dropped(Dropped::TooLarge);
+                false
+            }
+            Outcome::Absent => false,
+        };
+        if wake {
+            self.touched.push(handle.clone());
+        }
+    }
+
+    /// Ends a batch: wakes the connections of the sessions that have got something.
+    pub(super) fn flush(&mut self) {
+        for handle in self.touched.drain(..) {
+            handle.waker().wake();
+        }
+    }
+
+    /// A session of the batch whose queue is filling up.
+    pub(super) fn take_crowded(&mut self) -> Option<Arc<Handle>> {
+        self.crowded.take()
+    }
+
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded.is_some()
+    }
+}
+
+/// The receivers of the topics that were published to last.
+#[derive(Default)]
+struct Remembered {
+    generation: u64,
+    last: Option<(Box<str>, Arc<Matched<Receiver>>)>,
+    others: hashbrown::HashMap<Box<str>, Arc<Matched<Receiver>>>,
+}
+
+impl Remembered {
+    fn find(&mut self, topic: &str, generation: u64) -> Option<Arc<Matched<Receiver>>> {
+        if self.generation != generation {
+            self.last = None;
+            self.others.clear();
+            self.generation = generation;
+            return None;
+        }
+        if let Some((last, matched)) = &self.last {
+            if **last == *topic {
+                return Some(matched.clone());
+            }
+        }
+        self.others.get(topic).cloned()
+    }
+
+    fn insert(&mut self, topic: &str, matched: Arc<Matched<Receiver>>) {
+        if matched.generation != self.generation {
+            return; // A subscription has come in between.
+        }
+        if let Some((topic, matched)) = self.last.replace((topic.into(), matched)) {
+            if self.others.len() >= REMEMBERED_TOPICS {
+                self.others.clear();
+            }
+            self.others.insert(topic, matched);
+        }
+    }
+}

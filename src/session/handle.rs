@@ -1,0 +1,134 @@
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+use std::sync::Arc;
+
+use futures::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use super::closing::Closing;
+use super::mailbox::{Mailbox, Quota};
+use super::state::State;
+use crate::model::{ReasonCode, Text};
+
+/// A session as everybody else sees it: where its messages go, and who holds it.
+pub(super) struct Handle {
+    number: u64,
+    client_id: Text,
+    quota: Quota,
+    mailbox: Mutex<Mailbox>,
+    /// Wakes the connection.
+    waker: AtomicWaker,
+    online: AtomicBool,
+    in_flight: AtomicUsize,
+    /// Locked by the connection that the session belongs to for as long as it lasts. The lock is fair: connections
+    /// under one client identifier take turns in the order in which they came.
+    seat: Arc<tokio::sync::Mutex<State>>,
+    /// Connections that wait for the seat.
+    contenders: AtomicUsize,
+}
+
+impl Handle {
+    pub(super) fn new(number: u64, client_id: Text, quota: Quota) -> Self {
+        Handle {
+            number,
+            client_id,
+            quota,
+            mailbox: Mutex::default(),
+            waker: AtomicWaker::new(),
+            online: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            seat: Arc::default(),
+            contenders: AtomicUsize::new(0),
+        }
+    }
+
+    /// Unique in this run of the broker.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The key of its subscriptions.
+    pub(super) fn key(&self) -> u64 {
+        2 * self.number
+    }
+
+    pub(super) fn client_id(&self) -> &Text {
+        &self.client_id
+    }
+
+    pub(super) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    pub(super) fn mailbox(&self) -> parking_lot::MutexGuard<'_, Mailbox> {
+        self.mailbox.lock()
+    }
+
+    pub(super) fn waker(&self) -> &AtomicWaker {
+        &self.waker
+    }
+
+    pub(super) fn seat(&self) -> &Arc<tokio::sync::Mutex<State>> {
+        &self.seat
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        self.online.load(Acquire)
+    }
+
+    pub(super) fn set_online(&self, online: bool) {
+        self.online.store(online, Release);
+    }
+
+    /// Messages that wait or are in flight.
+    pub(super) fn load(&self) -> usize {
+        self.mailbox.lock().messages() + self.in_flight.load(Relaxed)
+    }
+
+    pub(super) fn set_in_flight(&self, count: usize) {
+        self.in_flight.store(count, Relaxed);
+    }
+
+    /// Asks the connection to close, if there is one.
+    pub(super) fn close(&self, closing: Closing) {
+        if self.mailbox.lock().close(closing) {
+            self.waker.wake();
+        }
+    }
+
+    /// Waits for the session, which the connection that has it is asked to give up `[MQTT-3.1.4-3]`.
+    pub(super) async fn take_seat(&self) -> tokio::sync::OwnedMutexGuard<State> {
+        let _contender = Contender::new(self);
+        self.give_way();
+        self.seat.clone().lock_owned().await
+    }
+
+    /// Has the connection close if another one waits for the session.
+    pub(super) fn give_way_if_contended(&self) {
+        if self.contenders.load(SeqCst) > 0 {
+            self.give_way();
+        }
+    }
+
+    fn give_way(&self) {
+        self.close(Closing::by_broker(ReasonCode::SESSION_TAKEN_OVER, "session taken over"));
+    }
+}
+
+/// A connection that waits for the session, until it has it or is gone.
+struct Contender<'a>(&'a Handle);
+
+impl<'a> Contender<'a> {
+    fn new(handle: &'a Handle) -> Self {
+        handle.contenders.fetch_add(1, SeqCst);
+        Contender(handle)
+    }
+}
+
+impl Drop for Contender<'_> {
+    fn drop(&mut self) {
+        self.0.contenders.fetch_sub(1, SeqCst);
+    }
+}

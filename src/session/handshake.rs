@@ -1,0 +1,160 @@
+//! From CONNECT to CONNACK: what is refused, and what is agreed on `[MQTT-3.1.4-1]`.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::connection::{Terms, TOPIC_ALIASES};
+use super::settings::Settings;
+use crate::codec::{ConnAck, Connect, Encoder, Unsendable, Will};
+use crate::hooks::Denial;
+use crate::model::topic;
+use crate::model::{Client, Message, Origin, Protocol, ReasonCode, Text};
+
+/// A CONNECT that is not accepted.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: ReasonCode,
+    pub(super) words: Option<Text>,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: ReasonCode) -> Self {
+        Refusal { reason, words: None }
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Refusal { reason: denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode), words: denial.reason }
+    }
+}
+
+/// The packet that tells of a refusal.
+pub(super) fn refuse(protocol: Protocol, refusal: &Refusal, out: &mut BytesMut) {
+    let ack = ConnAck { reason: refusal.reason, reason_string: refusal.words.as_deref(), ..ConnAck::default() };
+    // Without a limit of the client's, it always fits.
+    let _ = Encoder::new(protocol, true, u32::MAX).connack(&ack, out);
+}
+
+/// Checks what can be told without asking anyone.
+pub(super) fn check(connect: &Connect, settings: &Settings) -> Result<(), Refusal> {
+    let max_length = settings.max_client_id_length;
+    if max_length > 0 && connect.client_id.len() > max_length {
+        return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
+    }
+    if connect.authentication_method.is_some() {
+        return Err(Refusal::new(ReasonCode::BAD_AUTHENTICATION_METHOD)); // [MQTT-4.12.0-1]
+    }
+    if connect.protocol != Protocol::V5 && connect.keep_alive_s > settings.max_keepalive_s {
+        // Nothing in CONNACK could tell of another keep alive.
+        return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
+    }
+    if let Some(will) = &connect.will {
+        if topic::check_name(&will.topic, settings.max_topic_levels).is_err() {
+            return Err(Refusal::new(ReasonCode::TOPIC_NAME_INVALID));
+        }
+        if will.qos > settings.max_qos {
+            return Err(Refusal::new(ReasonCode::QOS_NOT_SUPPORTED)); // [MQTT-3.2.2-12]
+        }
+        if will.retain && !settings.retain && connect.protocol == Protocol::V5 {
+            return Err(Refusal::new(ReasonCode::RETAIN_NOT_SUPPORTED)); // [MQTT-3.2.2-13]
+        }
+    }
+    Ok(())
+}
+
+/// What holds for an accepted connection.
+pub(super) fn terms(connect: &Connect, settings: &Settings) -> Terms {
+    let v5 = connect.protocol == Protocol::V5;
+    let expiry =
+        if v5 { connect.session_expiry_s.min(settings.max_session_expiry_s) } else { connect.session_expiry_s };
+    Terms {
+        protocol: connect.protocol,
+        // A client of MQTT before 5 cannot say how much it takes.
+        receive_maximum: usize::from(connect.receive_maximum.min(settings.max_inflight)),
+        own_receive_maximum: usize::from(settings.max_inflight),
+        maximum_packet_size: connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
+        topic_alias_maximum: connect.topic_alias_maximum,
+        request_problem_information: connect.request_problem_information,
+        session_expiry_s: expiry,
+        max_session_expiry_s: settings.max_session_expiry_s,
+        max_qos: settings.max_qos,
+        max_topic_levels: settings.max_topic_levels,
+        max_subscriptions: settings.max_subscriptions,
+        retain_available: settings.retain,
+        shared_available: settings.shared_subscriptions,
+    }
+}
+
+/// How long a client may be silent `[MQTT-3.1.2-22]`; `None` for ever.
+pub(super) fn keep_alive(connect: &Connect, settings: &Settings) -> Option<Duration> {
+    let seconds = told_keep_alive(connect, settings).unwrap_or(connect.keep_alive_s);
+    (seconds > 0).then(|| Duration::from_millis(1_500 * u64::from(seconds)))
+}
+
+/// The keep alive that an MQTT 5 client has to use instead of its own `[MQTT-3.1.2-21]`.
+fn told_keep_alive(connect: &Connect, settings: &Settings) -> Option<u16> {
+    let max = settings.max_keepalive_s;
+    let too_long = connect.keep_alive_s > max || (connect.keep_alive_s == 0 && max < u16::MAX);
+    (connect.protocol == Protocol::V5 && too_long).then_some(max)
+}
+
+/// Writes the CONNACK of an accepted connection.
+pub(super) fn accept(
+    connect: &Connect,
+    settings: &Settings,
+    terms: &Terms,
+    client: &Client,
+    session_present: bool,
+    encoder: &Encoder,
+    out: &mut BytesMut,
+) -> Result<(), Unsendable> {
+    let ack = ConnAck {
+        session_present,
+        reason: ReasonCode::SUCCESS,
+        session_expiry_s: (terms.session_expiry_s != connect.session_expiry_s).then_some(terms.session_expiry_s),
+        receive_maximum: settings.max_inflight,
+        maximum_qos: settings.max_qos,
+        retain_available: settings.retain,
+        maximum_packet_size: settings.max_packet_bytes,
+        assigned_client_id: connect.client_id.is_empty().then_some(&*client.id), // [MQTT-3.1.3-7]
+        topic_alias_maximum: TOPIC_ALIASES,
+        server_keep_alive_s: told_keep_alive(connect, settings),
+        shared_subscription_available: settings.shared_subscriptions,
+        ..ConnAck::default()
+    };
+    encoder.connack(&ack, out)
+}
+
+/// A copy of the will that holds on to no packet.
+pub(super) fn keep_will(will: &Will) -> Will {
+    Will {
+        topic: (&*will.topic).into(),
+        payload: Bytes::copy_from_slice(&will.payload),
+        properties: Bytes::copy_from_slice(&will.properties),
+        ..will.clone()
+    }
+}
+
+/// The will as it is published `delay` from `now`.
+pub(super) fn will_message(will: &Will, client: &Arc<Client>, now: Instant, delay: Duration) -> Message {
+    Message {
+        topic: Text::from(&*will.topic),
+        payload: will.payload.clone(),
+        qos: will.qos,
+        retain: will.retain,
+        properties: will.properties.clone(),
+        expires_at: will.message_expiry_s.map(|seconds| now + delay + Duration::from_secs(seconds.into())),
+        origin: Origin::Will,
+        publisher: Some(client.clone()),
+    }
+}
+
+/// A client identifier for a client that has none: unique, and not to be guessed.
+pub(super) fn assign_client_id(serial: u64) -> Text {
+    let random = || RandomState::new().hash_one(serial);
+    Text::from(format!("auto-{:016x}{:016x}", random(), random()))
+}

@@ -1,0 +1,405 @@
+//! Everything that the sessions of one run of a broker share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::closing::Closing;
+use super::counters::SessionCounters;
+use super::deadlines::Deadlines;
+use super::delivery::{Delivery, Frames, Outgoing};
+use super::dispatch::Dispatch;
+use super::handle::Handle;
+use super::receiver::{host_key, Receiver};
+use super::settings::Settings;
+use super::state::State;
+use crate::config::Config;
+use crate::hooks::{Callbacks, SubscriptionQueue};
+use crate::model::topic::{self, TopicError};
+use crate::model::{Message, Origin, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
+use crate::retain::{Cursor, RetainStore};
+use crate::router::Router;
+
+/// How often expired retained messages are looked for.
+const RETAIN_SWEEP: Duration = Duration::from_secs(10);
+
+/// Retained messages that are read at once for one subscription.
+const RETAINED_PAGE: usize = 64;
+
+/// A message that the host program publishes, already checked.
+#[derive(Clone, Debug)]
+pub struct HostMessage {
+    pub topic: String,
+    pub payload: Bytes,
+    pub qos: QoS,
+    pub retain: bool,
+}
+
+/// The sessions of one run of a broker, who gets what, and what is retained.
+pub struct Hub {
+    settings: Settings,
+    callbacks: Arc<Callbacks>,
+    counters: Arc<SessionCounters>,
+    router: Router<Receiver>,
+    retained: RetainStore<Arc<Message>>,
+    sessions: Mutex<HashMap<Text, Arc<Handle>>>,
+    deadlines: Deadlines,
+    next_number: AtomicU64,
+    session_subscriptions: AtomicU64,
+    host_subscriptions: Mutex<HashMap<u64, String>>,
+    connected: AtomicU64,
+    /// Told when the last client has gone.
+    nobody: Notify,
+    stopping: AtomicBool,
+}
+
+impl Hub {
+    pub fn new(config: &Config, callbacks: Arc<Callbacks>, counters: Arc<SessionCounters>) -> Arc<Hub> {
+        Arc::new(Hub {
+            settings: Settings::of(config),
+            callbacks,
+            counters,
+            router: Router::new(strategy(config)),
+            retained: RetainStore::new(config.retain.max_messages as usize),
+            sessions: Mutex::default(),
+            deadlines: Deadlines::default(),
+            next_number: AtomicU64::new(1),
+            session_subscriptions: AtomicU64::new(0),
+            host_subscriptions: Mutex::default(),
+            connected: AtomicU64::new(0),
+            nobody: Notify::new(),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn callbacks(&self) -> &Callbacks {
+        &self.callbacks
+    }
+
+    pub(super) fn counters(&self) -> &SessionCounters {
+        &self.counters
+    }
+
+    pub(super) fn router(&self) -> &Router<Receiver> {
+        &self.router
+    }
+
+    /// Publishes a message of the host program.
+    pub fn publish(&self, message: &HostMessage) -> Result<usize, TopicError> {
+        let properties = Bytes::new();
+        let outgoing = Outgoing::new(
+            &message.topic,
+            &message.payload,
+            message.qos,
+            message.retain,
+            &properties,
+            None,
+            Origin::Api,
+            None,
+            Frames::default(),
+        );
+        let mut dispatch = Dispatch::new(None);
+        let receivers = dispatch.publish(self, outgoing, Instant::now());
+        dispatch.flush();
+        receivers
+    }
+
+    /// Publishes a message that is kept already. `publisher` is the key of the subscriptions that may say no local.
+    pub(super) fn publish_kept(&self, message: &Arc<Message>, publisher: Option<u64>, now: Instant) {
+        let mut dispatch = Dispatch::new(publisher);
+        if let Err(error) = dispatch.publish(self, Outgoing::of(message), now) {
+            tracing::debug!(%error, "a message could not be published: its topic");
+        }
+        dispatch.flush();
+    }
+
+    /// Delivers every message that matches `filter` to `queue`, the retained ones first if asked to.
+    pub fn subscribe(&self, filter: &str, replay: bool, queue: Arc<SubscriptionQueue>) {
+        let options = SubscriptionOptions { retain_handling: RetainHandling::DoNotSend, ..Default::default() };
+        self.host_subscriptions.lock().insert(queue.id(), filter.to_owned());
+        self.router.subscribe(filter, Receiver::Host(queue.clone()), options);
+        // Nobody is to get a retained message because of a shared subscription [MQTT-3.8.4-4].
+        if !replay || topic::is_shared(filter) {
+            return;
+        }
+        let now = Instant::now();
+        let mut cursor = None;
+        loop {
+            let page = self.retained.page(filter, cursor.as_ref(), RETAINED_PAGE, now);
+            for (_, message) in page.messages {
+                let qos = message.qos.min(options.qos);
+                queue.push(Arc::new(Message { origin: Origin::Retained, qos, ..Message::clone(&message) }));
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return,
+            }
+        }
+    }
+
+    /// Ends the host program's subscription of that number.
+    pub fn unsubscribe(&self, subscription: u64) {
+        if let Some(filter) = self.host_subscriptions.lock().remove(&subscription) {
+            self.router.unsubscribe(&filter, host_key(subscription));
+        }
+    }
+
+    /// Retains a message, or forgets the one of its topic.
+    pub(super) fn retain(&self, outgoing: &mut Outgoing<'_>, now: Instant) {
+        if !self.settings.retain {
+            return;
+        }
+        if outgoing.payload.is_empty() {
+            self.retained.remove(outgoing.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            return;
+        }
+        if outgoing.payload.len() > self.settings.max_retained_payload_bytes {
+            tracing::warn!(topic = outgoing.topic, "not retained: larger than retain.max_payload_bytes");
+            return;
+        }
+        if outgoing.expires_at.is_some_and(|at| at <= now) {
+            return;
+        }
+        let (topic, expires_at) = (outgoing.topic, outgoing.expires_at);
+        if self.retained.set(topic, outgoing.message().clone(), expires_at).is_err() {
+            tracing::warn!(topic, "not retained: there are retain.max_messages already");
+        }
+    }
+
+    /// Some of the retained messages for a subscription of a session, behind `cursor`, and where the next ones begin.
+    pub(super) fn retained_page(
+        &self,
+        filter: &str,
+        options: &SubscriptionOptions,
+        cursor: Option<&Cursor>,
+        max: usize,
+        now: Instant,
+    ) -> (Vec<Delivery>, Option<Cursor>) {
+        let page = self.retained.page(filter, cursor, max.clamp(1, RETAINED_PAGE), now);
+        let deliveries = page.messages.into_iter().map(|(_, message)| Delivery {
+            qos: message.qos.min(options.qos),
+            retain: true, // [MQTT-3.3.1-8]
+            identifiers: options.identifier.into(),
+            group: None,
+            message,
+        });
+        (deliveries.collect(), page.next)
+    }
+
+    pub(super) fn count_subscriptions(&self, change: i64) {
+        self.session_subscriptions.fetch_add(change as u64, Relaxed);
+    }
+
+    // Sessions.
+
+    /// Finds the session of a client, or makes one; `None` if there are as many as allowed.
+    pub(super) fn session(&self, client_id: &Text) -> Option<Arc<Handle>> {
+        let mut sessions = self.sessions.lock();
+        if let Some(handle) = sessions.get(client_id) {
+            return Some(handle.clone());
+        }
+        let max = self.settings.max_sessions;
+        if max > 0 && sessions.len() >= max {
+            return None;
+        }
+        let number = self.next_number.fetch_add(1, Relaxed);
+        let handle = Arc::new(Handle::new(number, client_id.clone(), self.settings.quota));
+        sessions.insert(client_id.clone(), handle.clone());
+        Some(handle)
+    }
+
+    /// Ends a session: its subscriptions, its messages, its will, its name.
+    pub(super) fn end_session(&self, handle: &Arc<Handle>, state: &mut State, now: Instant) {
+        if std::mem::replace(&mut state.ended, true) {
+            return;
+        }
+        for filter in state.subscriptions.keys() {
+            self.router.unsubscribe(filter, handle.key());
+        }
+        self.count_subscriptions(-(state.subscriptions.len() as i64));
+        // [MQTT-4.8.2-5]: a QoS 2 message that has been sent goes to nobody else.
+        let mut orphans = state.window.withdraw(|delivery| delivery.group.is_some() && delivery.qos < QoS::ExactlyOnce);
+        orphans.extend(handle.mailbox().withdraw(|delivery| delivery.group.is_some()));
+        self.redispatch(orphans, handle, now);
+        handle.mailbox().clear();
+        if let Some(deadline) = state.deadline.take() {
+            self.deadlines.clear(deadline, handle);
+        }
+        let mut sessions = self.sessions.lock();
+        if sessions.get(handle.client_id()).is_some_and(|current| Arc::ptr_eq(current, handle)) {
+            sessions.remove(handle.client_id());
+        }
+        drop(sessions);
+        // [MQTT-3.1.3-9]: the end of the session cuts the delay of the will short.
+        if let Some(will) = state.will.take() {
+            self.publish_kept(&will.message, Some(will.publisher), now);
+        }
+        *state = State { ended: true, ..State::default() };
+    }
+
+    /// Gives messages of shared subscriptions to other members.
+    pub(super) fn redispatch(&self, deliveries: Vec<Delivery>, departed: &Handle, now: Instant) {
+        if deliveries.is_empty() {
+            return;
+        }
+        let mut dispatch = Dispatch::new(None);
+        for delivery in deliveries {
+            dispatch.redispatch(self, delivery, departed.key(), now);
+        }
+        dispatch.flush();
+    }
+
+    /// Sees to it that a session ends, and its will is published, when it is time.
+    pub(super) fn schedule(&self, handle: &Arc<Handle>, state: &mut State) {
+        if let Some(before) = state.deadline.take() {
+            self.deadlines.clear(before, handle);
+        }
+        let will = state.will.as_ref().map(|will| will.at);
+        state.deadline = match (state.expires_at, will) {
+            (Some(expiry), Some(will)) => Some(expiry.min(will)),
+            (expiry, will) => expiry.or(will),
+        };
+        if let Some(at) = state.deadline {
+            self.deadlines.set(at, handle);
+        }
+    }
+
+    /// Ends sessions and publishes wills as they fall due, and sweeps retained messages that have expired. Never returns.
+    pub async fn keep_time(self: Arc<Self>) {
+        let mut sweep_at = Instant::now() + RETAIN_SWEEP;
+        loop {
+            let now = Instant::now();
+            let next = loop {
+                match self.deadlines.pop(now) {
+                    Ok(Some(handle)) => self.fall_due(&handle, now),
+                    Ok(None) => {}
+                    Err(next) => break next,
+                }
+            };
+            if now >= sweep_at {
+                self.retained.sweep(now);
+                sweep_at = now + RETAIN_SWEEP;
+            }
+            let until = next.map_or(sweep_at, |next| next.min(sweep_at));
+            tokio::select! {
+                () = tokio::time::sleep_until(until.into()) => {}
+                () = self.deadlines.changed() => {}
+            }
+        }
+    }
+
+    fn fall_due(&self, handle: &Arc<Handle>, now: Instant) {
+        // A session that is in use has no deadline any more.
+        let Ok(mut state) = handle.seat().try_lock() else { return };
+        state.deadline = None;
+        if handle.is_online() || state.ended {
+            return;
+        }
+        if state.expires_at.is_some_and(|at| at <= now) {
+            self.end_session(handle, &mut state, now);
+            return;
+        }
+        if state.will.as_ref().is_some_and(|will| will.at <= now) {
+            if let Some(will) = state.will.take() {
+                self.publish_kept(&will.message, Some(will.publisher), now);
+            }
+        }
+        self.schedule(handle, &mut state);
+    }
+
+    // Clients.
+
+    pub(super) fn client_came(&self) {
+        self.connected.fetch_add(1, SeqCst);
+    }
+
+    pub(super) fn client_went(&self) {
+        if self.connected.fetch_sub(1, SeqCst) == 1 {
+            self.nobody.notify_waiters();
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Acquire)
+    }
+
+    /// Asks every client to go, and returns when all have gone or `grace` has passed.
+    pub async fn stop(&self, grace: Duration) {
+        self.stopping.store(true, Release);
+        let handles: Vec<_> = self.sessions.lock().values().cloned().collect();
+        for handle in handles {
+            handle.close(Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, "the broker is stopping"));
+        }
+        let gone = async {
+            loop {
+                let nobody = self.nobody.notified();
+                tokio::pin!(nobody);
+                nobody.as_mut().enable();
+                if self.connected.load(SeqCst) == 0 {
+                    return;
+                }
+                nobody.await;
+            }
+        };
+        // Whoever has not gone by then is cut off.
+        let _ = tokio::time::timeout(grace, gone).await;
+    }
+
+    /// Forgets all sessions once their connections are gone: messages that wait refer to the sessions they wait for.
+    pub fn clear(&self) {
+        let handles: Vec<_> = self.sessions.lock().drain().map(|(_, handle)| handle).collect();
+        for handle in handles {
+            handle.mailbox().clear();
+            if let Ok(mut state) = handle.seat().try_lock() {
+                *state = State { ended: true, ..State::default() };
+            }
+        }
+    }
+
+    pub fn connected_clients(&self) -> u64 {
+        self.connected.load(Relaxed)
+    }
+
+    /// Sessions of clients, those of absent clients included.
+    pub fn sessions(&self) -> u64 {
+        self.sessions.lock().len() as u64
+    }
+
+    /// Subscriptions of those sessions.
+    pub fn subscriptions(&self) -> u64 {
+        self.session_subscriptions.load(Relaxed)
+    }
+
+    pub fn host_subscriptions(&self) -> u64 {
+        self.host_subscriptions.lock().len() as u64
+    }
+
+    pub fn retained_messages(&self) -> u64 {
+        self.retained.count() as u64
+    }
+}
+
+fn strategy(config: &Config) -> crate::router::Strategy {
+    use crate::config::SharedStrategy;
+    use crate::router::Strategy;
+    match config.shared_subscriptions.strategy {
+        SharedStrategy::RoundRobin => Strategy::RoundRobin,
+        SharedStrategy::Random => Strategy::Random,
+        SharedStrategy::Sticky => Strategy::Sticky,
+        SharedStrategy::HashClient => Strategy::HashClient,
+        SharedStrategy::HashTopic => Strategy::HashTopic,
+        SharedStrategy::LeastInflight => Strategy::LeastInflight,
+    }
+}

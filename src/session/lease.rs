@@ -1,0 +1,168 @@
+//! A connection's hold on its session.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::closing::Closing;
+use super::counters::add;
+use super::handle::Handle;
+use super::handshake::will_message;
+use super::hub::Hub;
+use super::mailbox::Wants;
+use super::receiver::Receiver;
+use super::state::{PendingWill, State};
+use crate::codec::Will;
+use crate::hooks::{Connected, Disconnected};
+use crate::model::{Client, QoS, ReasonCode, Text};
+use crate::router::Group;
+
+/// A session that cannot be had: there are as many as the configuration allows.
+pub(super) struct NoRoom;
+
+/// A session in the hands of a connection. When it is dropped, the session is on its own again, whatever became of the
+/// connection.
+pub(super) struct Lease {
+    hub: Arc<Hub>,
+    handle: Arc<Handle>,
+    state: OwnedMutexGuard<State>,
+    /// Whether the session was there before.
+    present: bool,
+    /// From the moment the client is connected.
+    client: Option<Arc<Client>>,
+    will: Option<Will>,
+    session_expiry_s: u32,
+    closing: Option<Closing>,
+}
+
+impl Lease {
+    /// Takes the session of a client. The connection that has it now is closed.
+    pub(super) async fn take(hub: &Arc<Hub>, client_id: &Text, clean_start: bool) -> Result<Lease, NoRoom> {
+        loop {
+            let handle = hub.session(client_id).ok_or(NoRoom)?;
+            let state = handle.take_seat().await;
+            if state.ended {
+                continue; // It ended while this connection waited for it.
+            }
+            let mut lease = Lease {
+                hub: hub.clone(),
+                handle,
+                present: state.begun,
+                state,
+                client: None,
+                will: None,
+                session_expiry_s: 0,
+                closing: None,
+            };
+            lease.state.begun = true;
+            if lease.present && clean_start {
+                hub.end_session(&lease.handle, &mut lease.state, Instant::now()); // [MQTT-3.1.2-4]
+                continue;
+            }
+            return Ok(lease);
+        }
+    }
+
+    /// The client is connected: it gets messages from now on, and the host program is told.
+    pub(super) fn connect(&mut self, client: Arc<Client>, will: Option<Will>, session_expiry_s: u32, wants: Wants) {
+        let state = &mut *self.state;
+        state.will = None; // [MQTT-3.1.3-9]
+        state.expires_at = None;
+        self.hub.schedule(&self.handle, state);
+        state.window.reconnect();
+        self.client = Some(client.clone());
+        self.will = will;
+        self.session_expiry_s = session_expiry_s;
+        self.hub.client_came();
+        self.hub.callbacks().connected(Connected { client });
+        self.handle.mailbox().connect(wants);
+        self.handle.set_online(true);
+        self.handle.give_way_if_contended();
+        if self.hub.is_stopping() {
+            self.handle.close(Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, "the broker is stopping"));
+        }
+    }
+
+    pub(super) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    /// Whether the session was there before.
+    pub(super) fn is_present(&self) -> bool {
+        self.present
+    }
+
+    pub(super) fn state(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// Gives the session back.
+    pub(super) fn leave(mut self, closing: Closing, session_expiry_s: u32) {
+        self.session_expiry_s = session_expiry_s;
+        self.closing = Some(closing);
+    }
+
+    fn give_back(&mut self) {
+        let now = Instant::now();
+        let (hub, handle, state) = (&self.hub, &self.handle, &mut *self.state);
+        let Some(client) = self.client.take() else {
+            // The handshake came to nothing: a session that it began has never been.
+            if !self.present {
+                hub.end_session(handle, state, now);
+            }
+            return;
+        };
+        handle.set_online(false);
+        add(&hub.counters().dropped_client_gone, handle.mailbox().disconnect());
+        let closing = self
+            .closing
+            .take()
+            .unwrap_or_else(|| Closing::by_broker(ReasonCode::UNSPECIFIED_ERROR, "the connection was cut off"));
+        let disconnected = Disconnected {
+            client: client.clone(),
+            by: closing.by,
+            reason_code: closing.reason.0,
+            reason: Text::from(closing.words.replace('\0', "")),
+        };
+        hub.callbacks().disconnected(disconnected);
+        if let Some(will) = self.will.take().filter(|_| closing.with_will) {
+            // Whichever comes first ends the wait [MQTT-3.1.3-9].
+            let delay = Duration::from_secs(will.delay_s.min(self.session_expiry_s).into());
+            let message = Arc::new(will_message(&will, &client, now, delay));
+            if delay.is_zero() {
+                hub.publish_kept(&message, Some(handle.key()), now);
+            } else {
+                state.will = Some(PendingWill { at: now + delay, message, publisher: handle.key() });
+            }
+        }
+        if self.session_expiry_s == 0 {
+            hub.end_session(handle, state, now); // [MQTT-3.1.2-6]
+        } else {
+            let expiry = self.session_expiry_s;
+            // [MQTT-3.1.2-11.2]: the highest number means never.
+            state.expires_at = (expiry < u32::MAX).then(|| now + Duration::from_secs(expiry.into()));
+            hub.schedule(handle, state);
+            self.redispatch(now);
+        }
+        self.hub.client_went();
+    }
+
+    /// Messages of shared subscriptions do not wait for a client that is gone while another member is there. One of QoS 2
+    /// that has been sent does `[MQTT-4.8.2-4]`.
+    fn redispatch(&mut self, now: Instant) {
+        let key = self.handle.key();
+        let wanted =
+            |group: &Option<Arc<Group<Receiver>>>| group.as_ref().is_some_and(|group| group.has_online_other_than(key));
+        let mut orphans =
+            self.state.window.withdraw(|delivery| delivery.qos < QoS::ExactlyOnce && wanted(&delivery.group));
+        orphans.extend(self.handle.mailbox().withdraw(|delivery| wanted(&delivery.group)));
+        self.hub.redispatch(orphans, &self.handle, now);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}

@@ -1,0 +1,362 @@
+//! What waits for one session, filled by whoever publishes and emptied by the session's connection.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::blocks::{Block, Blocks, SHARED_PAYLOAD};
+use super::closing::Closing;
+use super::delivery::{Delivery, Outgoing};
+use super::receiver::Receiver;
+use crate::config::SlowConsumer;
+use crate::model::{QoS, ReasonCode};
+use crate::router::{Group, Target};
+
+/// What a waiting message takes besides its text and payload, which receivers share.
+const DELIVERY_BYTES: usize = size_of::<Delivery>();
+
+/// How much may wait for a session, and what happens to more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quota {
+    pub(super) max_messages: usize,
+    pub(super) max_bytes: usize,
+    pub(super) policy: SlowConsumer,
+}
+
+/// What a connected client takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wants {
+    pub(super) v5: bool,
+    pub(super) maximum_packet_size: usize,
+    /// It takes topic aliases, which only its connection can keep: nothing can be encoded for it in advance.
+    pub(super) aliases: bool,
+}
+
+/// Why a message did not reach a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dropped {
+    Expired,
+    TooLarge,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Queued {
+        /// Nobody has told the connection yet that something waits.
+        wake: bool,
+        /// The publisher should wait until there is room again.
+        crowded: bool,
+    },
+    /// The number is of the messages that were dropped, be it this one or older ones that gave way.
+    Full {
+        dropped: usize,
+        wake: bool,
+    },
+    TooLarge,
+    /// QoS 0 is not kept for a client that is not connected.
+    Absent,
+}
+
+#[derive(Default)]
+pub(super) struct Mailbox {
+    wants: Option<Wants>,
+    /// QoS 0, encoded.
+    encoded: Blocks,
+    /// QoS 0 that has to be encoded by the connection, behind what is encoded.
+    plain: VecDeque<Delivery>,
+    /// QoS 1 and 2.
+    assured: VecDeque<Delivery>,
+    delivery_bytes: usize,
+    notified: bool,
+    /// Publishers have waited in vain: they do not wait again before everything has been taken.
+    lagging: bool,
+    close: Option<Closing>,
+    publishers: Vec<Waker>,
+}
+
+impl Mailbox {
+    /// A client has come for the messages.
+    pub(super) fn connect(&mut self, wants: Wants) {
+        self.wants = Some(wants);
+        self.notified = true;
+        self.lagging = false;
+        self.close = None;
+    }
+
+    /// The client is gone; how many messages were dropped because they are not kept for it.
+    pub(super) fn disconnect(&mut self) -> usize {
+        self.wants = None;
+        let plain = std::mem::take(&mut self.plain);
+        self.delivery_bytes -= plain.iter().map(bytes).sum::<usize>();
+        self.wake_publishers();
+        self.encoded.clear() + plain.len()
+    }
+
+    pub(super) fn messages(&self) -> usize {
+        self.encoded.messages() + self.plain.len() + self.assured.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.encoded.bytes() + self.delivery_bytes
+    }
+
+    /// Takes a message in, by the rules of `quota`.
+    pub(super) fn offer(
+        &mut self,
+        outgoing: &mut Outgoing<'_>,
+        target: &Target<Receiver>,
+        group: Option<&Arc<Group<Receiver>>>,
+        fan_out: bool,
+        quota: &Quota,
+        now: Instant,
+    ) -> Outcome {
+        let qos = target.qos.min(outgoing.qos);
+        // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+        let retain = outgoing.retain && target.retain_as_published;
+        if qos == QoS::AtMostOnce {
+            let Some(wants) = self.wants else { return Outcome::Absent };
+            let ids = target.identifiers.as_slice();
+            if self.plain.is_empty() && !wants.aliases && outgoing.expires_at.is_none() && (ids.is_empty() || !wants.v5)
+            {
+                return self.offer_encoded(outgoing, wants, retain, fan_out, quota, now);
+            }
+        }
+        let message = outgoing.message().clone();
+        let (identifiers, group) = (target.identifiers.clone(), group.cloned());
+        self.offer_delivery(Delivery { message, qos, retain, identifiers, group }, quota, now)
+    }
+
+    fn offer_encoded(
+        &mut self,
+        outgoing: &mut Outgoing<'_>,
+        wants: Wants,
+        retain: bool,
+        fan_out: bool,
+        quota: &Quota,
+        now: Instant,
+    ) -> Outcome {
+        let large = outgoing.payload.len() >= SHARED_PAYLOAD;
+        if fan_out && !large {
+            let len = outgoing.frame(wants.v5).len();
+            if len > wants.maximum_packet_size {
+                return Outcome::TooLarge; // [MQTT-3.1.2-24]
+            }
+            let dropped = match self.make_room(len, QoS::AtMostOnce, quota, now) {
+                Ok(dropped) => dropped,
+                Err(full) => return full,
+            };
+            let packet = self.encoded.push_encoded(outgoing.frame(wants.v5));
+            packet[0] |= u8::from(retain);
+            return self.queued(dropped, quota);
+        }
+        let len = outgoing.head(wants.v5, retain).packet_len();
+        if len > wants.maximum_packet_size {
+            return Outcome::TooLarge; // [MQTT-3.1.2-24]
+        }
+        let dropped = match self.make_room(len, QoS::AtMostOnce, quota, now) {
+            Ok(dropped) => dropped,
+            Err(full) => return full,
+        };
+        let payload = if large { outgoing.payload_to_share().clone() } else { outgoing.payload.clone() };
+        self.encoded.push(len, &payload, |out| {
+            outgoing.head(wants.v5, retain).encode(out);
+        });
+        self.queued(dropped, quota)
+    }
+
+    /// Takes in a message that is kept.
+    pub(super) fn offer_delivery(&mut self, delivery: Delivery, quota: &Quota, now: Instant) -> Outcome {
+        if delivery.qos == QoS::AtMostOnce && self.wants.is_none() {
+            return Outcome::Absent;
+        }
+        let dropped = match self.make_room(bytes(&delivery), delivery.qos, quota, now) {
+            Ok(dropped) => dropped,
+            Err(full) => return full,
+        };
+        self.delivery_bytes += bytes(&delivery);
+        match delivery.qos {
+            QoS::AtMostOnce => self.plain.push_back(delivery),
+            _ => self.assured.push_back(delivery),
+        }
+        self.queued(dropped, quota)
+    }
+
+    fn queued(&mut self, dropped: usize, quota: &Quota) -> Outcome {
+        let wake = self.wants.is_some() && !std::mem::replace(&mut self.notified, true);
+        match dropped {
+            0 => Outcome::Queued { wake, crowded: self.is_crowded(quota) },
+            dropped => Outcome::Full { dropped, wake },
+        }
+    }
+
+    /// Makes room for a message of `len` bytes; how many others gave way, or what to say if none did.
+    fn make_room(&mut self, len: usize, qos: QoS, quota: &Quota, now: Instant) -> Result<usize, Outcome> {
+        let mut dropped = 0;
+        while self.messages() >= quota.max_messages || self.bytes() + len > quota.max_bytes.max(len) {
+            // What has expired has no claim on the room.
+            if self.assured.front().is_some_and(|oldest| oldest.message.is_expired(now)) {
+                self.pop_assured();
+                dropped += 1;
+                continue;
+            }
+            let made = match quota.policy {
+                SlowConsumer::DropOldest => self.drop_oldest(qos),
+                SlowConsumer::DropNewest => false,
+                SlowConsumer::Disconnect => {
+                    if self.wants.is_some() && self.close.is_none() {
+                        self.close = Some(Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too slow for its messages"));
+                        self.notified = true;
+                        return Err(Outcome::Full { dropped: dropped + 1, wake: true });
+                    }
+                    false
+                }
+            };
+            if !made {
+                let wake = self.wants.is_some() && !std::mem::replace(&mut self.notified, true);
+                return Err(Outcome::Full { dropped: dropped + 1, wake });
+            }
+            dropped += 1;
+        }
+        Ok(dropped)
+    }
+
+    /// Drops the oldest message, of those of the new one's kind first.
+    fn drop_oldest(&mut self, qos: QoS) -> bool {
+        if qos != QoS::AtMostOnce && self.pop_assured().is_some() {
+            return true;
+        }
+        self.encoded.drop_front() || self.pop_plain().is_some() || self.pop_assured().is_some()
+    }
+
+    fn pop_assured(&mut self) -> Option<Delivery> {
+        let delivery = self.assured.pop_front()?;
+        self.delivery_bytes -= bytes(&delivery);
+        if self.assured.is_empty() && self.assured.capacity() > 64 {
+            self.assured = VecDeque::new();
+        }
+        Some(delivery)
+    }
+
+    fn pop_plain(&mut self) -> Option<Delivery> {
+        let delivery = self.plain.pop_front()?;
+        self.delivery_bytes -= bytes(&delivery);
+        if self.plain.is_empty() {
+            self.plain = VecDeque::new();
+        }
+        Some(delivery)
+    }
+
+    /// Whether publishers should wait. Half of the room is left then, for those who have not noticed yet.
+    pub(super) fn is_crowded(&self, quota: &Quota) -> bool {
+        let much = 2 * self.messages() >= quota.max_messages || 2 * self.bytes() >= quota.max_bytes;
+        // While the client is away or its window is full, nobody can tell for how long.
+        much && self.wants.is_some() && !self.lagging && 2 * self.assured.len() < quota.max_messages
+    }
+
+    /// Has `waker` woken when there is room again; `false` if there is.
+    pub(super) fn await_room(&mut self, waker: &Waker, quota: &Quota) -> bool {
+        if !self.is_crowded(quota) {
+            return false;
+        }
+        if !self.publishers.iter().any(|waiting| waiting.will_wake(waker)) {
+            self.publishers.push(waker.clone());
+        }
+        true
+    }
+
+    /// A publisher has waited in vain.
+    pub(super) fn give_up_waiting(&mut self) {
+        self.lagging = true;
+        self.wake_publishers();
+    }
+
+    /// Wakes the publishers that wait, if there is room for them.
+    pub(super) fn release_publishers(&mut self, quota: &Quota) {
+        if self.messages() == 0 {
+            self.lagging = false;
+        }
+        if !self.publishers.is_empty() && !self.is_crowded(quota) {
+            self.wake_publishers();
+        }
+    }
+
+    fn wake_publishers(&mut self) {
+        for publisher in std::mem::take(&mut self.publishers) {
+            publisher.wake();
+        }
+    }
+
+    /// The connection has looked: whatever comes from now on has to wake it.
+    pub(super) fn look(&mut self) -> Option<Closing> {
+        self.notified = false;
+        self.close.take()
+    }
+
+    /// Moves encoded packets to `out`, `max_bytes` and what the last block has besides; how many messages.
+    pub(super) fn take_encoded(&mut self, out: &mut VecDeque<Block>, max_bytes: usize) -> usize {
+        let before = self.encoded.messages();
+        self.encoded.take(out, max_bytes);
+        before - self.encoded.messages()
+    }
+
+    /// Moves up to `max` messages of QoS 0 to `out` if nothing older is encoded.
+    pub(super) fn take_plain(&mut self, out: &mut VecDeque<Delivery>, max: usize) {
+        if self.encoded.is_empty() {
+            for _ in 0..max {
+                let Some(delivery) = self.pop_plain() else { break };
+                out.push_back(delivery);
+            }
+        }
+    }
+
+    /// The next message of QoS 1 or 2.
+    pub(super) fn take_assured(&mut self) -> Option<Delivery> {
+        self.pop_assured()
+    }
+
+    /// How many more messages may be put here without pushing others out: half of what the quota leaves.
+    pub(super) fn room(&self, quota: &Quota) -> usize {
+        if 2 * self.bytes() >= quota.max_bytes {
+            return 0;
+        }
+        (quota.max_messages / 2 + 1).saturating_sub(self.messages())
+    }
+
+    /// Why the connection should close, if it should.
+    pub(super) fn close_request(&mut self) -> Option<Closing> {
+        self.close.take()
+    }
+
+    /// Takes out the waiting messages that `choose` wants.
+    pub(super) fn withdraw(&mut self, choose: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
+        if !self.assured.iter().any(&choose) {
+            return Vec::new();
+        }
+        let (withdrawn, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.assured).into_iter().partition(choose);
+        self.assured = kept.into();
+        self.delivery_bytes -= withdrawn.iter().map(bytes).sum::<usize>();
+        withdrawn
+    }
+
+    /// Asks the connection to close; whether it has to be woken. The first reason counts.
+    pub(super) fn close(&mut self, closing: Closing) -> bool {
+        if self.wants.is_none() || self.close.is_some() {
+            return false;
+        }
+        self.close = Some(closing);
+        self.notified = true;
+        true
+    }
+
+    /// Forgets everything, with the session.
+    pub(super) fn clear(&mut self) {
+        self.wake_publishers();
+        *self = Mailbox { close: self.close.take(), ..Mailbox::default() };
+    }
+}
+
+fn bytes(delivery: &Delivery) -> usize {
+    DELIVERY_BYTES + delivery.message.size()
+}

@@ -1,0 +1,29 @@
+//! Sessions and the connections of their clients.
+//!
+//! [`connection`] is the protocol, without I/O; [`driver`] moves its bytes; [`mailbox`] is where publishers leave messages
+//! for it; [`hub`] is what all sessions of one run of a broker share.
+
+mod blocks;
+mod buffer;
+mod closing;
+mod connection;
+mod counters;
+mod deadlines;
+mod delivery;
+mod dispatch;
+mod driver;
+mod handle;
+mod handshake;
+mod hub;
+mod lease;
+mod mailbox;
+mod packet_ids;
+mod receiver;
+mod serve;
+mod settings;
+mod state;
+mod window;
+
+pub use counters::SessionCounters;
+pub use hub::{HostMessage, Hub};
+pub use serve::{serve, Peer};

@@ -1,0 +1,112 @@
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::TcpLink;
+use crate::config;
+use crate::limits::{Place, Places};
+use crate::model::Text;
+
+/// The listen queue of the kernel: a burst of connects beyond it costs each client a second.
+const BACKLOG: u32 = 4096;
+
+/// Silence after which the system looks whether the other end of a connection still exists. It finds what a client
+/// without keep alive cannot tell.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(300);
+
+/// How long accepting pauses when the system has no descriptor left for another connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a listener could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    pub listener: String,
+    pub address: String,
+    pub cause: io::Error,
+}
+
+/// A listener that is bound.
+#[derive(Clone, Debug)]
+pub struct BoundListener {
+    pub name: Text,
+    pub kind: Text,
+    pub address: Text,
+    pub port: u16,
+}
+
+/// A bound socket that connections are accepted from.
+#[derive(Debug)]
+pub struct Listener {
+    pub bound: BoundListener,
+    socket: TcpListener,
+    places: Places,
+    places_in_all: Places,
+}
+
+/// Binds one listener of the configuration. Needs a runtime.
+pub fn bind(config: &config::Listener, index: usize, places_in_all: &Places) -> Result<Listener, BindError> {
+    let name = config.display_name(index);
+    match bind_socket(config) {
+        Ok((socket, local)) => Ok(Listener {
+            bound: BoundListener {
+                name: Text::from(name),
+                kind: Text::from(config.kind.as_str()),
+                address: Text::from(local.to_string()),
+                port: local.port(),
+            },
+            socket,
+            places: Places::new(config.max_connections as usize),
+            places_in_all: places_in_all.clone(),
+        }),
+        Err(cause) => Err(BindError { listener: name, address: config.address.clone(), cause }),
+    }
+}
+
+fn bind_socket(config: &config::Listener) -> io::Result<(TcpListener, SocketAddr)> {
+    let address = config.socket_address().ok_or(io::ErrorKind::InvalidInput)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A port whose last connections are still being forgotten can be bound again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    let local = listener.local_addr()?;
+    Ok((listener, local))
+}
+
+impl Listener {
+    /// Accepts connections and hands them to `serve`, each with the places that it takes; never returns. Whatever comes
+    /// of a connection is the business of `serve`, which must not block.
+    pub async fn accept(self, serve: impl Fn(TcpLink, SocketAddr, [Place; 2])) {
+        loop {
+            let (stream, address) = match self.socket.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // A client that has gone already is no trouble; a lack of descriptors lasts a while.
+                    if !is_of_the_client(&error) {
+                        tracing::warn!(listener = %self.bound.name, %error, "no connection can be accepted");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    continue;
+                }
+            };
+            let (Some(place), Some(place_in_all)) = (self.places.take(), self.places_in_all.take()) else {
+                tracing::debug!(listener = %self.bound.name, %address, "closed: as many connections as allowed");
+                continue;
+            };
+            // Neither matters enough to refuse a client for.
+            let _ = stream.set_nodelay(true);
+            let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE));
+            serve(TcpLink::new(stream), address, [place, place_in_all]);
+        }
+    }
+}
+
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
