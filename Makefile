@@ -7,7 +7,8 @@ JOBS   ?= $(shell nproc)
 LIB     := $(CURDIR)/$(BUILD)/lib
 GO_ENV  := PKG_CONFIG_PATH=$(LIB)/pkgconfig LD_LIBRARY_PATH=$(LIB)
 
-.PHONY: help run build test test-rust test-c test-go test-csharp test-clients install clean setup-run setup-test
+.PHONY: help run build test test-rust test-c test-go test-csharp test-clients bench install clean setup-run setup-test \
+        setup-bench
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +43,10 @@ test-csharp: build ## The C# binding, with Mono, and with dotnet where it is ins
 test-clients: build ## Real MQTT clients against rmqtt-broker
 	RMQTT_BROKER=$(CURDIR)/$(BUILD)/bin/rmqtt-broker RMQTT_VENV=$(CURDIR)/$(BUILD)/venv tests/clients/run.sh
 
+bench: setup-bench build ## Compares rmqtt-broker with Mosquitto; BENCH_ARGS="--quick --only qos1" shortens it
+	cargo build --release --locked --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench
+	$(BUILD)/bench/release/load compare --ours $(BUILD)/bin/rmqtt-broker $(BENCH_ARGS)
+
 install: build ## Installs header, libraries, CMake package, pkg-config file and rmqtt-broker below PREFIX
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -54,3 +59,6 @@ setup-run:
 
 setup-test:
 	@scripts/setup test
+
+setup-bench:
+	@scripts/setup bench

@@ -19,6 +19,7 @@ type client struct {
 	t      *testing.T
 	conn   net.Conn
 	reader *bufio.Reader
+	reason string // the reason string of CONNACK
 }
 
 type connect struct {
@@ -125,6 +126,13 @@ func (c *client) connack() (byte, error) {
 	}
 	if first != 0x20 || len(body) < 2 {
 		return 0, fmt.Errorf("no CONNACK but %#x %v", first, body)
+	}
+	// A refusal has no other property: their length, the identifier, the length of the text, the text.
+	if body[1] >= 0x80 && len(body) > 3 {
+		if len(body) < 6 || body[3] != 0x1f || int(binary.BigEndian.Uint16(body[4:])) != len(body)-6 {
+			return 0, fmt.Errorf("no reason string but %v", body[2:])
+		}
+		c.reason = string(body[6:])
 	}
 	return body[1], nil
 }

@@ -138,26 +138,31 @@ func TestAuthenticate(t *testing.T) {
 	if on := receive(t, connected); on.Client != ev.Client {
 		t.Errorf("%+v", on)
 	}
+	// The connection stays open on this side: the broker is the one to close it.
 	if err := c.write(0xe0); err != nil {
 		t.Fatal(err)
 	}
-	c.conn.Close()
+	if _, _, err := c.read(); err != io.EOF {
+		t.Error(err)
+	}
 	off := receive(t, disconnected)
 	if off.Client != ev.Client || off.By != DisconnectedByClient || off.ReasonCode != 0 || off.Reason == "" {
 		t.Errorf("%+v", off)
 	}
 
 	for _, test := range []struct {
-		how  connect
-		code byte
+		how    connect
+		code   byte
+		reason string
 	}{
-		{connect{id: "c2"}, 5},
-		{connect{id: "c2", version: 5}, 0x87},
-		{connect{id: "c3", username: "mallory"}, 4},
-		{connect{id: "c3", username: "mallory", version: 5}, 0x86},
+		{connect{id: "c2"}, 5, ""},
+		{connect{id: "c2", version: 5}, 0x87, ""},
+		{connect{id: "c3", username: "mallory"}, 4, ""},
+		{connect{id: "c3", username: "mallory", version: 5}, 0x86, "wrong password"},
 	} {
-		if code := dial(t, b).connect(test.how); code != test.code {
-			t.Errorf("%+v: %#x", test, code)
+		c := dial(t, b)
+		if code := c.connect(test.how); code != test.code || c.reason != test.reason {
+			t.Errorf("%+v: %#x %q", test, code, c.reason)
 		}
 		ev := receive(t, events)
 		if ev.Password != nil || ev.Will != nil || ev.HasUsername != (test.how.username != "") {

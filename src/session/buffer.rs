@@ -35,6 +35,9 @@ pub(super) fn reserve(buffer: &mut BytesMut) {
 /// Gives up memory while nothing comes in.
 pub(super) fn release(buffer: &mut BytesMut) {
     if buffer.capacity() < READ_BYTES / 2 || buffer.len() > SMALL_REST {
+        if buffer.is_empty() {
+            *buffer = BytesMut::new();
+        }
         return;
     }
     let rest = if buffer.is_empty() { BytesMut::new() } else { BytesMut::from(&buffer[..]) };

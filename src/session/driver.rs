@@ -26,6 +26,7 @@ use super::hub::Hub;
 use super::lease::Lease;
 use super::receiver::Receiver;
 use crate::codec::{Decoder, Publish};
+use crate::hooks::DisconnectedBy;
 use crate::model::topic::TopicError;
 use crate::model::{Client, Origin, ReasonCode, SubscriptionOptions};
 use crate::retain::Cursor;
@@ -50,7 +51,9 @@ const MAX_ANSWERS: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A connection from CONNACK to its end.
-pub(super) struct Driver<S> {
+pub(super) struct Driver<S>(Option<Box<Driving<S>>>);
+
+struct Driving<S> {
     stream: S,
     hub: Arc<Hub>,
     client: Arc<Client>,
@@ -84,6 +87,23 @@ pub(super) struct Remains<S> {
     pub(super) closing: Closing,
 }
 
+/// Serves the client until the connection has to end, and gives the session back.
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = Remains<S>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remains<S>> {
+        let Some(driving) = &mut self.0 else { return Poll::Pending };
+        driving.lease.handle().waker().register(cx.waker());
+        match driving.turn(cx) {
+            Ok(()) => Poll::Pending,
+            Err(closing) => match self.0.take() {
+                Some(driving) => Poll::Ready((*driving).end(closing)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     #[allow(clippy::too_many_arguments, reason = "the parts of a connection, put together once")]
     pub(super) fn new(
@@ -97,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         keep_alive: Option<Duration>,
     ) -> Self {
         let dispatch = Dispatch::new(Some(lease.handle().key()));
-        Driver {
+        Driver(Some(Box::new(Driving {
             stream,
             hub,
             client,
@@ -113,17 +133,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             last_packet: Instant::now(),
             timer: None,
             waiting_for: None,
-        }
+        })))
     }
+}
 
-    /// Serves the client until the connection has to end, and gives the session back.
-    pub(super) async fn run(mut self) -> Remains<S> {
-        let closing = std::future::poll_fn(|cx| self.poll(cx)).await;
+impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
+    fn end(mut self, closing: Closing) -> Remains<S> {
         self.dispatch.flush();
-        if closing.by == crate::hooks::DisconnectedBy::Broker {
+        if closing.by == DisconnectedBy::Broker {
             self.connection.say_goodbye(&closing); // [MQTT-4.13.1-1]
         }
-        let Driver { stream, lease, mut connection, mut writing, .. } = self;
+        let Driving { stream, lease, mut connection, mut writing, .. } = self;
         if !connection.out.is_empty() {
             writing.push_back(Block::Shared(connection.out.split().freeze()));
         }
@@ -131,13 +151,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Remains { stream, unwritten: writing, closing }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closing> {
-        self.lease.handle().waker().register(cx.waker());
-        match self.turn(cx) {
-            Ok(()) => Poll::Pending,
-            Err(closing) => Poll::Ready(closing),
-        }
-    }
 
     /// Does what can be done now, but not for too long. The task is woken when there is more.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closing> {

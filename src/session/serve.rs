@@ -53,33 +53,44 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, 
     }
 }
 
-async fn serve_guarded<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut stream: S, peer: Peer) {
+/// The stages are boxed one by one: a connection that idles holds no memory for its beginning and its end.
+async fn serve_guarded<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
+    let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
+    let remains = driver.await;
+    if remains.closing.by == DisconnectedBy::Broker {
+        Box::pin(finish(remains.stream, remains.unwritten, hub.is_stopping())).await;
+    }
+}
+
+/// From the first byte to CONNACK; `None` if it has not come to that.
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, peer: Peer) -> Option<Driver<S>> {
     let mut decoder = Decoder::new(hub.settings().max_packet_bytes);
     let mut input = BytesMut::new();
     let connect_by = peer.connect_by;
     let connect = match timeout_at(connect_by.into(), read_connect(&mut stream, &mut decoder, &mut input)).await {
         Ok(Ok(connect)) => connect,
-        Ok(Err(Faulty::Gone)) => return,
+        Ok(Err(Faulty::Gone)) => return None,
         Ok(Err(Faulty::Fault(fault))) => {
             add(&hub.counters().connections_refused, 1);
             tracing::debug!(address = %peer.address, reason = %fault.reason, "CONNECT refused: {}", fault.text);
             if let Some(protocol) = decoder.protocol() {
                 refuse(stream, protocol, &Refusal::new(fault.reason)).await;
             }
-            return;
+            return None;
         }
         Err(_) => {
             add(&hub.counters().connections_timed_out, 1);
             tracing::debug!(address = %peer.address, "no CONNECT in time");
-            return;
+            return None;
         }
     };
-    match open(&hub, &connect, &peer).await {
-        Ok((client, lease)) => converse(hub, stream, decoder, input, &connect, client, lease).await,
+    match admit(hub, &connect, &peer).await {
+        Ok((client, lease)) => begin(hub, stream, decoder, input, &connect, client, lease),
         Err(refusal) => {
             add(&hub.counters().connections_refused, 1);
             tracing::debug!(address = %peer.address, client_id = %connect.client_id, reason = %refusal.reason, "refused");
             refuse(stream, connect.protocol, &refusal).await;
+            None
         }
     }
 }
@@ -110,7 +121,7 @@ async fn read_connect<S: AsyncRead + Unpin>(
 }
 
 /// Decides whether a client may connect, and finds its session.
-async fn open(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Client>, Lease), Refusal> {
+async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Client>, Lease), Refusal> {
     let settings = hub.settings();
     handshake::check(connect, settings)?;
     let serial = hub.counters().next_serial();
@@ -152,16 +163,16 @@ async fn open(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cli
     }
 }
 
-/// The conversation from CONNACK on.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-    hub: Arc<Hub>,
+/// Connects the client to its session and writes CONNACK.
+fn begin<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: &Arc<Hub>,
     stream: S,
     decoder: Decoder,
     input: BytesMut,
     connect: &Connect,
     client: Arc<Client>,
     mut lease: Lease,
-) {
+) -> Option<Driver<S>> {
     let settings = hub.settings();
     let terms = handshake::terms(connect, settings);
     let mut connection = Connection::new(terms);
@@ -169,7 +180,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let encoder = *connection.encoder();
     if handshake::accept(connect, settings, &terms, &client, present, &encoder, &mut connection.out).is_err() {
         tracing::debug!(client_id = %client.id, "its maximum packet size leaves no room for CONNACK");
-        return;
+        return None;
     }
     let wants = Wants {
         v5: terms.protocol == Protocol::V5,
@@ -180,11 +191,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let will = connect.will.as_ref().map(handshake::keep_will);
     lease.connect(client.clone(), will, terms.session_expiry_s, wants);
     let keep_alive = handshake::keep_alive(connect, settings);
-    let driver = Driver::new(stream, hub.clone(), client, lease, decoder, connection, input, keep_alive);
-    let remains = driver.run().await;
-    if remains.closing.by == DisconnectedBy::Broker {
-        finish(remains.stream, remains.unwritten, hub.is_stopping()).await;
-    }
+    Some(Driver::new(stream, hub.clone(), client, lease, decoder, connection, input, keep_alive))
 }
 
 /// Answers a CONNECT that is not accepted, and closes.

@@ -70,6 +70,9 @@ fn bind_socket(config: &config::Listener) -> io::Result<(TcpListener, SocketAddr
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A port whose last connections are still being forgotten can be bound again.
     socket.set_reuseaddr(true)?;
+    // On Linux, the sockets that are accepted have the options of the one that listens: three calls fewer for each.
+    socket.set_nodelay(true)?;
+    SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
     socket.bind(address)?;
     let listener = socket.listen(BACKLOG)?;
     let local = listener.local_addr()?;
@@ -96,9 +99,6 @@ impl Listener {
                 tracing::debug!(listener = %self.bound.name, %address, "closed: as many connections as allowed");
                 continue;
             };
-            // Neither matters enough to refuse a client for.
-            let _ = stream.set_nodelay(true);
-            let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE));
             serve(TcpLink::new(stream), address, [place, place_in_all]);
         }
     }

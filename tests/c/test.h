@@ -300,6 +300,8 @@ typedef struct test_client {
     int protocol;
     /** The code of CONNACK; -1 if the broker closed the connection without one. */
     int code;
+    /** The reason string of CONNACK; empty if there is none. */
+    char reason[256];
 } test_client;
 
 /** What CONNECT says. */
@@ -527,15 +529,35 @@ static inline void test_connect_send(int fd, const test_connect *connect) {
     test_packet_send(fd, &packet);
 }
 
-/** The code of CONNACK; -1 if the broker closes the connection without one. */
-static inline int test_connack(int fd) {
+/** Copies the reason string out of the properties of a CONNACK that refuses, which has no other property. */
+static inline void test_connack_reason(const test_packet *packet, char *room, size_t size) {
+    room[0] = '\0';
+    if (packet->len <= 3) {
+        return;
+    }
+    /* The lengths of the properties, of less than 128 bytes; the identifier; the length of the text. */
+    CHECK(packet->len >= 6 && packet->body[2] == packet->len - 3);
+    CHECK_EQ(packet->body[3], 0x1f);
+    size_t len = (size_t)packet->body[4] << 8 | packet->body[5];
+    CHECK(len == packet->len - 6 && len < size);
+    memcpy(room, packet->body + 6, len);
+    room[len] = '\0';
+}
+
+/** Reads CONNACK. The code is -1 if the broker closes the connection without one. */
+static inline void test_connack_read(test_client *client) {
     test_packet packet;
-    if (!test_packet_receive(fd, &packet)) {
-        return -1;
+    client->code = -1;
+    client->reason[0] = '\0';
+    if (!test_packet_receive(client->fd, &packet)) {
+        return;
     }
     CHECK_EQ(packet.type, 0x20);
     CHECK(packet.len >= 2);
-    return packet.body[1];
+    client->code = packet.body[1];
+    if (client->code >= 0x80) {
+        test_connack_reason(&packet, client->reason, sizeof client->reason);
+    }
 }
 
 static inline test_client test_client_connect(uint16_t port, const test_connect *connect) {
@@ -543,7 +565,7 @@ static inline test_client test_client_connect(uint16_t port, const test_connect 
     client.protocol = connect->protocol;
     client.fd = test_dial(port);
     test_connect_send(client.fd, connect);
-    client.code = test_connack(client.fd);
+    test_connack_read(&client);
     return client;
 }
 
@@ -625,8 +647,8 @@ static inline test_message test_client_receive(test_client client) {
     return message;
 }
 
-/** Says DISCONNECT, and goes. */
-static inline void test_client_disconnect(test_client client) {
+/** Says DISCONNECT and goes, without waiting for the broker to notice. */
+static inline void test_client_leave(test_client client) {
     test_packet packet;
     test_packet_begin(&packet, 0xe0);
     test_packet_send(client.fd, &packet);
@@ -637,6 +659,27 @@ static inline void test_client_disconnect(test_client client) {
 static inline bool test_client_closed(test_client client) {
     uint8_t byte;
     return !test_receive_exactly(client.fd, &byte, 1);
+}
+
+/** Says DISCONNECT and leaves the connection open: the broker is the one to close it. */
+static inline void test_client_disconnect(test_client client) {
+    test_packet packet;
+    test_packet_begin(&packet, 0xe0);
+    test_packet_send(client.fd, &packet);
+    while (test_packet_receive(client.fd, &packet)) {
+        /* What was on its way to the client. */
+        CHECK_EQ(packet.type & 0xf0, 0x30);
+    }
+    close(client.fd);
+}
+
+/** Goes without a word, and resets the connection. */
+static inline void test_client_reset(test_client client) {
+    struct linger none;
+    none.l_onoff = 1;
+    none.l_linger = 0;
+    CHECK_EQ(setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none), 0);
+    close(client.fd);
 }
 
 #endif /* RMQTT_TEST_H */

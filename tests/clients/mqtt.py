@@ -4,8 +4,6 @@ import itertools
 import queue
 import socket
 import threading
-import time
-import warnings
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
@@ -15,7 +13,6 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 DEADLINE = 15
-SERVER_UNAVAILABLE = 0x88
 HOST = "127.0.0.1"
 PROTOCOLS = {"3.1": paho.MQTTv31, "3.1.1": paho.MQTTv311, "5": paho.MQTTv5}
 
@@ -116,15 +113,7 @@ class Client:
         return self.connack.get(timeout=DEADLINE)
 
     def connect(self):
-        until = time.monotonic() + DEADLINE
-        while (answer := self.open())[1].value == SERVER_UNAVAILABLE and time.monotonic() < until:
-            # A client may come again after this answer. Whether the broker should give it is a test of its own; here
-            # it is told and does not hide what the other tests look at.
-            warnings.warn(f"{self.id}: server unavailable", stacklevel=2)
-            assert self.disconnected.wait(DEADLINE)
-            self.paho.loop_stop()
-            self.disconnected.clear()
-        flags, reason, props = answer
+        flags, reason, props = self.open()
         assert not reason.is_failure, f"refused: {reason}"
         self.session_present = flags.session_present
         self.properties = props
@@ -180,20 +169,17 @@ class Client:
         return taken
 
     def cut(self):
-        """Ends the connection without a DISCONNECT, and waits until the broker has closed it too."""
-        self.paho.socket().shutdown(socket.SHUT_WR)
-        assert self.disconnected.wait(DEADLINE)
-
-    def disconnect(self, reason=0):
-        """Says goodbye, and waits until the broker has closed the connection. The client library would not wait."""
-        self.paho.socket().sendall(b"\xe0\1" + bytes([reason]) if reason else b"\xe0\0")
-        self.cut()
-
-    def cut_at_once(self):
+        """Ends the connection without a DISCONNECT, and does not wait for the broker to notice."""
         self.paho.socket().shutdown(socket.SHUT_RDWR)
         assert self.disconnected.wait(DEADLINE)
 
+    def disconnect(self, reason=0):
+        """Says goodbye and leaves the connection open: the broker is the one to close it."""
+        self.paho.socket().sendall(b"\xe0\1" + bytes([reason]) if reason else b"\xe0\0")
+        assert self.disconnected.wait(DEADLINE)
+
     def disconnect_at_once(self):
+        """Says goodbye and closes, without waiting for the broker to notice."""
         self.paho.disconnect()
         assert self.disconnected.wait(DEADLINE)
 

@@ -110,7 +110,6 @@ def test_retain_handling(broker, client):
     assert [replay(never, 2), replay(never, 2)] == [[], []]
 
 
-@pytest.mark.xfail(strict=True, reason="the engine replays retained messages to shared subscriptions")
 def test_shared_subscription_gets_no_retained_messages(broker, client):
     publisher = client(broker, "5")
     publisher.publish("state", b"on", retain=True)

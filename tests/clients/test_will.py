@@ -63,7 +63,6 @@ def test_will_properties_arrive(broker, client):
     assert message.properties.UserProperty == [("why", "cut")]
 
 
-@pytest.mark.xfail(strict=True, reason="the engine drops the will on every DISCONNECT")
 def test_sent_after_disconnect_that_asks_for_it(broker, client):
     watcher = client(broker, "5")
     watcher.subscribe("gone", 1)

@@ -224,9 +224,11 @@ mod tests {
 
     #[test]
     fn a_broker_that_does_not_start_says_why() {
-        let directory = std::env::temp_dir();
+        let directory = std::env::temp_dir().join(format!("rmqtt-bench-test-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
         let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let failure = Broker::start(&OURS, Path::new("/bin/false"), &configs, &directory).err().unwrap();
+        fs::remove_dir_all(&directory).unwrap();
         assert!(failure.contains("does not start (the broker ended, exit status: 1"), "{failure}");
     }
 }

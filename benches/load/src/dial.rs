@@ -10,8 +10,8 @@ use crate::scenario::{Sample, Target, Timing};
 use crate::sys::{self, Epoll, Event};
 use crate::Result;
 
-/// Clients that are on their way in at the same time. Less than any broker's backlog: one that overflows costs a second.
-const AT_ONCE: usize = 50;
+/// Clients on their way in while memory is measured: few, so that no backlog overflows, which would cost seconds.
+const FEW: usize = 50;
 
 /// Source addresses on the loopback interface: each has ports of its own, of which those just closed cannot be used.
 const SOURCES: usize = 16;
@@ -22,15 +22,17 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 /// Clients that connect before memory is measured, so that what a broker sets up once is not counted.
 const FIRST: usize = 100;
 
-pub fn rate(target: &Target, clients: usize) -> Result<Sample> {
+/// How fast clients are let in, of whom so many are on their way in at the same time.
+pub fn rate(target: &Target, clients: usize, at_once: usize) -> Result<Sample> {
     let mut dial = Dial::new(target.address)?;
-    dial.connect(clients / 10, After::Leave)?;
+    dial.connect(clients / 10, FEW, After::Leave)?;
     let began = Instant::now();
-    dial.connect(clients, After::Leave)?;
+    dial.connect(clients, at_once, After::Leave)?;
     let rate = clients as f64 / began.elapsed().as_secs_f64() / 1e3;
     Ok(Sample { values: vec![rate], ..Sample::default() })
 }
 
+/// Growth of the broker's resident memory with each idle client, in KiB.
 pub fn memory(target: &Target, timing: &Timing, clients: usize) -> Result<Sample> {
     let pid = target.pid.ok_or("the process of the broker is not known")?;
     let needed = (clients + FIRST + 200) as u64;
@@ -38,10 +40,10 @@ pub fn memory(target: &Target, timing: &Timing, clients: usize) -> Result<Sample
         return Err(format!("{clients} clients need {needed} descriptors; raise `ulimit -n`"));
     }
     let mut dial = Dial::new(target.address)?;
-    dial.connect(FIRST, After::Stay)?;
+    dial.connect(FIRST, FEW, After::Stay)?;
     dial.idle(timing.settle)?;
     let before = process::resident_bytes(pid)?;
-    dial.connect(clients, After::Stay)?;
+    dial.connect(clients, FEW, After::Stay)?;
     dial.idle(timing.settle)?;
     let after = process::resident_bytes(pid)?;
     Ok(Sample { values: vec![(after - before) / clients as f64 / 1024.0], ..Sample::default() })
@@ -77,11 +79,11 @@ impl Dial {
     }
 
     /// Lets `count` more clients connect, and waits until the broker has accepted each.
-    fn connect(&mut self, count: usize, after: After) -> Result<()> {
+    fn connect(&mut self, count: usize, at_once: usize, after: After) -> Result<()> {
         let (mut begun, mut accepted) = (0, 0);
         let mut progress = Instant::now();
         while accepted < count {
-            while begun < count && begun - accepted < AT_ONCE {
+            while begun < count && begun - accepted < at_once {
                 self.begin()?;
                 begun += 1;
             }

@@ -68,7 +68,7 @@ pub struct Scenario {
 pub enum Work {
     Flow(Shape),
     Latency { per_second: u32 },
-    ConnectRate,
+    ConnectRate { at_once: usize },
     IdleMemory,
 }
 
@@ -101,7 +101,7 @@ impl Scenario {
         match self.work {
             Work::Flow(shape) => flow::run(target, timing, shape),
             Work::Latency { per_second } => latency::run(target, timing, per_second),
-            Work::ConnectRate => dial::rate(target, timing.connects),
+            Work::ConnectRate { at_once } => dial::rate(target, timing.connects, at_once),
             Work::IdleMemory => dial::memory(target, timing, timing.idle_clients),
         }
     }
@@ -177,8 +177,19 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "connect",
-        work: Work::ConnectRate,
-        figures: &[Figure { title: "connects", unit: "k/s", value: Value::At(0), goal: Goal::Times(11.0) }],
+        work: Work::ConnectRate { at_once: 50 },
+        figures: &[Figure { title: "connects, 50 at once", unit: "k/s", value: Value::At(0), goal: Goal::None }],
+    },
+    // More than fit into the backlog of many brokers: what does not fit comes again a second later.
+    Scenario {
+        name: "storm",
+        work: Work::ConnectRate { at_once: 500 },
+        figures: &[Figure {
+            title: "connects, 500 at once",
+            unit: "k/s",
+            value: Value::At(0),
+            goal: Goal::Times(11.0),
+        }],
     },
     Scenario {
         name: "idle",

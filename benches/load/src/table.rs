@@ -47,7 +47,7 @@ fn row(outcome: &Outcome, figure: &Figure, marks: &[String], compared: bool, wit
     let mut row = vec![figure.title.to_owned(), figure.unit.to_owned()];
     row.extend(values.iter().zip(marks).map(|(value, mark)| match value {
         Some(value) => number(*value) + mark,
-        None => format!("–{mark}"),
+        None => format!("failed{mark}"),
     }));
     let ours = values.last().copied().flatten();
     let ratio = values.first().copied().flatten().zip(ours).filter(|(first, _)| *first > 0.0);
@@ -165,6 +165,6 @@ mod tests {
         let rounds = vec![vec![sample(90.0)], vec![Err("it crashed".to_owned())]];
         let text = render(&["peer", "ours"], &[Outcome { scenario: &SCENARIOS[0], rounds }]);
         let cells: Vec<&str> = text.lines().nth(2).unwrap().split('|').map(str::trim).collect();
-        assert_eq!(cells[3..8], ["90.0", "– [1]", "", "≥ 30 ×", ""]);
+        assert_eq!(cells[3..8], ["90.0", "failed [1]", "", "≥ 30 ×", ""]);
     }
 }

@@ -71,8 +71,9 @@ public:
         send(0x10, body + payload);
     }
 
-    // The reason code of CONNACK; -1 if the connection ends without one.
+    // The reason code of CONNACK; -1 if the connection ends without one. Keeps the reason string.
     int read_connack() {
+        reason_.clear();
         std::string header = read(2);
         if (header.size() < 2) {
             return -1;
@@ -80,8 +81,19 @@ public:
         CHECK_EQ(static_cast<int>(header[0]), 0x20);
         const std::string connack = read(static_cast<unsigned char>(header[1]));
         CHECK(connack.size() >= 2);
-        return static_cast<unsigned char>(connack[1]);
+        const int code = static_cast<unsigned char>(connack[1]);
+        // A refusal has no other property: their length, the identifier, the length of the text, the text.
+        if (code >= 0x80 && connack.size() > 3) {
+            CHECK(connack.size() >= 6);
+            CHECK_EQ(static_cast<int>(connack[3]), 0x1f);
+            reason_ = connack.substr(6);
+            CHECK_EQ(text(reason_), connack.substr(4));
+        }
+        return code;
     }
+
+    // The reason string of the last CONNACK; empty if there was none.
+    const std::string &reason() const { return reason_; }
 
     int connect(const Options &options) {
         send_connect(options);
@@ -90,10 +102,10 @@ public:
 
     void publish(std::string_view topic, std::string_view payload) { send(0x30, text(topic) + std::string(payload)); }
 
-    // [MQTT-3.14.4-1]: the client closes the connection.
+    // Leaves the connection open: the broker is the one to close it.
     void disconnect() {
         send(0xe0, "");
-        ::shutdown(socket_, SHUT_WR);
+        CHECK(read(1).empty());
     }
 
 private:
@@ -123,6 +135,7 @@ private:
     }
 
     int socket_;
+    std::string reason_;
 };
 
 #endif

@@ -262,6 +262,7 @@ void deny_with_reason_code() {
     options.protocol = 5;
     Mqtt client(port(broker));
     CHECK_EQ(client.connect(options), 0x86);
+    CHECK_EQ(client.reason(), "nobody here knows pump by this name");
 }
 
 void deferred_allow() {
@@ -300,6 +301,7 @@ void deferred_denial_with_reason_code() {
     client.send_connect(options);
     CHECK(get(tickets.get_future()).complete(rmqtt::Answer::deny(0x86, "wrong password")));
     CHECK_EQ(client.read_connack(), 0x86);
+    CHECK_EQ(client.reason(), "wrong password");
 }
 
 void no_ticket() {

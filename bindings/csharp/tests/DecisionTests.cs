@@ -99,6 +99,7 @@ namespace Rmqtt.Tests
                 using (var client = new MqttClient(broker.Port()))
                 {
                     Check.Equal(0x86, client.Connect("c", level: 5), "CONNACK of MQTT 5");
+                    Check.True(client.Reason == null, "no reason string");
                 }
             }
         }
@@ -112,6 +113,7 @@ namespace Rmqtt.Tests
                 using (var client = new MqttClient(broker.Port()))
                 {
                     Check.Equal(0x86, client.Connect("c", level: 5), "CONNACK of MQTT 5");
+                    Check.Equal("unknown: c – ß", client.Reason, "reason string");
                 }
                 Check.Equal(2L, broker.GetStats().DecisionsDenied, "denied");
                 Check.Equal(0L, broker.GetStats().DecisionsPending, "pending");
@@ -149,7 +151,11 @@ namespace Rmqtt.Tests
             };
             using (var broker = Setup.Started(hooks))
             {
-                Check.Equal(BadCredentials, broker.TryConnect("c"), "CONNACK");
+                using (var client = new MqttClient(broker.Port()))
+                {
+                    Check.Equal(0x86, client.Connect("c", level: 5), "CONNACK");
+                    Check.Equal("später nein", client.Reason, "reason string");
+                }
                 Check.Equal(0L, broker.GetStats().DecisionsPending, "pending");
             }
         }

@@ -60,10 +60,21 @@ namespace Rmqtt.Tests
         {
             int type;
             var body = Read(out type);
+            Reason = null;
             if (body == null) return -1;
             Check.Equal(0x20, type, "packet type of CONNACK");
+            // A refusal has no other property: their length, the identifier, the length of the text, the text.
+            if (body[1] >= 0x80 && body.Length > 3)
+            {
+                Check.True(body.Length >= 6 && body[3] == 0x1f, "a reason string");
+                Check.Equal(body.Length - 6, body[4] * 256 + body[5], "its length");
+                Reason = Encoding.UTF8.GetString(body, 6, body.Length - 6);
+            }
             return body[1];
         }
+
+        /// <summary>The reason string of CONNACK; null if there was none.</summary>
+        internal string Reason { get; private set; }
 
         internal void Subscribe(string filter)
         {
@@ -96,9 +107,11 @@ namespace Rmqtt.Tests
                 + Encoding.UTF8.GetString(body, 2 + length, body.Length - 2 - length);
         }
 
+        /// <summary>Leaves the connection open: the broker is the one to close it.</summary>
         internal void Disconnect()
         {
             Send(0xe0, new List<byte>());
+            Check.True(IsClosedByPeer(), "closed after DISCONNECT");
         }
 
         internal bool IsClosedByPeer()
