@@ -390,7 +390,7 @@ typedef struct rmqtt_verdict_t {
      */
     size_t struct_size;
     /**
-     * Why, for an MQTT 5 client; absent for no reason string. This version does not send it with a CONNACK.
+     * Why, for an MQTT 5 client; absent for no reason string.
      * Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
      * returned, so no local buffer.
      */
@@ -400,9 +400,9 @@ typedef struct rmqtt_verdict_t {
      */
     rmqtt_verdict_kind_t kind;
     /**
-     * The MQTT 5 reason code of a denial, 0x80 or above; 0 for "not authorized". This version refuses a connection
-     * with 0x86 (bad user name or password) or 0x87 (not authorized) and takes any other code for the latter; a
-     * client of an older protocol gets 4 or 5.
+     * The MQTT 5 reason code of a denial, 0x80 or above; 0 for 0x87, not authorized. One that the packet of the answer
+     * does not have is sent as 0x80. A client of an older protocol that connects gets 1 for 0x84, 2 for 0x85, 3 for a
+     * code that tells of the broker, 4 for 0x86, else 5.
      */
     uint8_t reason_code;
     /**
@@ -715,7 +715,7 @@ typedef struct rmqtt_stats_t {
      */
     uint64_t subscriptions;
     /**
-     * Gauge: subscriptions of the host program. One that has just been freed may still count.
+     * Gauge: subscriptions of the host program.
      */
     uint64_t in_process_subscriptions;
     /**
@@ -743,7 +743,7 @@ typedef struct rmqtt_stats_t {
      */
     uint64_t messages_delivered;
     /**
-     * Counter: messages dropped on the way to a client or to a subscription of the host program.
+     * Counter: messages that did not reach a client or a subscription of the host program, for whatever cause.
      */
     uint64_t messages_dropped;
     /**
@@ -774,6 +774,38 @@ typedef struct rmqtt_stats_t {
      * Counter: panics caught in callbacks.
      */
     uint64_t callback_panics;
+    /**
+     * Counter: of those, dropped because as many messages waited as allowed.
+     */
+    uint64_t messages_dropped_queue_full;
+    /**
+     * Counter: of those, dropped because they had expired while they waited.
+     */
+    uint64_t messages_dropped_expired;
+    /**
+     * Counter: of those, dropped because they were larger than the client takes.
+     */
+    uint64_t messages_dropped_too_large;
+    /**
+     * Counter: of those, dropped because their client went before they were sent, and they were not kept for it.
+     */
+    uint64_t messages_dropped_client_gone;
+    /**
+     * Counter: of those, published to a topic that is not allowed.
+     */
+    uint64_t messages_dropped_refused;
+    /**
+     * Counter: connections whose CONNECT was refused, or that were closed because there were as many as allowed.
+     */
+    uint64_t connections_refused;
+    /**
+     * Counter: connections closed because their CONNECT was not complete in time.
+     */
+    uint64_t connections_timed_out;
+    /**
+     * Counter: connections ended by a panic in the library, which is a fault worth reporting.
+     */
+    uint64_t connection_panics;
 } rmqtt_stats_t;
 
 /**
@@ -1063,7 +1095,7 @@ struct rmqtt_str_t rmqtt_broker_id(const struct rmqtt_broker_t *broker);
 bool rmqtt_broker_running(const struct rmqtt_broker_t *broker);
 
 /**
- * Tells how many clients are connected. One that has just received its CONNACK may not be counted yet.
+ * Tells how many clients are connected.
  *
  * @param broker A broker.
  * @return The number; 0 for NULL and for a broker that does not run.

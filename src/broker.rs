@@ -202,7 +202,8 @@ async fn accept(listener: Listener, index: usize, connect_timeout: Duration, hub
             drop(places);
         });
     };
-    listener.accept(serve).await;
+    let turned_away = || hub.turn_away();
+    listener.accept(serve, turned_away).await;
 }
 
 impl Broker {
@@ -341,6 +342,14 @@ impl Broker {
             decisions_pending: hooks.decisions_pending(),
             events_dropped: hooks.events_dropped(),
             callback_panics: hooks.callback_panics(),
+            messages_dropped_queue_full: sessions.dropped_queue_full.load(Relaxed) + hooks.messages_dropped(),
+            messages_dropped_expired: sessions.dropped_expired.load(Relaxed),
+            messages_dropped_too_large: sessions.dropped_too_large.load(Relaxed),
+            messages_dropped_client_gone: sessions.dropped_client_gone.load(Relaxed),
+            messages_dropped_refused: sessions.dropped_refused.load(Relaxed),
+            connections_refused: sessions.connections_refused.load(Relaxed),
+            connections_timed_out: sessions.connections_timed_out.load(Relaxed),
+            connection_panics: sessions.connection_panics.load(Relaxed),
             ..Stats::default()
         };
         if let Some(run) = inner.run.read().as_ref() {

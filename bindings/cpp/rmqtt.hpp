@@ -677,7 +677,7 @@ public:
     /// Whether it runs.
     bool running() const noexcept { return rmqtt_broker_running(handle_.get()); }
 
-    /// How many clients are connected. One that has just received its CONNACK may not be counted yet.
+    /// How many clients are connected.
     std::uint64_t connected_clients() const noexcept { return rmqtt_broker_connected_clients(handle_.get()); }
 
     /// The listeners, in the order of the configuration.

@@ -107,26 +107,34 @@ type Listener struct {
 
 // Stats is a snapshot of a broker. Counters run from New on, over all starts and stops; gauges are of now.
 type Stats struct {
-	StartedAt              time.Time     // zero when the broker does not run
-	Uptime                 time.Duration // since then
-	ConnectedClients       uint64        // gauge
-	Sessions               uint64        // gauge; those of absent clients included
-	Subscriptions          uint64        // gauge: of those sessions
-	InProcessSubscriptions uint64        // gauge: of this program
-	RetainedMessages       uint64        // gauge
-	Connections            uint64        // those that got as far as an accepted CONNECT
-	MessagesReceived       uint64        // published by clients, wills included
-	MessagesSent           uint64        // to clients
-	MessagesPublished      uint64        // by this program
-	MessagesDelivered      uint64        // to subscriptions of this program
-	MessagesDropped        uint64        // on the way to a client or to a subscription of this program
-	DecisionsAllowed       uint64
-	DecisionsDenied        uint64 // the two below included
-	DecisionsExpired       uint64 // no answer came in time
-	DecisionsOverflowed    uint64 // the callback queue was full
-	DecisionsPending       uint64 // gauge
-	EventsDropped          uint64 // the callback queue was full
-	CallbackPanics         uint64 // in callbacks of the library; panics of Go code do not get that far
+	StartedAt                 time.Time     // zero when the broker does not run
+	Uptime                    time.Duration // since then
+	ConnectedClients          uint64        // gauge
+	Sessions                  uint64        // gauge; those of absent clients included
+	Subscriptions             uint64        // gauge: of those sessions
+	InProcessSubscriptions    uint64        // gauge: of this program
+	RetainedMessages          uint64        // gauge
+	Connections               uint64        // those that got as far as an accepted CONNECT
+	MessagesReceived          uint64        // published by clients, wills included
+	MessagesSent              uint64        // to clients
+	MessagesPublished         uint64        // by this program
+	MessagesDelivered         uint64        // to subscriptions of this program
+	MessagesDropped           uint64        // on the way to a client or to a subscription of this program
+	DecisionsAllowed          uint64
+	DecisionsDenied           uint64 // the two below included
+	DecisionsExpired          uint64 // no answer came in time
+	DecisionsOverflowed       uint64 // the callback queue was full
+	DecisionsPending          uint64 // gauge
+	EventsDropped             uint64 // the callback queue was full
+	CallbackPanics            uint64 // in callbacks of the library; panics of Go code do not get that far
+	MessagesDroppedQueueFull  uint64 // of those, dropped because as many waited as allowed
+	MessagesDroppedExpired    uint64 // of those, expired while they waited
+	MessagesDroppedTooLarge   uint64 // of those, larger than the client takes
+	MessagesDroppedClientGone uint64 // of those, not kept for a client that went
+	MessagesDroppedRefused    uint64 // of those, published to a topic that is not allowed
+	ConnectionsRefused        uint64 // whose CONNECT was refused
+	ConnectionsTimedOut       uint64 // whose CONNECT was not complete in time
+	ConnectionPanics          uint64 // ended by a panic in the library
 }
 
 func goClient(client *C.rmqtt_client_t) Client {
@@ -182,25 +190,33 @@ func goDisconnectEvent(event *C.rmqtt_disconnected_t) DisconnectEvent {
 
 func goStats(stats *C.rmqtt_stats_t) Stats {
 	result := Stats{
-		Uptime:                 time.Duration(stats.uptime_ms) * time.Millisecond,
-		ConnectedClients:       uint64(stats.connected_clients),
-		Sessions:               uint64(stats.sessions),
-		Subscriptions:          uint64(stats.subscriptions),
-		InProcessSubscriptions: uint64(stats.in_process_subscriptions),
-		RetainedMessages:       uint64(stats.retained_messages),
-		Connections:            uint64(stats.connections),
-		MessagesReceived:       uint64(stats.messages_received),
-		MessagesSent:           uint64(stats.messages_sent),
-		MessagesPublished:      uint64(stats.messages_published),
-		MessagesDelivered:      uint64(stats.messages_delivered),
-		MessagesDropped:        uint64(stats.messages_dropped),
-		DecisionsAllowed:       uint64(stats.decisions_allowed),
-		DecisionsDenied:        uint64(stats.decisions_denied),
-		DecisionsExpired:       uint64(stats.decisions_expired),
-		DecisionsOverflowed:    uint64(stats.decisions_overflowed),
-		DecisionsPending:       uint64(stats.decisions_pending),
-		EventsDropped:          uint64(stats.events_dropped),
-		CallbackPanics:         uint64(stats.callback_panics),
+		Uptime:                    time.Duration(stats.uptime_ms) * time.Millisecond,
+		ConnectedClients:          uint64(stats.connected_clients),
+		Sessions:                  uint64(stats.sessions),
+		Subscriptions:             uint64(stats.subscriptions),
+		InProcessSubscriptions:    uint64(stats.in_process_subscriptions),
+		RetainedMessages:          uint64(stats.retained_messages),
+		Connections:               uint64(stats.connections),
+		MessagesReceived:          uint64(stats.messages_received),
+		MessagesSent:              uint64(stats.messages_sent),
+		MessagesPublished:         uint64(stats.messages_published),
+		MessagesDelivered:         uint64(stats.messages_delivered),
+		MessagesDropped:           uint64(stats.messages_dropped),
+		DecisionsAllowed:          uint64(stats.decisions_allowed),
+		DecisionsDenied:           uint64(stats.decisions_denied),
+		DecisionsExpired:          uint64(stats.decisions_expired),
+		DecisionsOverflowed:       uint64(stats.decisions_overflowed),
+		DecisionsPending:          uint64(stats.decisions_pending),
+		EventsDropped:             uint64(stats.events_dropped),
+		CallbackPanics:            uint64(stats.callback_panics),
+		MessagesDroppedQueueFull:  uint64(stats.messages_dropped_queue_full),
+		MessagesDroppedExpired:    uint64(stats.messages_dropped_expired),
+		MessagesDroppedTooLarge:   uint64(stats.messages_dropped_too_large),
+		MessagesDroppedClientGone: uint64(stats.messages_dropped_client_gone),
+		MessagesDroppedRefused:    uint64(stats.messages_dropped_refused),
+		ConnectionsRefused:        uint64(stats.connections_refused),
+		ConnectionsTimedOut:       uint64(stats.connections_timed_out),
+		ConnectionPanics:          uint64(stats.connection_panics),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

@@ -294,7 +294,7 @@ mod tests {
             ),
             (r#"{"listeners":[{"address":"127.0.0.1:0","tls":{}}]}"#, "/listeners/0/tls: is not supported yet"),
             (r#"{"persistence":{"engine":"redb"}}"#, "/persistence: is not supported yet"),
-            (r#"{"limits":{"max_connections":0}}"#, "/limits/max_connections: is not supported yet"),
+            (r#"{"limits":{"conn_rate_per_sec":1}}"#, "/limits/conn_rate_per_sec: is not supported yet"),
             (
                 r#"{"listeners":[{"name":"a","address":"127.0.0.1:0"},{"name":"a","address":"127.0.0.1:0"}]}"#,
                 "/listeners/1/name: \"a\" is the name of /listeners/0 too",

@@ -298,7 +298,7 @@ pub unsafe extern "C" fn rmqtt_broker_running(broker: *const rmqtt_broker_t) -> 
     unsafe { ask(broker, false, |broker| broker.broker.running()) }
 }
 
-/// Tells how many clients are connected. One that has just received its CONNACK may not be counted yet.
+/// Tells how many clients are connected.
 ///
 /// @param broker A broker.
 /// @return The number; 0 for NULL and for a broker that does not run.

@@ -34,15 +34,15 @@ pub type rmqtt_decision_t = u64;
 pub struct rmqtt_verdict_t {
     /// `sizeof(rmqtt_verdict_t)`; set by the library where a hook gets one to fill.
     pub struct_size: usize,
-    /// Why, for an MQTT 5 client; absent for no reason string. This version does not send it with a CONNACK.
+    /// Why, for an MQTT 5 client; absent for no reason string.
     /// Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
     /// returned, so no local buffer.
     pub reason_string: rmqtt_str_t,
     /// `RMQTT_VERDICT_ALLOW` or `RMQTT_VERDICT_DENY`. Not read where a hook fills one: its return value decides.
     pub kind: rmqtt_verdict_kind_t,
-    /// The MQTT 5 reason code of a denial, 0x80 or above; 0 for "not authorized". This version refuses a connection
-    /// with 0x86 (bad user name or password) or 0x87 (not authorized) and takes any other code for the latter; a
-    /// client of an older protocol gets 4 or 5.
+    /// The MQTT 5 reason code of a denial, 0x80 or above; 0 for 0x87, not authorized. One that the packet of the answer
+    /// does not have is sent as 0x80. A client of an older protocol that connects gets 1 for 0x84, 2 for 0x85, 3 for a
+    /// code that tells of the broker, 4 for 0x86, else 5.
     pub reason_code: u8,
     /// Zero.
     pub reserved: [u8; 3],

@@ -19,7 +19,7 @@ pub struct rmqtt_stats_t {
     pub sessions: u64,
     /// Gauge: subscriptions of those sessions.
     pub subscriptions: u64,
-    /// Gauge: subscriptions of the host program. One that has just been freed may still count.
+    /// Gauge: subscriptions of the host program.
     pub in_process_subscriptions: u64,
     /// Gauge: retained messages.
     pub retained_messages: u64,
@@ -33,7 +33,7 @@ pub struct rmqtt_stats_t {
     pub messages_published: u64,
     /// Counter: messages handed to subscriptions of the host program.
     pub messages_delivered: u64,
-    /// Counter: messages dropped on the way to a client or to a subscription of the host program.
+    /// Counter: messages that did not reach a client or a subscription of the host program, for whatever cause.
     pub messages_dropped: u64,
     /// Counter: decisions of hooks that allowed.
     pub decisions_allowed: u64,
@@ -49,6 +49,22 @@ pub struct rmqtt_stats_t {
     pub events_dropped: u64,
     /// Counter: panics caught in callbacks.
     pub callback_panics: u64,
+    /// Counter: of those, dropped because as many messages waited as allowed.
+    pub messages_dropped_queue_full: u64,
+    /// Counter: of those, dropped because they had expired while they waited.
+    pub messages_dropped_expired: u64,
+    /// Counter: of those, dropped because they were larger than the client takes.
+    pub messages_dropped_too_large: u64,
+    /// Counter: of those, dropped because their client went before they were sent, and they were not kept for it.
+    pub messages_dropped_client_gone: u64,
+    /// Counter: of those, published to a topic that is not allowed.
+    pub messages_dropped_refused: u64,
+    /// Counter: connections whose CONNECT was refused, or that were closed because there were as many as allowed.
+    pub connections_refused: u64,
+    /// Counter: connections closed because their CONNECT was not complete in time.
+    pub connections_timed_out: u64,
+    /// Counter: connections ended by a panic in the library, which is a fault worth reporting.
+    pub connection_panics: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -81,6 +97,14 @@ impl From<Stats> for rmqtt_stats_t {
             decisions_pending: stats.decisions_pending,
             events_dropped: stats.events_dropped,
             callback_panics: stats.callback_panics,
+            messages_dropped_queue_full: stats.messages_dropped_queue_full,
+            messages_dropped_expired: stats.messages_dropped_expired,
+            messages_dropped_too_large: stats.messages_dropped_too_large,
+            messages_dropped_client_gone: stats.messages_dropped_client_gone,
+            messages_dropped_refused: stats.messages_dropped_refused,
+            connections_refused: stats.connections_refused,
+            connections_timed_out: stats.connections_timed_out,
+            connection_panics: stats.connection_panics,
         }
     }
 }

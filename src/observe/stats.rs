@@ -11,7 +11,7 @@ pub struct Stats {
     pub sessions: u64,
     /// Gauge: subscriptions of those sessions.
     pub subscriptions: u64,
-    /// Gauge: subscriptions of the host program. One that has just been freed may still count.
+    /// Gauge: subscriptions of the host program.
     pub in_process_subscriptions: u64,
     /// Gauge: retained messages.
     pub retained_messages: u64,
@@ -25,7 +25,7 @@ pub struct Stats {
     pub messages_published: u64,
     /// Counter: messages handed to subscriptions of the host program.
     pub messages_delivered: u64,
-    /// Counter: messages dropped on the way to a client or to a subscription of the host program.
+    /// Counter: messages that did not reach a client or a subscription of the host program, for whatever cause.
     pub messages_dropped: u64,
     /// Counter: decisions of hooks that allowed.
     pub decisions_allowed: u64,
@@ -41,4 +41,20 @@ pub struct Stats {
     pub events_dropped: u64,
     /// Counter: panics caught in callbacks.
     pub callback_panics: u64,
+    /// Counter: of those, dropped because as many messages waited as allowed.
+    pub messages_dropped_queue_full: u64,
+    /// Counter: of those, dropped because they had expired while they waited.
+    pub messages_dropped_expired: u64,
+    /// Counter: of those, dropped because they were larger than the client takes.
+    pub messages_dropped_too_large: u64,
+    /// Counter: of those, dropped because their client went before they were sent, and they were not kept for it.
+    pub messages_dropped_client_gone: u64,
+    /// Counter: of those, published to a topic that is not allowed.
+    pub messages_dropped_refused: u64,
+    /// Counter: connections whose CONNECT was refused, or that were closed because there were as many as allowed.
+    pub connections_refused: u64,
+    /// Counter: connections closed because their CONNECT was not complete in time.
+    pub connections_timed_out: u64,
+    /// Counter: connections ended by a panic in the library, which is a fault worth reporting.
+    pub connection_panics: u64,
 }

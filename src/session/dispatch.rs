@@ -16,6 +16,12 @@ use crate::router::{Group, Matched, Target};
 /// Topics whose receivers one publisher remembers.
 const REMEMBERED_TOPICS: usize = 64;
 
+/// The longest topic that is remembered.
+const REMEMBERED_BYTES: usize = 1024;
+
+/// More receivers than this are not remembered by a publisher that idles.
+const REMEMBERED_RECEIVERS: usize = 64;
+
 /// Routes the messages of one publisher, a batch at a time: sessions are filled first, and woken once when the batch is
 /// over.
 #[derive(Default)]
@@ -145,6 +151,15 @@ impl Dispatch {
         }
     }
 
+    /// Gives up memory while nothing is published.
+    pub(super) fn rest(&mut self) {
+        if self.remembered.receivers > REMEMBERED_RECEIVERS {
+            self.remembered = Remembered::default();
+        }
+        self.frames = Frames::default();
+        self.touched = Vec::new();
+    }
+
     /// A session of the batch whose queue is filling up.
     pub(super) fn take_crowded(&mut self) -> Option<Arc<Handle>> {
         self.crowded.take()
@@ -159,6 +174,8 @@ impl Dispatch {
 #[derive(Default)]
 struct Remembered {
     generation: u64,
+    /// Of all topics that are remembered.
+    receivers: usize,
     last: Option<(Box<str>, Arc<Matched<Receiver>>)>,
     others: hashbrown::HashMap<Box<str>, Arc<Matched<Receiver>>>,
 }
@@ -166,9 +183,7 @@ struct Remembered {
 impl Remembered {
     fn find(&mut self, topic: &str, generation: u64) -> Option<Arc<Matched<Receiver>>> {
         if self.generation != generation {
-            self.last = None;
-            self.others.clear();
-            self.generation = generation;
+            *self = Remembered { generation, ..Remembered::default() };
             return None;
         }
         if let Some((last, matched)) = &self.last {
@@ -180,13 +195,15 @@ impl Remembered {
     }
 
     fn insert(&mut self, topic: &str, matched: Arc<Matched<Receiver>>) {
-        if matched.generation != self.generation {
-            return; // A subscription has come in between.
+        // Otherwise, a subscription has come in between.
+        if matched.generation != self.generation || topic.len() > REMEMBERED_BYTES {
+            return;
         }
+        if self.others.len() >= REMEMBERED_TOPICS {
+            *self = Remembered { generation: self.generation, ..Remembered::default() };
+        }
+        self.receivers += matched.targets.len();
         if let Some((topic, matched)) = self.last.replace((topic.into(), matched)) {
-            if self.others.len() >= REMEMBERED_TOPICS {
-                self.others.clear();
-            }
             self.others.insert(topic, matched);
         }
     }

@@ -48,7 +48,7 @@ const MAX_ANSWERS: usize = 64 * 1024;
 
 /// How long a publisher waits for a receiver whose queue is filling up, before the receiver's queue is left to its policy
 /// until it has been emptied.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A connection from CONNACK to its end.
 pub(super) struct Driver<S>(Option<Box<Driving<S>>>);
@@ -151,17 +151,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         Remains { stream, unwritten: writing, closing }
     }
 
-
     /// Does what can be done now, but not for too long. The task is woken when there is more.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closing> {
         for _ in 0..READS_PER_TURN {
             let now = Instant::now();
-            self.look_after_receivers(cx, now);
-            self.work_off_input(now)?;
-            self.replay(now);
+            let finished = self.work_off_input(now)?;
+            let replayed = self.replay(now);
             self.write(cx, now)?;
+            self.look_after_receiver(cx, now);
             if !self.may_read() {
                 return self.arm_timer(cx, now);
+            }
+            if !finished || replayed {
+                continue;
             }
             buffer::reserve(&mut self.input);
             match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
@@ -170,14 +172,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 Poll::Ready(Err(_)) => return Err(Closing::by_network("connection failed")),
                 Poll::Pending => {
                     buffer::release(&mut self.input);
+                    self.dispatch.rest();
                     return self.arm_timer(cx, now);
                 }
             }
         }
-        let now = Instant::now();
-        self.look_after_receivers(cx, now);
-        self.work_off_input(now)?;
-        self.write(cx, now)?;
         cx.waker().wake_by_ref();
         Ok(())
     }
@@ -187,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     }
 
     /// Looks whether the receiver that this publisher waits for has room again.
-    fn look_after_receivers(&mut self, cx: &mut Context<'_>, now: Instant) {
+    fn look_after_receiver(&mut self, cx: &mut Context<'_>, now: Instant) {
         let Some((receiver, since)) = &self.waiting_for else { return };
         let mut mailbox = receiver.mailbox();
         if mailbox.await_room(cx.waker(), receiver.quota()) {
@@ -198,12 +197,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         drop(mailbox);
         self.waiting_for = None;
+        self.lease.handle().mailbox().set_owner_waits(false);
     }
 
-    /// Handles the packets that have been read, until a receiver has to be waited for.
-    fn work_off_input(&mut self, now: Instant) -> Result<(), Closing> {
-        if self.input.is_empty() || !self.may_read() {
-            return Ok(());
+    /// Handles the packets that have been read, until a receiver has to be waited for or too many answers wait; whether
+    /// all of them.
+    fn work_off_input(&mut self, now: Instant) -> Result<bool, Closing> {
+        if self.input.is_empty() {
+            return Ok(true);
+        }
+        if !self.may_read() {
+            return Ok(false);
         }
         let mut host = Doors {
             hub: &self.hub,
@@ -214,6 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             now,
             received: 0,
         };
+        let mut finished = false;
         let mut result = Ok(());
         while result.is_ok() && !host.dispatch.is_crowded() && self.connection.out.len() < MAX_ANSWERS {
             match self.decoder.decode(&mut self.input) {
@@ -221,25 +226,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                     self.last_packet = now;
                     result = self.connection.handle(packet, self.lease.state(), &mut host);
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    finished = true;
+                    break;
+                }
                 Err(fault) => result = Err(fault.into()),
             }
         }
         add(&self.hub.counters().messages_received, host.received);
         self.dispatch.flush();
         if let Some(receiver) = self.dispatch.take_crowded() {
+            self.lease.handle().mailbox().set_owner_waits(true);
             self.waiting_for = Some((receiver, now));
         }
-        result
+        result.map(|()| finished)
     }
 
-    /// Queues retained messages for new subscriptions, as far as there is room.
-    fn replay(&mut self, now: Instant) {
+    /// Queues retained messages for new subscriptions, a page at a time, if there is room; whether there was.
+    fn replay(&mut self, now: Instant) -> bool {
+        if self.replays.is_empty() {
+            return false;
+        }
         let handle = self.lease.handle().clone();
-        while let Some(replay) = self.replays.front_mut() {
+        if let Some(replay) = self.replays.front_mut() {
             let room = handle.mailbox().room(handle.quota());
             if room == 0 {
-                return;
+                return false;
             }
             let (page, next) =
                 self.hub.retained_page(&replay.filter, &replay.options, replay.cursor.as_ref(), room, now);
@@ -251,6 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 None => drop(self.replays.pop_front()),
             }
         }
+        true
     }
 
     /// Writes what there is, as far as the socket takes it.
@@ -327,7 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             self.taken = VecDeque::new();
         }
         add(&self.hub.counters().messages_sent, sent);
-        handle.set_in_flight(state.window.len());
+        handle.set_in_flight(state.window.outstanding());
         Ok(())
     }
 

@@ -32,11 +32,18 @@ impl From<Denial> for Refusal {
     }
 }
 
-/// The packet that tells of a refusal.
-pub(super) fn refuse(protocol: Protocol, refusal: &Refusal, out: &mut BytesMut) {
+/// The packet that tells of a refusal, if it fits into what the client takes.
+pub(super) fn refuse(protocol: Protocol, maximum_packet_size: Option<u32>, refusal: &Refusal, out: &mut BytesMut) {
     let ack = ConnAck { reason: refusal.reason, reason_string: refusal.words.as_deref(), ..ConnAck::default() };
-    // Without a limit of the client's, it always fits.
-    let _ = Encoder::new(protocol, true, u32::MAX).connack(&ack, out);
+    // A client that takes not even the plain one just sees the end.
+    let _ = Encoder::new(protocol, true, maximum_packet_size.unwrap_or(u32::MAX)).connack(&ack, out);
+}
+
+/// Whether a client hears of a CONNECT that the broker could not read. Before MQTT 5 there is no code for it, and the
+/// connection is closed without a word `[MQTT-3.1.1: 3.1.4-1]`.
+pub(super) fn is_told(protocol: Protocol, reason: ReasonCode) -> bool {
+    let has_code = [ReasonCode::UNSUPPORTED_PROTOCOL_VERSION, ReasonCode::CLIENT_IDENTIFIER_NOT_VALID];
+    protocol == Protocol::V5 || has_code.contains(&reason)
 }
 
 /// Checks what can be told without asking anyone.
@@ -50,7 +57,7 @@ pub(super) fn check(connect: &Connect, settings: &Settings) -> Result<(), Refusa
     }
     if connect.protocol != Protocol::V5 && connect.keep_alive_s > settings.max_keepalive_s {
         // Nothing in CONNACK could tell of another keep alive.
-        return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
+        return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE));
     }
     if let Some(will) = &connect.will {
         if topic::check_name(&will.topic, settings.max_topic_levels).is_err() {
@@ -68,9 +75,6 @@ pub(super) fn check(connect: &Connect, settings: &Settings) -> Result<(), Refusa
 
 /// What holds for an accepted connection.
 pub(super) fn terms(connect: &Connect, settings: &Settings) -> Terms {
-    let v5 = connect.protocol == Protocol::V5;
-    let expiry =
-        if v5 { connect.session_expiry_s.min(settings.max_session_expiry_s) } else { connect.session_expiry_s };
     Terms {
         protocol: connect.protocol,
         // A client of MQTT before 5 cannot say how much it takes.
@@ -79,7 +83,7 @@ pub(super) fn terms(connect: &Connect, settings: &Settings) -> Terms {
         maximum_packet_size: connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
         topic_alias_maximum: connect.topic_alias_maximum,
         request_problem_information: connect.request_problem_information,
-        session_expiry_s: expiry,
+        session_expiry_s: connect.session_expiry_s.min(settings.max_session_expiry_s),
         max_session_expiry_s: settings.max_session_expiry_s,
         max_qos: settings.max_qos,
         max_topic_levels: settings.max_topic_levels,

@@ -321,6 +321,11 @@ impl Hub {
 
     // Clients.
 
+    /// Counts a connection for which there was no place.
+    pub fn turn_away(&self) {
+        self.counters.connections_refused.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn client_came(&self) {
         self.connected.fetch_add(1, SeqCst);
     }
@@ -357,9 +362,17 @@ impl Hub {
         let _ = tokio::time::timeout(grace, gone).await;
     }
 
-    /// Forgets all sessions once their connections are gone: messages that wait refer to the sessions they wait for.
+    /// Ends all sessions once their connections are gone. Their wills wait no longer `[MQTT-3.1.2-8]`.
     pub fn clear(&self) {
-        let handles: Vec<_> = self.sessions.lock().drain().map(|(_, handle)| handle).collect();
+        let handles: Vec<_> = self.sessions.lock().values().cloned().collect();
+        for handle in &handles {
+            let will = handle.seat().try_lock().ok().and_then(|mut state| state.will.take());
+            if let Some(will) = will {
+                self.publish_kept(&will.message, Some(will.publisher), Instant::now());
+            }
+        }
+        self.sessions.lock().clear();
+        // Messages that wait refer to the sessions they wait for.
         for handle in handles {
             handle.mailbox().clear();
             if let Ok(mut state) = handle.seat().try_lock() {

@@ -72,6 +72,7 @@ pub(super) struct Mailbox {
     notified: bool,
     /// Publishers have waited in vain: they do not wait again before everything has been taken.
     lagging: bool,
+    owner_waits: bool,
     close: Option<Closing>,
     publishers: Vec<Waker>,
 }
@@ -82,6 +83,7 @@ impl Mailbox {
         self.wants = Some(wants);
         self.notified = true;
         self.lagging = false;
+        self.owner_waits = false;
         self.close = None;
     }
 
@@ -251,8 +253,17 @@ impl Mailbox {
     /// Whether publishers should wait. Half of the room is left then, for those who have not noticed yet.
     pub(super) fn is_crowded(&self, quota: &Quota) -> bool {
         let much = 2 * self.messages() >= quota.max_messages || 2 * self.bytes() >= quota.max_bytes;
-        // While the client is away or its window is full, nobody can tell for how long.
-        much && self.wants.is_some() && !self.lagging && 2 * self.assured.len() < quota.max_messages
+        // Nobody waits for a client that is away, or that kept others waiting, or whose acknowledgements are not read
+        // because it waits itself.
+        much && self.wants.is_some() && !self.lagging && !(self.owner_waits && !self.assured.is_empty())
+    }
+
+    /// Tells whether the client of this session is a publisher that waits for another receiver.
+    pub(super) fn set_owner_waits(&mut self, waits: bool) {
+        self.owner_waits = waits;
+        if waits && !self.assured.is_empty() {
+            self.wake_publishers();
+        }
     }
 
     /// Has `waker` woken when there is room again; `false` if there is.

@@ -57,8 +57,13 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, 
 async fn serve_guarded<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
     let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
     let remains = driver.await;
-    if remains.closing.by == DisconnectedBy::Broker {
-        Box::pin(finish(remains.stream, remains.unwritten, hub.is_stopping())).await;
+    match remains.closing.by {
+        DisconnectedBy::Broker => Box::pin(finish(remains.stream, remains.unwritten, hub.is_stopping())).await,
+        // It may have asked for answers before it said goodbye.
+        DisconnectedBy::Client if !remains.unwritten.is_empty() => {
+            Box::pin(finish(remains.stream, remains.unwritten, true)).await;
+        }
+        _ => {}
     }
 }
 
@@ -73,8 +78,8 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, 
         Ok(Err(Faulty::Fault(fault))) => {
             add(&hub.counters().connections_refused, 1);
             tracing::debug!(address = %peer.address, reason = %fault.reason, "CONNECT refused: {}", fault.text);
-            if let Some(protocol) = decoder.protocol() {
-                refuse(stream, protocol, &Refusal::new(fault.reason)).await;
+            if let Some(protocol) = decoder.protocol().filter(|protocol| handshake::is_told(*protocol, fault.reason)) {
+                refuse(stream, protocol, None, &Refusal::new(fault.reason)).await;
             }
             return None;
         }
@@ -89,7 +94,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, 
         Err(refusal) => {
             add(&hub.counters().connections_refused, 1);
             tracing::debug!(address = %peer.address, client_id = %connect.client_id, reason = %refusal.reason, "refused");
-            refuse(stream, connect.protocol, &refusal).await;
+            refuse(stream, connect.protocol, connect.maximum_packet_size, &refusal).await;
             None
         }
     }
@@ -195,9 +200,14 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Answers a CONNECT that is not accepted, and closes.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, protocol: Protocol, refusal: &Refusal) {
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    protocol: Protocol,
+    maximum_packet_size: Option<u32>,
+    refusal: &Refusal,
+) {
     let mut out = BytesMut::new();
-    handshake::refuse(protocol, refusal, &mut out);
+    handshake::refuse(protocol, maximum_packet_size, refusal, &mut out);
     finish(stream, VecDeque::from([Block::Shared(out.freeze())]), false).await;
 }
 

@@ -159,9 +159,9 @@ impl Window {
         withdrawn
     }
 
-    /// Messages that are not acknowledged.
-    pub(super) fn len(&self) -> usize {
-        self.slots.iter().filter(|slot| !matches!(slot, Slot::Done)).count()
+    /// Messages sent on this connection that are not acknowledged.
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding
     }
 
     fn find(&self, packet_id: u16) -> Option<usize> {

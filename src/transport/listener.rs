@@ -81,8 +81,9 @@ fn bind_socket(config: &config::Listener) -> io::Result<(TcpListener, SocketAddr
 
 impl Listener {
     /// Accepts connections and hands them to `serve`, each with the places that it takes; never returns. Whatever comes
-    /// of a connection is the business of `serve`, which must not block.
-    pub async fn accept(self, serve: impl Fn(TcpLink, SocketAddr, [Place; 2])) {
+    /// of a connection is the business of `serve`, which must not block. One for which there is no place is closed, and
+    /// `turned_away` is told.
+    pub async fn accept(self, serve: impl Fn(TcpLink, SocketAddr, [Place; 2]), turned_away: impl Fn()) {
         loop {
             let (stream, address) = match self.socket.accept().await {
                 Ok(accepted) => accepted,
@@ -96,6 +97,7 @@ impl Listener {
                 }
             };
             let (Some(place), Some(place_in_all)) = (self.places.take(), self.places_in_all.take()) else {
+                turned_away();
                 tracing::debug!(listener = %self.bound.name, %address, "closed: as many connections as allowed");
                 continue;
             };

@@ -112,3 +112,16 @@ fn disconnect_may_change_the_expiry() {
     client.send(DISCONNECT, &[vec![0], properties(&expiry(100))].concat());
     client.expect_disconnect(0x82);
 }
+
+/// A broker that is stopped tells its clients.
+#[test]
+fn a_stop_is_announced() {
+    let server = Server::new();
+    let mut client = server.client("client");
+    let mut older = server.connect(&Connect::v3("older"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.broker.stop(std::time::Duration::from_secs(1)).unwrap());
+        client.expect_disconnect(0x8B);
+        older.expect_closed();
+    });
+}

@@ -63,3 +63,39 @@ fn packets_before_the_mistake_count() {
     client.expect_disconnect(0x90);
     watcher.take("good");
 }
+
+/// Packets with any byte wrong are answered, ignored or closed, and hurt nobody else.
+#[test]
+fn damaged_packets_hurt_nobody_else() {
+    let server = Server::new();
+    let mut bystander = server.client("bystander");
+    let packets = [
+        Publish::new("t/u", "x").qos(2).id(1).alias(1).expiry(1).property(user("a", "b")).bytes(5),
+        bystander.subscribe_bytes(1, &[subscription_id(300), user("a", "b")], &[("t/#", 1), ("$share/g/t", 2)]),
+        packet(UNSUBSCRIBE | 2, &[&[0, 1, 0][..], &field("t/#"), &field("u")].concat()),
+        packet(PUBACK, &[&[0, 1, 0x10][..], &properties(&[bytes(property::REASON_STRING, "why")])].concat()),
+        packet(DISCONNECT, &[&[4][..], &properties(&[four(property::SESSION_EXPIRY, 0)])].concat()),
+    ];
+    for packet in packets {
+        for at in 0..packet.len() {
+            for value in [0x00, 0x7F, 0x80, 0xFF, packet[at] ^ 1] {
+                let mut client = server.client("client");
+                let mut damaged = packet.clone();
+                damaged[at] = value;
+                client.send_raw(&damaged);
+            }
+        }
+        bystander.expect_quiet();
+    }
+    let connect =
+        Connect::new("client").expiry(1).will(Will::new("t", "x").delay(1)).username("n").password("p").bytes();
+    for at in 0..connect.len() {
+        for value in [0x00, 0x7F, 0x80, 0xFF, connect[at] ^ 1] {
+            let mut damaged = connect.clone();
+            damaged[at] = value;
+            server.open(5).send_raw(&damaged);
+        }
+    }
+    bystander.expect_quiet();
+    server.client("another").expect_quiet();
+}

@@ -215,6 +215,19 @@ fn qos_2_is_delivered_once() {
     subscriber.expect_nothing_from(&mut client);
 }
 
+/// [MQTT-3.1.2-4] A clean start forgets which QoS 2 messages are open towards the broker.
+#[test]
+fn a_clean_start_forgets_open_qos_2() {
+    let server = Server::new();
+    let mut subscriber = subscriber(&server);
+    for payload in ["one", "two"] {
+        let mut client = server.connect(&Connect::new("publisher").expiry(100));
+        client.send_publish(&Publish::new("t", payload).qos(2).id(6));
+        assert!(client.expect(PUBREC).code < 0x80);
+        subscriber.take(payload);
+    }
+}
+
 /// [MQTT-4.3.3-11] PUBREL is answered by PUBCOMP with its identifier, also on the next connection.
 #[test]
 fn qos_2_is_completed() {
@@ -285,6 +298,20 @@ fn what_is_open_is_sent_again() {
     assert_eq!((new.text(), new.dup), ("new", false));
     assert!(!ids[2..].contains(&new.id) && new.id != ids[0]);
     client.expect_quiet();
+}
+
+/// [MQTT-4.4.0-1] What is open is sent again to a connection that takes the session over, too.
+#[test]
+fn what_is_open_goes_to_the_new_connection() {
+    let server = Server::new();
+    let mut first = subscriber(&server);
+    server.client("publisher").publish(Publish::new("t", "x").qos(1));
+    let id = first.expect_message("x").id;
+    let mut second = back(&server);
+    first.expect_disconnect(0x8E);
+    let packet = second.take("x");
+    assert_eq!((packet.id, packet.dup), (id, true));
+    second.expect_quiet();
 }
 
 /// [MQTT-4.4.0-2] What the client refuses is done with.

@@ -154,3 +154,21 @@ fn retain_handling_3_is_an_error() {
     assert!([0x81, 0x82].contains(&packet.code), "{packet:?}");
     client.expect_closed();
 }
+
+/// A message beyond the limits on retained messages is delivered, but not retained.
+#[test]
+fn retained_messages_have_limits() {
+    let server = Server::with(r#""retain":{"max_messages":1,"max_payload_bytes":5}"#);
+    let mut publisher = server.client("publisher");
+    let mut client = server.client("client");
+    client.subscribe("#", 1);
+    for (topic, payload) in [("large", "123456"), ("first", "12345"), ("second", "1")] {
+        publisher.publish(Publish::new(topic, payload).qos(1).retain());
+        client.take(payload);
+    }
+    let mut late = server.client("late");
+    late.subscribe("#", 1);
+    late.take("12345");
+    late.expect_nothing_from(&mut publisher);
+    assert_eq!(server.broker.stats().retained_messages, 1);
+}

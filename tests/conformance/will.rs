@@ -1,6 +1,10 @@
 //! Sections 3.1.2.5 to 3.1.2.7 and 3.1.3.2: the will.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use rmqttc::broker::SubscribeOptions;
+use rmqttc::model::Message;
 
 use crate::client::*;
 
@@ -148,4 +152,39 @@ fn user_properties_of_a_will_keep_their_order() {
     let will = pairs.iter().fold(Will::new("will", "gone"), |will, (name, value)| will.property(user(name, value)));
     server.connect(&Connect::new("client").will(will)).drop_connection();
     assert_eq!(watcher.take("gone").user_properties(), pairs);
+}
+
+/// The topics of the wills that are published while the broker stops. Its clients are leaving, too: it is the program
+/// around the broker that sees them.
+fn wills_at_shutdown(server: &Server) -> Vec<String> {
+    let (sender, receiver) = mpsc::channel();
+    let consumer = Box::new(move |message: &Message| sender.send(message.topic.to_string()).unwrap());
+    let subscription = server.broker.subscribe("will/#", SubscribeOptions::default(), consumer).unwrap();
+    server.broker.stop(Duration::from_secs(1)).unwrap();
+    drop(subscription);
+    let mut topics: Vec<String> = receiver.iter().collect();
+    topics.sort();
+    topics
+}
+
+/// [MQTT-3.1.2-8] Wills are published when the broker shuts down.
+#[test]
+fn wills_are_published_at_shutdown() {
+    let server = Server::new();
+    let _first = server.connect(&Connect::new("first").will(Will::new("will/first", "gone")));
+    let _second = server.connect(&Connect::new("second").will(Will::new("will/second", "gone").delay(100)));
+    assert_eq!(wills_at_shutdown(&server), ["will/first", "will/second"]);
+}
+
+/// [MQTT-3.1.2-8] Sessions end when the broker shuts down, and so does the delay of their wills.
+#[test]
+fn delayed_wills_are_published_at_shutdown() {
+    let server = Server::new();
+    let connect = |id: &str| {
+        let will = Will::new(&format!("will/{id}"), "gone").delay(100);
+        server.connect(&Connect::new(id).expiry(100).will(will))
+    };
+    connect("absent").drop_connection();
+    let _present = connect("present");
+    assert_eq!(wills_at_shutdown(&server), ["will/absent", "will/present"]);
 }

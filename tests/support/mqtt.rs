@@ -1,101 +1,231 @@
-//! A client of a few lines: enough of MQTT 3.1.1 to see what the broker does, without hiding any byte.
+//! A client of a few lines: enough of MQTT 3.1.1 and 5.0 to see what the broker does, without hiding any byte.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 /// Longer than anything takes, shorter than a person waits.
 pub const LONG: Duration = Duration::from_secs(20);
 
+/// A CONNECT to be sent: a clean start and no keep alive unless told otherwise.
+#[derive(Clone)]
+pub struct Connect<'a> {
+    pub id: &'a str,
+    /// 4 for MQTT 3.1.1, 5 for 5.0.
+    pub version: u8,
+    pub clean: bool,
+    pub keep_alive_s: u16,
+    /// Of MQTT 5, encoded, without their length.
+    pub properties: Vec<u8>,
+    pub will: Option<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Connect<'a> {
+    pub fn v3(id: &'a str) -> Self {
+        Connect { id, version: 4, clean: true, keep_alive_s: 0, properties: Vec::new(), will: None }
+    }
+
+    pub fn v5(id: &'a str) -> Self {
+        Connect { version: 5, ..Self::v3(id) }
+    }
+
+    /// A session that is there already is taken up again, and outlives the connection.
+    pub fn persistent(mut self) -> Self {
+        self.clean = false;
+        if self.version == 5 {
+            self.properties.extend([17, 0, 0, 1, 0]);
+        }
+        self
+    }
+
+    pub fn receive_maximum(mut self, maximum: u16) -> Self {
+        self.properties.push(33);
+        self.properties.extend(maximum.to_be_bytes());
+        self
+    }
+
+    pub fn packet(&self) -> Vec<u8> {
+        let flags = u8::from(self.clean) << 1 | u8::from(self.will.is_some()) << 2;
+        let mut body = [&text("MQTT")[..], &[self.version, flags], &self.keep_alive_s.to_be_bytes()].concat();
+        if self.version == 5 {
+            body.extend(varint(self.properties.len()));
+            body.extend(&self.properties);
+        }
+        body.extend(text(self.id));
+        if let Some((topic, payload)) = self.will {
+            if self.version == 5 {
+                body.push(0);
+            }
+            body.extend(text(topic));
+            body.extend((payload.len() as u16).to_be_bytes());
+            body.extend(payload);
+        }
+        packet(0x10, &body)
+    }
+
+    /// Connects; the code of CONNACK is the error.
+    pub fn open(&self, address: &str) -> Result<Client, u8> {
+        let mut client = Client::open(address);
+        client.version = self.version;
+        client.send_bytes(&self.packet());
+        match client.receive() {
+            Some((0x20, body)) if body[1] == 0 => {
+                client.session_present = body[0] == 1;
+                Ok(client)
+            }
+            Some((0x20, body)) => Err(body[1]),
+            other => panic!("no CONNACK but {other:?}"),
+        }
+    }
+}
+
+/// A PUBLISH that has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub qos: u8,
+    pub retain: bool,
+    pub dup: bool,
+    /// 0 with QoS 0.
+    pub id: u16,
+}
+
 pub struct Client {
-    stream: TcpStream,
+    stream: BufReader<TcpStream>,
+    version: u8,
+    pub session_present: bool,
 }
 
 impl Client {
     /// Opens a connection and sends nothing.
     pub fn open(address: &str) -> Client {
         let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.set_write_timeout(Some(LONG)).unwrap();
-        Client { stream }
+        Client { stream: BufReader::new(stream), version: 4, session_present: false }
     }
 
-    /// Connects; the CONNACK return code is the error.
+    /// Connects with MQTT 3.1.1; the return code of CONNACK is the error.
     pub fn connect(address: &str, id: &str) -> Result<Client, u8> {
-        Self::connect_with_will(address, id, None)
+        Connect::v3(id).open(address)
     }
 
-    pub fn connect_with_will(address: &str, id: &str, will: Option<(&str, &[u8])>) -> Result<Client, u8> {
-        let mut client = Self::open(address);
-        let flags = if will.is_some() { 0b0000_0110 } else { 0b0000_0010 };
-        let mut body = [&text("MQTT")[..], &[4, flags, 0, 60], &text(id)].concat();
-        if let Some((topic, payload)) = will {
-            body.extend(text(topic));
-            body.extend((payload.len() as u16).to_be_bytes());
-            body.extend(payload);
-        }
-        client.send(0x10, &body);
-        match client.receive() {
-            Some((0x20, body)) if body[1] == 0 => Ok(client),
-            Some((0x20, body)) => Err(body[1]),
-            other => panic!("no CONNACK but {other:?}"),
-        }
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.get_ref()
     }
 
     pub fn send(&mut self, first: u8, body: &[u8]) {
-        let mut packet = vec![first];
-        let mut length = body.len();
-        loop {
-            let byte = (length % 128) as u8;
-            length /= 128;
-            packet.push(if length > 0 { byte | 0x80 } else { byte });
-            if length == 0 {
-                break;
-            }
-        }
-        packet.extend(body);
+        self.send_bytes(&packet(first, body));
+    }
+
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
         // A broker that has closed the connection meanwhile shows at the next read.
-        let _ = self.stream.write_all(&packet);
+        let _ = self.stream.get_mut().write_all(bytes);
     }
 
     /// The next packet; `None` when the broker has closed the connection.
     pub fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
-        let mut byte = [0];
-        self.stream.read_exact(&mut byte).ok()?;
-        let first = byte[0];
+        let first = self.byte()?;
         let (mut length, mut shift) = (0usize, 0);
         loop {
-            self.stream.read_exact(&mut byte).ok()?;
-            length |= usize::from(byte[0] & 0x7f) << shift;
+            let byte = self.byte()?;
+            length |= usize::from(byte & 0x7f) << shift;
             shift += 7;
-            if byte[0] & 0x80 == 0 {
+            if byte & 0x80 == 0 {
                 break;
             }
         }
         let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).ok()?;
+        self.read(&mut body)?;
         Some((first, body))
     }
 
-    /// Subscribes with QoS 0; the return code of SUBACK, or `None` if the broker closed the connection.
+    fn byte(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        self.read(&mut byte)?;
+        Some(byte[0])
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> Option<()> {
+        match self.stream.read_exact(room) {
+            Ok(()) => Some(()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("nothing came within {LONG:?}")
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// The next packet, which must be of this type.
+    pub fn expect(&mut self, first: u8) -> Vec<u8> {
+        match self.receive() {
+            Some((got, body)) if got & 0xF0 == first => body,
+            other => panic!("no packet {first:#x} but {other:?}"),
+        }
+    }
+
+    /// Reads until the broker closes the connection: the reason code of its DISCONNECT, if there was one.
+    pub fn end(&mut self) -> Option<u8> {
+        let mut reason = None;
+        while let Some((first, body)) = self.receive() {
+            assert_eq!(reason, None, "a packet behind DISCONNECT");
+            if first == 0xE0 {
+                reason = Some(body.first().copied().unwrap_or(0));
+            }
+        }
+        reason
+    }
+
+    /// Subscribes with QoS 0; the code of SUBACK, or `None` if the broker closed the connection.
     pub fn subscribe(&mut self, filter: &str) -> Option<u8> {
-        self.send(0x82, &[&[0, 1], &text(filter)[..], &[0]].concat());
+        self.subscribe_with(filter, 0)
+    }
+
+    /// Whatever comes before SUBACK is lost.
+    pub fn subscribe_with(&mut self, filter: &str, qos: u8) -> Option<u8> {
+        let properties: &[u8] = if self.version == 5 { &[0] } else { &[] };
+        self.send(0x82, &[&[0, 1], properties, &text(filter), &[qos]].concat());
         loop {
             match self.receive()? {
-                (0x90, body) => return Some(body[2]),
+                (0x90, body) => return body.last().copied(),
                 _ => continue,
             }
         }
     }
 
+    pub fn unsubscribe(&mut self, filter: &str) {
+        let properties: &[u8] = if self.version == 5 { &[0] } else { &[] };
+        self.send(0xA2, &[&[0, 2], properties, &text(filter)].concat());
+        while self.receive().expect("no UNSUBACK").0 != 0xB0 {}
+    }
+
+    /// Sends a PUBLISH; `first` is its first byte.
+    pub fn send_publish(&mut self, first: u8, topic: &str, id: u16, payload: &[u8]) {
+        let packet = self.publish_packet(first, topic, id, payload);
+        self.send_bytes(&packet);
+    }
+
+    pub fn publish_packet(&self, first: u8, topic: &str, id: u16, payload: &[u8]) -> Vec<u8> {
+        let id = id.to_be_bytes();
+        let id = if first & 6 == 0 { &[] } else { &id[..] };
+        let properties: &[u8] = if self.version == 5 { &[0] } else { &[] };
+        packet(first, &[&text(topic)[..], id, properties, payload].concat())
+    }
+
     /// Publishes with QoS 1; whether PUBACK came.
     pub fn publish(&mut self, topic: &str, payload: &[u8], retain: bool) -> bool {
-        self.send(0x32 | u8::from(retain), &[&text(topic)[..], &[0, 7], payload].concat());
+        self.publish_code(topic, payload, retain).is_some()
+    }
+
+    /// Publishes with QoS 1; the code of PUBACK, 0 before MQTT 5. `None` if the broker closed the connection.
+    pub fn publish_code(&mut self, topic: &str, payload: &[u8], retain: bool) -> Option<u8> {
+        self.send_publish(0x32 | u8::from(retain), topic, 7, payload);
         loop {
-            match self.receive() {
-                Some((0x40, _)) => return true,
-                Some(_) => continue,
-                None => return false,
+            match self.receive()? {
+                (0x40, body) => return Some(body.get(2).copied().unwrap_or(0)),
+                _ => continue,
             }
         }
     }
@@ -109,6 +239,77 @@ impl Client {
                 None => return false,
             }
         }
+    }
+
+    /// The next packet, which must be a PUBLISH. It is not acknowledged.
+    pub fn message(&mut self) -> Message {
+        let packet = self.receive();
+        self.as_message(&packet).unwrap_or_else(|| panic!("no PUBLISH but {packet:?}"))
+    }
+
+    /// The messages up to the answer to a PINGREQ that is sent now.
+    pub fn messages_before_pong(&mut self) -> Vec<Message> {
+        self.send(0xC0, &[]);
+        let mut messages = Vec::new();
+        loop {
+            let packet = self.receive();
+            match self.as_message(&packet) {
+                Some(message) => messages.push(message),
+                None => {
+                    assert_eq!(packet, Some((0xD0, Vec::new())));
+                    return messages;
+                }
+            }
+        }
+    }
+
+    fn as_message(&self, packet: &Option<(u8, Vec<u8>)>) -> Option<Message> {
+        let (first, body) = packet.as_ref()?;
+        if first & 0xF0 != 0x30 {
+            return None;
+        }
+        let qos = first >> 1 & 3;
+        let length = usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let (topic, mut rest) = body[2..].split_at(length);
+        let mut id = 0;
+        if qos > 0 {
+            id = u16::from_be_bytes([rest[0], rest[1]]);
+            rest = &rest[2..];
+        }
+        if self.version == 5 {
+            // No test has properties of 128 bytes and more delivered.
+            rest = &rest[1 + usize::from(rest[0])..];
+        }
+        Some(Message {
+            topic: String::from_utf8(topic.to_vec()).unwrap(),
+            payload: rest.to_vec(),
+            qos,
+            retain: first & 1 != 0,
+            dup: first & 8 != 0,
+            id,
+        })
+    }
+
+    /// PUBACK.
+    pub fn acknowledge(&mut self, id: u16) {
+        self.send(0x40, &id.to_be_bytes());
+    }
+}
+
+pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    [&[first][..], &varint(body.len()), body].concat()
+}
+
+fn varint(mut value: usize) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    loop {
+        let byte = (value % 128) as u8;
+        value /= 128;
+        if value == 0 {
+            encoded.push(byte);
+            return encoded;
+        }
+        encoded.push(byte | 0x80);
     }
 }
 

@@ -19,6 +19,9 @@ const SOURCES: usize = 16;
 /// How long no client at all may get in.
 const STANDSTILL: Duration = Duration::from_secs(5);
 
+/// How long all of them may take.
+const LIMIT: Duration = Duration::from_secs(25);
+
 /// Clients that connect before memory is measured, so that what a broker sets up once is not counted.
 const FIRST: usize = 100;
 
@@ -81,8 +84,12 @@ impl Dial {
     /// Lets `count` more clients connect, and waits until the broker has accepted each.
     fn connect(&mut self, count: usize, at_once: usize, after: After) -> Result<()> {
         let (mut begun, mut accepted) = (0, 0);
-        let mut progress = Instant::now();
+        let began = Instant::now();
+        let mut progress = began;
         while accepted < count {
+            if began.elapsed() > LIMIT {
+                return Err(format!("{accepted} of {count} clients got in within {LIMIT:?}"));
+            }
             while begun < count && begun - accepted < at_once {
                 self.begin()?;
                 begun += 1;

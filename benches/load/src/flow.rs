@@ -33,6 +33,9 @@ const PAYLOAD: [u8; 64] = [b'x'; 64];
 /// Encoded messages that are sent over and over: at least as many bytes as one write takes in practice.
 const RING_BYTES: usize = 256 * 1024;
 
+/// How long all clients may take to connect and subscribe.
+const SETUP: Duration = Duration::from_secs(10);
+
 /// While what is outstanding drains, this long without progress means that the rest is lost.
 const STANDSTILL: Duration = Duration::from_secs(2);
 
@@ -75,10 +78,16 @@ impl Load {
     fn new(target: &Target, shape: Shape) -> Result<Self> {
         let epoll = Epoll::new().map_err(|error| format!("epoll: {error}"))?;
         let mut load = Self { epoll, scratch: Scratch::new(), shape, groups: Vec::new(), places: Vec::new() };
+        let began = Instant::now();
+        let in_time = || match began.elapsed() {
+            elapsed if elapsed < SETUP => Ok(()),
+            _ => Err(format!("the clients are not connected after {SETUP:?}")),
+        };
         for group in 0..shape.topics {
             let topic = format!("bench/{group:02}");
             let mut receivers = Vec::new();
             for index in 0..shape.receivers {
+                in_time()?;
                 let name = format!("receiver-{group}-{index}");
                 let mut connection = Connection::open(target.address, shape.version, &name)?;
                 connection.subscribe(&topic, shape.qos)?;
@@ -88,6 +97,7 @@ impl Load {
             }
             let mut publishers = Vec::new();
             for index in 0..shape.publishers {
+                in_time()?;
                 let name = format!("publisher-{group}-{index}");
                 let mut connection = Connection::open(target.address, shape.version, &name)?;
                 connection.hand_over(&load.epoll, load.places.len())?;

@@ -35,7 +35,7 @@ compare:
   --ours PROGRAM       rmqtt-broker (build/bin/rmqtt-broker)
   --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto=mosquitto)
   --configs DIRECTORY  where the configurations are (benches)
-  --limit S            what has not begun after so many seconds is left out (330)
+  --limit S            what has not begun after so many seconds is left out (310)
 against:
   --pid PID            the process of the broker, to measure its CPU and memory
 Exit status: 0; 1 if a scenario failed or messages were lost; 2 for a fault of the command line.
@@ -108,7 +108,7 @@ impl Options {
             ours: OURS.program.into(),
             peers: Vec::new(),
             configs: "benches".into(),
-            limit: 330,
+            limit: 310,
         };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));

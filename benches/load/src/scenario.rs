@@ -39,7 +39,6 @@ impl Timing {
         Self {
             warm_up: Duration::from_millis(200),
             settle: Duration::from_millis(300),
-            connects: 1_000,
             idle_clients: 2_000,
             ..Self::full(seconds)
         }

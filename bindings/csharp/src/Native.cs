@@ -169,6 +169,14 @@ namespace Rmqtt
             internal ulong DecisionsPending;
             internal ulong EventsDropped;
             internal ulong CallbackPanics;
+            internal ulong MessagesDroppedQueueFull;
+            internal ulong MessagesDroppedExpired;
+            internal ulong MessagesDroppedTooLarge;
+            internal ulong MessagesDroppedClientGone;
+            internal ulong MessagesDroppedRefused;
+            internal ulong ConnectionsRefused;
+            internal ulong ConnectionsTimedOut;
+            internal ulong ConnectionPanics;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -30,6 +30,14 @@ namespace Rmqtt
             DecisionsPending = (long)native.DecisionsPending;
             EventsDropped = (long)native.EventsDropped;
             CallbackPanics = (long)native.CallbackPanics;
+            MessagesDroppedQueueFull = (long)native.MessagesDroppedQueueFull;
+            MessagesDroppedExpired = (long)native.MessagesDroppedExpired;
+            MessagesDroppedTooLarge = (long)native.MessagesDroppedTooLarge;
+            MessagesDroppedClientGone = (long)native.MessagesDroppedClientGone;
+            MessagesDroppedRefused = (long)native.MessagesDroppedRefused;
+            ConnectionsRefused = (long)native.ConnectionsRefused;
+            ConnectionsTimedOut = (long)native.ConnectionsTimedOut;
+            ConnectionPanics = (long)native.ConnectionPanics;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -91,5 +99,29 @@ namespace Rmqtt
 
         /// <summary>Counter: panics caught in callbacks.</summary>
         public long CallbackPanics { get; }
+
+        /// <summary>Counter: of those, dropped because as many messages waited as allowed.</summary>
+        public long MessagesDroppedQueueFull { get; }
+
+        /// <summary>Counter: of those, dropped because they had expired while they waited.</summary>
+        public long MessagesDroppedExpired { get; }
+
+        /// <summary>Counter: of those, dropped because they were larger than the client takes.</summary>
+        public long MessagesDroppedTooLarge { get; }
+
+        /// <summary>Counter: of those, dropped because their client went before they were sent, and they were not kept for it.</summary>
+        public long MessagesDroppedClientGone { get; }
+
+        /// <summary>Counter: of those, published to a topic that is not allowed.</summary>
+        public long MessagesDroppedRefused { get; }
+
+        /// <summary>Counter: connections whose CONNECT was refused, or that were closed because there were as many as allowed.</summary>
+        public long ConnectionsRefused { get; }
+
+        /// <summary>Counter: connections closed because their CONNECT was not complete in time.</summary>
+        public long ConnectionsTimedOut { get; }
+
+        /// <summary>Counter: connections ended by a panic in the library, which is a fault worth reporting.</summary>
+        public long ConnectionPanics { get; }
     }
 }

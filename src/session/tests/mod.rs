@@ -1,0 +1,17 @@
+//! Tests of the protocol without sockets: what [`super::connection`], [`super::window`] and [`super::mailbox`] do with
+//! packets and messages. [`panics`] goes through [`super::serve`], over streams in memory.
+
+mod aliases;
+mod desk;
+mod ending;
+mod mailbox;
+mod mailbox_model;
+mod outbound;
+mod panics;
+mod publishing;
+mod redelivery;
+mod subscribing;
+mod support;
+mod talk;
+mod window;
+mod wire;

@@ -1,0 +1,132 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use super::super::blocks::Blocks;
+use super::super::closing::Closing;
+use super::super::connection::{Connection, Host, Terms};
+use super::super::delivery::Delivery;
+use super::super::mailbox::Dropped;
+use super::super::state::State;
+use super::wire::{self, Sent, SentPublish};
+use crate::codec::{Packet, Publish};
+use crate::model::topic::{self, TopicError};
+use crate::model::{Protocol, ReasonCode, SubscriptionOptions};
+
+/// A broker that writes down what it is asked to do.
+pub(super) struct FakeHost {
+    pub(super) published: Vec<(String, Publish)>,
+    /// What it says of a message with a good topic.
+    pub(super) reason: ReasonCode,
+    pub(super) subscriptions: BTreeMap<String, SubscriptionOptions>,
+    pub(super) replayed: Vec<String>,
+    max_topic_levels: usize,
+}
+
+impl Host for FakeHost {
+    fn publish(&mut self, topic: &str, publish: &Publish) -> Result<ReasonCode, TopicError> {
+        topic::check_name(topic, self.max_topic_levels)?;
+        self.published.push((topic.to_owned(), publish.clone()));
+        Ok(self.reason)
+    }
+
+    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> bool {
+        self.subscriptions.insert(filter.to_owned(), options).is_none()
+    }
+
+    fn replay(&mut self, filter: &str, _options: SubscriptionOptions) {
+        self.replayed.push(filter.to_owned());
+    }
+
+    fn unsubscribe(&mut self, filter: &str) {
+        assert!(self.subscriptions.remove(filter).is_some(), "{filter} has been subscribed to");
+    }
+}
+
+/// A session and its connection, without bytes and sockets.
+pub(super) struct Talk {
+    pub(super) connection: Connection,
+    pub(super) state: State,
+    pub(super) host: FakeHost,
+    v5: bool,
+}
+
+impl Talk {
+    pub(super) fn new(terms: Terms) -> Talk {
+        let host = FakeHost {
+            published: Vec::new(),
+            reason: ReasonCode::SUCCESS,
+            subscriptions: BTreeMap::new(),
+            replayed: Vec::new(),
+            max_topic_levels: terms.max_topic_levels,
+        };
+        Talk {
+            connection: Connection::new(terms),
+            state: State::default(),
+            host,
+            v5: terms.protocol == Protocol::V5,
+        }
+    }
+
+    /// The client says something; how the broker answers.
+    pub(super) fn say(&mut self, packet: Packet) -> Vec<Sent> {
+        let handled = self.connection.handle(packet, &mut self.state, &mut self.host);
+        assert_eq!(handled, Ok(()));
+        self.answers()
+    }
+
+    /// The client says something that the connection does not survive.
+    pub(super) fn end(&mut self, packet: Packet) -> Closing {
+        let handled = self.connection.handle(packet, &mut self.state, &mut self.host);
+        assert_eq!(self.answers(), [], "nothing is answered to what ends the connection");
+        handled.expect_err("the connection ends")
+    }
+
+    /// As [`Talk::end`]; the reason code.
+    pub(super) fn fail(&mut self, packet: Packet) -> u8 {
+        self.end(packet).reason.0
+    }
+
+    pub(super) fn answers(&mut self) -> Vec<Sent> {
+        wire::packets(self.v5, &self.connection.out.split())
+    }
+
+    /// Sends a message; what the client gets.
+    pub(super) fn send(&mut self, delivery: Delivery, now: Instant) -> Result<SentPublish, Dropped> {
+        let mut blocks = Blocks::default();
+        let sent = self.connection.send(delivery, &mut self.state, &mut blocks, now);
+        let mut packets = wire::packets(self.v5, &encoded(&mut blocks));
+        sent?;
+        match packets.pop() {
+            Some(Sent::Publish(publish)) if packets.is_empty() => Ok(publish),
+            other => panic!("one PUBLISH, not {other:?} behind {packets:?}"),
+        }
+    }
+
+    /// Goes on with the session on another connection; what is sent at once.
+    pub(super) fn resume(&mut self, terms: Terms, now: Instant) -> Vec<Sent> {
+        self.connection = Connection::new(terms);
+        self.v5 = terms.protocol == Protocol::V5;
+        self.state.window.reconnect();
+        self.send_again(now)
+    }
+
+    /// What is sent of what was in flight on the connection before: PUBLISH first, then PUBREL.
+    pub(super) fn send_again(&mut self, now: Instant) -> Vec<Sent> {
+        let mut blocks = Blocks::default();
+        assert_eq!(self.connection.send_again(&mut self.state, &mut blocks, now), Ok(()));
+        let mut sent = wire::packets(self.v5, &encoded(&mut blocks));
+        sent.extend(self.answers());
+        sent
+    }
+
+    pub(super) fn room(&self) -> usize {
+        self.connection.room(&self.state)
+    }
+}
+
+/// All bytes of the blocks.
+pub(super) fn encoded(blocks: &mut Blocks) -> Vec<u8> {
+    let mut out = VecDeque::new();
+    blocks.take(&mut out, usize::MAX);
+    out.iter().flat_map(|block| block.bytes()).copied().collect()
+}
