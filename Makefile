@@ -27,6 +27,9 @@ test-rust: ## Formatting, lints and tests of the Rust side, and the contract of 
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
+	cargo fmt --check --manifest-path benches/load/Cargo.toml
+	cargo clippy --locked --all-targets --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench -- -D warnings
+	cargo test --locked --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench
 
 test-c: build ## C, C++, examples, packaging and valgrind, through CTest
 	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)

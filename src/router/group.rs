@@ -72,12 +72,12 @@ impl<S> Group<S> {
 impl<S: Subscriber> Group<S> {
     /// The member that gets a message on `topic`, by the group's strategy: one that is online, or else any.
     ///
-    /// `publisher` is the key of who publishes, for [`Strategy::HashClient`], which goes by the topic without it.
+    /// `publisher` is the client identifier of who publishes, for [`Strategy::HashClient`], which goes by the topic without it.
     /// `except` does not get it: it has refused or lost the message that is now to go to another. No-local is not looked
     /// at, as shared subscriptions must not have it `[MQTT-3.8.3-4]`.
     ///
     /// It costs one step, and one more for each member in a row that is offline.
-    pub fn pick(&self, topic: &str, publisher: Option<u64>, except: Option<u64>) -> Option<Target<S>> {
+    pub fn pick(&self, topic: &str, publisher: Option<&str>, except: Option<u64>) -> Option<Target<S>> {
         let members = self.len();
         let picked = match self.strategy {
             Strategy::RoundRobin => self.in_turn(members, except),
@@ -87,7 +87,7 @@ impl<S: Subscriber> Group<S> {
             }
             Strategy::Sticky => self.favourite(members, except),
             Strategy::HashClient => {
-                let hash = publisher.unwrap_or_else(|| hash_text(topic));
+                let hash = hash_text(publisher.unwrap_or(topic));
                 self.first_from(place(hash, members), members, except)
             }
             Strategy::HashTopic => self.first_from(place(hash_text(topic), members), members, except),

@@ -68,7 +68,7 @@ pub(super) struct Connection {
     /// How long the session lasts beyond the connection; DISCONNECT may change it `[MQTT-3.14.2-2]`.
     pub(super) session_expiry_s: u32,
     aliases_in: Vec<Option<ByteString>>,
-    aliases_out: Option<Box<HashMap<Text, u16>>>,
+    aliases_out: Option<HashMap<Text, u16>>,
 }
 
 impl Connection {
@@ -80,7 +80,7 @@ impl Connection {
             out: BytesMut::new(),
             session_expiry_s: terms.session_expiry_s,
             aliases_in: Vec::new(),
-            aliases_out: (terms.topic_alias_maximum > 0).then(Box::default),
+            aliases_out: (terms.topic_alias_maximum > 0).then(HashMap::new),
         }
     }
 
@@ -371,7 +371,7 @@ impl Connection {
 
 fn encode(
     terms: &Terms,
-    aliases: &mut Option<Box<HashMap<Text, u16>>>,
+    aliases: &mut Option<HashMap<Text, u16>>,
     delivery: &Delivery,
     packet_id: u16,
     dup: bool,

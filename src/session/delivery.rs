@@ -23,17 +23,22 @@ pub(super) struct Delivery {
     pub(super) group: Option<Arc<Group<Receiver>>>,
 }
 
-/// A message that is being routed: borrowed from the packet it came in, until a receiver has to keep it.
-pub(super) struct Outgoing<'a> {
+/// A message as its publisher has it.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
     pub(super) topic: &'a str,
     pub(super) payload: &'a Bytes,
     pub(super) qos: QoS,
-    /// As the publisher set it.
     pub(super) retain: bool,
     pub(super) properties: &'a Bytes,
     pub(super) expires_at: Option<Instant>,
     pub(super) origin: Origin,
     pub(super) publisher: Option<&'a Arc<Client>>,
+}
+
+/// A message that is being routed: borrowed from the packet it came in, until a receiver has to keep it.
+pub(super) struct Outgoing<'a> {
+    pub(super) source: Source<'a>,
     message: Option<Arc<Message>>,
     payload_to_share: Option<Bytes>,
     frames: Frames,
@@ -47,47 +52,26 @@ pub(super) struct Frames {
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) fn new(
-        topic: &'a str,
-        payload: &'a Bytes,
-        qos: QoS,
-        retain: bool,
-        properties: &'a Bytes,
-        expires_at: Option<Instant>,
-        origin: Origin,
-        publisher: Option<&'a Arc<Client>>,
-        mut frames: Frames,
-    ) -> Self {
+    /// `frames` is memory to encode in, of a message before.
+    pub(super) fn new(source: Source<'a>, mut frames: Frames) -> Self {
         frames.v3.clear();
         frames.v5.clear();
-        Outgoing {
-            topic,
-            payload,
-            qos,
-            retain,
-            properties,
-            expires_at,
-            origin,
-            publisher,
-            message: None,
-            payload_to_share: None,
-            frames,
-        }
+        Outgoing { source, message: None, payload_to_share: None, frames }
     }
 
     /// A message that is kept already.
     pub(super) fn of(message: &'a Arc<Message>) -> Self {
-        let mut outgoing = Outgoing::new(
-            &message.topic,
-            &message.payload,
-            message.qos,
-            message.retain,
-            &message.properties,
-            message.expires_at,
-            message.origin,
-            message.publisher.as_ref(),
-            Frames::default(),
-        );
+        let source = Source {
+            topic: &message.topic,
+            payload: &message.payload,
+            qos: message.qos,
+            retain: message.retain,
+            properties: &message.properties,
+            expires_at: message.expires_at,
+            origin: message.origin,
+            publisher: message.publisher.as_ref(),
+        };
+        let mut outgoing = Outgoing::new(source, Frames::default());
         outgoing.message = Some(message.clone());
         outgoing.payload_to_share = Some(message.payload.clone());
         outgoing
@@ -103,14 +87,14 @@ impl<'a> Outgoing<'a> {
         if self.message.is_none() {
             let payload = self.payload_to_share().clone();
             self.message = Some(Arc::new(Message {
-                topic: Text::from(self.topic),
+                topic: Text::from(self.source.topic),
                 payload,
-                qos: self.qos,
-                retain: self.retain,
-                properties: Bytes::copy_from_slice(self.properties),
-                expires_at: self.expires_at,
-                origin: self.origin,
-                publisher: self.publisher.cloned(),
+                qos: self.source.qos,
+                retain: self.source.retain,
+                properties: Bytes::copy_from_slice(self.source.properties),
+                expires_at: self.source.expires_at,
+                origin: self.source.origin,
+                publisher: self.source.publisher.cloned(),
             }));
         }
         self.message.get_or_insert_with(|| unreachable!("it has just been made"))
@@ -119,7 +103,7 @@ impl<'a> Outgoing<'a> {
     /// The payload, in memory that holds nothing but it, or not much else: what is read from a socket lies in a buffer
     /// that a small payload must not keep alive.
     pub(super) fn payload_to_share(&mut self) -> &Bytes {
-        let payload = self.payload;
+        let payload = self.source.payload;
         self.payload_to_share.get_or_insert_with(|| {
             if payload.len() >= 4 * SHARED_PAYLOAD {
                 payload.clone()
@@ -136,13 +120,13 @@ impl<'a> Outgoing<'a> {
             dup: false,
             qos: QoS::AtMostOnce,
             retain,
-            topic: self.topic,
+            topic: self.source.topic,
             packet_id: 0,
             topic_alias: None,
             message_expiry_s: None,
             subscription_ids: &[],
-            properties: self.properties,
-            payload_len: self.payload.len(),
+            properties: self.source.properties,
+            payload_len: self.source.payload.len(),
         }
     }
 
@@ -151,7 +135,7 @@ impl<'a> Outgoing<'a> {
         let mut frame = std::mem::take(if v5 { &mut self.frames.v5 } else { &mut self.frames.v3 });
         if frame.is_empty() {
             self.head(v5, false).encode(&mut frame);
-            frame.extend_from_slice(self.payload);
+            frame.extend_from_slice(self.source.payload);
         }
         let place = if v5 { &mut self.frames.v5 } else { &mut self.frames.v3 };
         *place = frame;

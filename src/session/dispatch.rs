@@ -47,16 +47,16 @@ impl Dispatch {
 
     /// Routes a message; to how many receivers. The topic is checked.
     pub(super) fn publish(&mut self, hub: &Hub, mut outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
-        let matched = match self.remembered.find(outgoing.topic, hub.router().generation()) {
+        let matched = match self.remembered.find(outgoing.source.topic, hub.router().generation()) {
             Some(matched) => matched,
             None => {
-                topic::check_name(outgoing.topic, hub.settings().max_topic_levels)?;
-                let matched = Arc::new(hub.router().matches(outgoing.topic, self.publisher));
-                self.remembered.insert(outgoing.topic, matched.clone());
+                topic::check_name(outgoing.source.topic, hub.settings().max_topic_levels)?;
+                let matched = Arc::new(hub.router().matches(outgoing.source.topic, self.publisher));
+                self.remembered.insert(outgoing.source.topic, matched.clone());
                 matched
             }
         };
-        if outgoing.retain {
+        if outgoing.source.retain {
             hub.retain(&mut outgoing, now);
         }
         let fan_out = matched.targets.len() > 1;
@@ -65,7 +65,8 @@ impl Dispatch {
         }
         let mut receivers = matched.targets.len();
         for group in &matched.groups {
-            if let Some(target) = group.pick(outgoing.topic, self.publisher, None) {
+            let publisher = outgoing.source.publisher.map(|client| &*client.id);
+            if let Some(target) = group.pick(outgoing.source.topic, publisher, None) {
                 self.deliver(hub, &mut outgoing, &target, Some(group), false, now);
                 receivers += 1;
             }
@@ -85,8 +86,8 @@ impl Dispatch {
     ) {
         match &target.subscriber {
             Receiver::Host(queue) => {
-                let retain = outgoing.retain && target.retain_as_published;
-                let qos = outgoing.qos.min(target.qos);
+                let retain = outgoing.source.retain && target.retain_as_published;
+                let qos = outgoing.source.qos.min(target.qos);
                 let message = outgoing.message();
                 let as_it_is = message.retain == retain && message.qos == qos;
                 queue.push(if as_it_is {
@@ -112,7 +113,8 @@ impl Dispatch {
     pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: u64, now: Instant) {
         let Some(group) = delivery.group else { return };
         let message = delivery.message;
-        match group.pick(&message.topic, self.publisher, Some(departed)) {
+        let publisher = message.publisher.as_ref().map(|client| &*client.id);
+        match group.pick(&message.topic, publisher, Some(departed)) {
             Some(target) => {
                 let mut outgoing = Outgoing::of(&message);
                 self.deliver(hub, &mut outgoing, &target, Some(&group), false, now);

@@ -19,7 +19,7 @@ use super::buffer;
 use super::closing::Closing;
 use super::connection::{Connection, Host};
 use super::counters::add;
-use super::delivery::{Delivery, Outgoing};
+use super::delivery::{Delivery, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
 use super::hub::Hub;
@@ -397,18 +397,17 @@ struct Doors<'a> {
 impl Host for Doors<'_> {
     fn publish(&mut self, topic: &str, publish: &Publish) -> Result<ReasonCode, TopicError> {
         self.received += 1;
-        let expires_at = publish.message_expiry_s.map(|seconds| self.now + Duration::from_secs(seconds.into()));
-        let outgoing = Outgoing::new(
+        let source = Source {
             topic,
-            &publish.payload,
-            publish.qos,
-            publish.retain,
-            &publish.properties,
-            expires_at,
-            Origin::Client,
-            Some(self.client),
-            self.dispatch.frames(),
-        );
+            payload: &publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            properties: &publish.properties,
+            expires_at: publish.message_expiry_s.map(|seconds| self.now + Duration::from_secs(seconds.into())),
+            origin: Origin::Client,
+            publisher: Some(self.client),
+        };
+        let outgoing = Outgoing::new(source, self.dispatch.frames());
         match self.dispatch.publish(self.hub, outgoing, self.now) {
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),
             Ok(_) => Ok(ReasonCode::SUCCESS),

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::closing::Closing;
 use super::counters::SessionCounters;
 use super::deadlines::Deadlines;
-use super::delivery::{Delivery, Frames, Outgoing};
+use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
 use super::receiver::{host_key, Receiver};
@@ -99,17 +99,17 @@ impl Hub {
     /// Publishes a message of the host program.
     pub fn publish(&self, message: &HostMessage) -> Result<usize, TopicError> {
         let properties = Bytes::new();
-        let outgoing = Outgoing::new(
-            &message.topic,
-            &message.payload,
-            message.qos,
-            message.retain,
-            &properties,
-            None,
-            Origin::Api,
-            None,
-            Frames::default(),
-        );
+        let source = Source {
+            topic: &message.topic,
+            payload: &message.payload,
+            qos: message.qos,
+            retain: message.retain,
+            properties: &properties,
+            expires_at: None,
+            origin: Origin::Api,
+            publisher: None,
+        };
+        let outgoing = Outgoing::new(source, Frames::default());
         let mut dispatch = Dispatch::new(None);
         let receivers = dispatch.publish(self, outgoing, Instant::now());
         dispatch.flush();
@@ -161,18 +161,18 @@ impl Hub {
         if !self.settings.retain {
             return;
         }
-        if outgoing.payload.is_empty() {
-            self.retained.remove(outgoing.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+        if outgoing.source.payload.is_empty() {
+            self.retained.remove(outgoing.source.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return;
         }
-        if outgoing.payload.len() > self.settings.max_retained_payload_bytes {
-            tracing::warn!(topic = outgoing.topic, "not retained: larger than retain.max_payload_bytes");
+        if outgoing.source.payload.len() > self.settings.max_retained_payload_bytes {
+            tracing::warn!(topic = outgoing.source.topic, "not retained: larger than retain.max_payload_bytes");
             return;
         }
-        if outgoing.expires_at.is_some_and(|at| at <= now) {
+        if outgoing.source.expires_at.is_some_and(|at| at <= now) {
             return;
         }
-        let (topic, expires_at) = (outgoing.topic, outgoing.expires_at);
+        let (topic, expires_at) = (outgoing.source.topic, outgoing.source.expires_at);
         if self.retained.set(topic, outgoing.message().clone(), expires_at).is_err() {
             tracing::warn!(topic, "not retained: there are retain.max_messages already");
         }

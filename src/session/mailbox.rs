@@ -114,13 +114,16 @@ impl Mailbox {
         quota: &Quota,
         now: Instant,
     ) -> Outcome {
-        let qos = target.qos.min(outgoing.qos);
+        let qos = target.qos.min(outgoing.source.qos);
         // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
-        let retain = outgoing.retain && target.retain_as_published;
+        let retain = outgoing.source.retain && target.retain_as_published;
         if qos == QoS::AtMostOnce {
             let Some(wants) = self.wants else { return Outcome::Absent };
             let ids = target.identifiers.as_slice();
-            if self.plain.is_empty() && !wants.aliases && outgoing.expires_at.is_none() && (ids.is_empty() || !wants.v5)
+            if self.plain.is_empty()
+                && !wants.aliases
+                && outgoing.source.expires_at.is_none()
+                && (ids.is_empty() || !wants.v5)
             {
                 return self.offer_encoded(outgoing, wants, retain, fan_out, quota, now);
             }
@@ -139,7 +142,7 @@ impl Mailbox {
         quota: &Quota,
         now: Instant,
     ) -> Outcome {
-        let large = outgoing.payload.len() >= SHARED_PAYLOAD;
+        let large = outgoing.source.payload.len() >= SHARED_PAYLOAD;
         if fan_out && !large {
             let len = outgoing.frame(wants.v5).len();
             if len > wants.maximum_packet_size {
@@ -161,7 +164,7 @@ impl Mailbox {
             Ok(dropped) => dropped,
             Err(full) => return full,
         };
-        let payload = if large { outgoing.payload_to_share().clone() } else { outgoing.payload.clone() };
+        let payload = if large { outgoing.payload_to_share().clone() } else { outgoing.source.payload.clone() };
         self.encoded.push(len, &payload, |out| {
             outgoing.head(wants.v5, retain).encode(out);
         });
@@ -255,7 +258,8 @@ impl Mailbox {
         let much = 2 * self.messages() >= quota.max_messages || 2 * self.bytes() >= quota.max_bytes;
         // Nobody waits for a client that is away, or that kept others waiting, or whose acknowledgements are not read
         // because it waits itself.
-        much && self.wants.is_some() && !self.lagging && !(self.owner_waits && !self.assured.is_empty())
+        let stuck = self.lagging || (self.owner_waits && !self.assured.is_empty());
+        much && self.wants.is_some() && !stuck
     }
 
     /// Tells whether the client of this session is a publisher that waits for another receiver.

@@ -1,0 +1,297 @@
+//! What hostile clients may make the process use: memory, threads, descriptors. The tests of this file run one at a time,
+//! for what they look at belongs to the process.
+
+#[path = "support/mqtt.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod mqtt;
+
+#[path = "support/brokers.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod brokers;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fs, mem};
+
+use rmqttc::broker::{Broker, Publish};
+
+use brokers::{broker, eventually, Bystander};
+use mqtt::{packet, text, Client, Connect, LONG};
+
+const MEGABYTE: usize = 1024 * 1024;
+
+/// What the process may grow by besides what the configuration allows for a queue: buffers that threads keep, and what
+/// the allocator does not give back.
+const SLACK: usize = 16 * MEGABYTE;
+
+/// The default of `limits.max_queued_bytes`.
+const QUEUE: usize = MEGABYTE;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    // A test that has failed has not broken anything for the next one.
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes of memory that the process has in use.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+fn entries(path: &str) -> usize {
+    fs::read_dir(path).unwrap().count()
+}
+
+/// As many descriptors as the system lets this process have.
+fn raise_descriptor_limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a valid pointer to a limit.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        let wanted = libc::rlimit { rlim_cur: 32_768, rlim_max: limit.rlim_max.max(32_768) };
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) != 0 {
+            // Only root may raise what an administrator has set.
+            limit.rlim_cur = limit.rlim_max;
+            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+        }
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+    }
+    limit.rlim_cur as usize
+}
+
+/// 200 MB for a subscriber that takes nothing, and one that takes everything.
+///
+/// The publisher waits for the subscriber that reads, so that it gets everything for certain; nobody waits for the one
+/// that does not, for longer than it takes to see that it is stuck.
+fn flood_for_a_stuck_subscriber(qos: u8, policy: &str) {
+    const PAYLOAD: usize = 16 * 1024;
+    const BATCH: usize = 16;
+    const BATCHES: usize = 200 * MEGABYTE / PAYLOAD / BATCH;
+    let (broker, address) = broker(&format!(r#","limits":{{"slow_consumer":"{policy}"}}"#));
+    let mut stuck = Connect::v5("stuck").open(&address).unwrap();
+    let mut reader = Connect::v5("reader").open(&address).unwrap();
+    for client in [&mut stuck, &mut reader] {
+        assert_eq!(client.subscribe_with("flood", qos), Some(qos));
+    }
+    let mut publisher = Client::connect(&address, "publisher").unwrap();
+    let publish = publisher.publish_packet(0x30 | qos << 1, "flood", 7, &[0; PAYLOAD]);
+    let batch = publish.repeat(BATCH);
+    let mut before = 0;
+    let begin = Instant::now();
+    for number in 0..BATCHES {
+        publisher.send_bytes(&batch);
+        for _ in 0..BATCH {
+            let message = reader.message();
+            if qos == 1 {
+                reader.acknowledge(message.id);
+                publisher.expect(0x40);
+            }
+        }
+        // The first batches fill what is allowed: sockets, queues, the buffers of this test.
+        if number == BATCHES / 20 {
+            before = resident();
+        } else if number > BATCHES / 20 {
+            let grown = resident().saturating_sub(before);
+            assert!(grown < QUEUE + SLACK, "{} MB more after batch {number}", grown / MEGABYTE);
+        }
+    }
+    assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+    assert!(broker.stats().messages_dropped > 0);
+    assert!(publisher.ping() && reader.ping());
+    if policy == "disconnect" {
+        assert_eq!(broker.connected_clients(), 2);
+    }
+}
+
+#[test]
+fn a_subscriber_that_never_reads_costs_no_more_than_its_queue() {
+    let _alone = alone();
+    for policy in ["drop_newest", "drop_oldest", "disconnect"] {
+        flood_for_a_stuck_subscriber(0, policy);
+    }
+    flood_for_a_stuck_subscriber(1, "drop_newest");
+}
+
+/// Writes `bytes` again and again, and never reads, until the broker takes no more.
+fn write_until_stuck(client: &Client, bytes: &[u8]) {
+    let mut socket = client.socket();
+    socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let begin = Instant::now();
+    loop {
+        match socket.write(bytes) {
+            Ok(_) => assert!(begin.elapsed() < LONG, "the broker reads on and on"),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Answers that nobody takes are answers that are not made: the broker stops to read.
+#[test]
+fn questions_whose_answers_are_not_read_cost_little() {
+    let _alone = alone();
+    let (broker, address) = broker("");
+    for index in 0..1_000 {
+        let topic = format!("retained/{index}");
+        let payload = vec![0; 1024].into();
+        broker.publish(Publish { topic, payload, retain: true, ..Publish::default() }).unwrap();
+    }
+    let bystander = Bystander::start(&address);
+    let pings = [0xC0, 0].repeat(32 * 1024);
+    let subscribe = packet(0x82, &[&[0, 1], &text("retained/#")[..], &[0]].concat()).repeat(1024);
+    let unsubscribe = packet(0xA2, &[&[0, 1], &text("nothing")[..]].concat()).repeat(1024);
+    // Each subscription of one packet asks for all retained messages.
+    let many = packet(0x82, &[&[0, 1][..], &[&text("#")[..], &[0]].concat().repeat(100_000)].concat());
+    let mut held = Vec::new();
+    for (index, bytes) in [pings, subscribe, unsubscribe, many].iter().enumerate() {
+        let client = Client::connect(&address, &format!("deaf-{index}")).unwrap();
+        let before = resident();
+        write_until_stuck(&client, bytes);
+        let grown = resident().saturating_sub(before);
+        println!("flood {index}: {} KB more", grown / 1024);
+        assert!(grown < QUEUE + SLACK, "{} MB more because of flood {index}", grown / MEGABYTE);
+        held.push(client);
+    }
+    bystander.finish();
+}
+
+/// What a packet claims to be is no reason to have memory ready for it.
+#[test]
+fn unfinished_packets_cost_what_has_come_of_them() {
+    let _alone = alone();
+    const CLIENTS: usize = 1_000;
+    assert!(raise_descriptor_limit() > 2 * CLIENTS + 100, "too few descriptors for this test");
+    let (_broker, address) = broker("");
+    let bystander = Bystander::start(&address);
+    let before = resident();
+    // Claims to be 1 MB, the most that is allowed.
+    let claim = [0x10, 0xFB, 0xFF, 0x3F, 0, 4, b'M', b'Q', b'T', b'T', 5, 2];
+    let mut streams = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(&claim).unwrap();
+        streams.push(stream);
+    }
+    // Connections that say nothing keep nobody out, however many they are.
+    let begin = Instant::now();
+    assert!(Client::connect(&address, "prompt").unwrap().ping());
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    let grown = resident().saturating_sub(before);
+    assert!(grown < SLACK, "{} MB more", grown / MEGABYTE);
+
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        let mut client = Connect::v5(&format!("client-{number}")).open(&address).unwrap();
+        client.send_bytes(&[0x30, 0xF0, 0xFF, 0x3F, 0, 1]);
+        assert!(number > 0 || client.socket().take_error().unwrap().is_none());
+        clients.push(client);
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 2 * SLACK, "{} MB more", grown / MEGABYTE);
+    drop(streams);
+    bystander.finish();
+}
+
+fn start_and_stop(broker: &Broker, clients: usize) -> Duration {
+    broker.start().unwrap();
+    let address = broker.listener(0).unwrap().address.to_string();
+    let connect = |first: usize, count: usize| {
+        let connect = |number| Connect::v5(&format!("idle-{number}")).open(&address).unwrap();
+        (first..first + count).map(connect).collect::<Vec<_>>()
+    };
+    let half = clients / 2;
+    let held = thread::scope(|scope| {
+        let other = scope.spawn(|| connect(half, clients - half));
+        let mut held = connect(0, half);
+        held.extend(other.join().unwrap());
+        held
+    });
+    assert_eq!(broker.connected_clients(), clients as u64);
+    let begin = Instant::now();
+    broker.stop(Duration::from_secs(10)).unwrap();
+    let took = begin.elapsed();
+    // Nobody was just cut off.
+    for mut client in held {
+        assert_eq!(client.end(), Some(0x8B));
+    }
+    took
+}
+
+#[test]
+fn a_stop_with_ten_thousand_clients_leaves_nothing_behind() {
+    let _alone = alone();
+    let clients = ((raise_descriptor_limit() - 500) / 2).min(10_000);
+    let config = r#"{"listeners":[{"address":"127.0.0.1:0"}],"auth":{"allow_anonymous":true}}"#;
+    let broker = Broker::new(config).unwrap();
+    let (threads, descriptors) = (entries("/proc/self/task"), entries("/proc/self/fd"));
+    let took = start_and_stop(&broker, clients);
+    println!("stopped with {clients} clients in {took:?}");
+    assert_eq!(entries("/proc/self/task"), threads);
+    assert_eq!(entries("/proc/self/fd"), descriptors);
+    assert_eq!(broker.stats().connected_clients, 0);
+    // It can be started again, with nothing left of the clients before.
+    start_and_stop(&broker, 10);
+    mem::drop(broker);
+    assert_eq!(entries("/proc/self/task"), threads);
+    assert_eq!(entries("/proc/self/fd"), descriptors);
+}
+
+/// Clients that come and go leave nothing behind either: no session, no memory, no descriptor.
+#[test]
+fn clients_that_come_and_go_leave_nothing_behind() {
+    let _alone = alone();
+    let (broker, address) = broker("");
+    let round = |count: usize| {
+        for number in 0..count {
+            let mut client = Connect::v5(&format!("visitor-{number}")).open(&address).unwrap();
+            assert_eq!(client.subscribe_with(&format!("topic/{number}/#"), 1), Some(1));
+            assert!(client.publish(&format!("topic/{number}/x"), &[0; 1024], false));
+            if number % 2 == 0 {
+                client.send(0xE0, &[]);
+                while client.receive().is_some() {}
+            }
+        }
+        eventually("all have gone", || broker.connected_clients() == 0);
+    };
+    round(1_000);
+    let descriptors = entries("/proc/self/fd");
+    let before = resident();
+    round(4_000);
+    let stats = broker.stats();
+    assert_eq!((stats.sessions, stats.subscriptions), (0, 0));
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 4 * MEGABYTE, "{} KB more", grown / 1024);
+    eventually("its descriptors are closed", || entries("/proc/self/fd") <= descriptors);
+}
+
+/// Reads for as long as anything comes.
+#[test]
+fn a_subscriber_that_reads_again_gets_what_was_kept() {
+    let _alone = alone();
+    let (broker, address) = broker("");
+    let mut slow = Client::connect(&address, "slow").unwrap();
+    assert_eq!(slow.subscribe("t"), Some(0));
+    let mut published = 0u64;
+    while broker.stats().messages_dropped == 0 {
+        let payload = vec![0; 64 * 1024].into();
+        broker.publish(Publish { topic: "t".to_owned(), payload, ..Publish::default() }).unwrap();
+        published += 1;
+    }
+    let mut socket = slow.socket();
+    let packet = slow.publish_packet(0x30, "t", 0, &[0; 64 * 1024]);
+    let mut left = packet.len() as u64 * (published - broker.stats().messages_dropped);
+    let mut room = vec![0; MEGABYTE];
+    while left > 0 {
+        let wanted = room.len().min(left as usize);
+        let got = socket.read(&mut room[..wanted]).unwrap();
+        assert!(got > 0, "the connection has ended");
+        left -= got as u64;
+    }
+    assert!(slow.ping());
+}
