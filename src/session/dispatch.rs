@@ -13,6 +13,9 @@ use crate::model::topic::{self, TopicError};
 use crate::model::Message;
 use crate::router::{Group, Matched, Target};
 
+/// Deliveries after which a batch ends: with many receivers for each message, others should not have to wait for long.
+const DELIVERIES_PER_BATCH: usize = 4096;
+
 /// Topics whose receivers one publisher remembers.
 const REMEMBERED_TOPICS: usize = 64;
 
@@ -31,6 +34,8 @@ pub(super) struct Dispatch {
     remembered: Remembered,
     frames: Frames,
     touched: Vec<Arc<Handle>>,
+    /// Deliveries of this batch.
+    deliveries: usize,
     /// A session that the publisher should wait for.
     crowded: Option<Arc<Handle>>,
 }
@@ -71,6 +76,7 @@ impl Dispatch {
                 receivers += 1;
             }
         }
+        self.deliveries += receivers;
         self.frames = outgoing.into_frames();
         Ok(receivers)
     }
@@ -148,6 +154,7 @@ impl Dispatch {
 
     /// Ends a batch: wakes the connections of the sessions that have got something.
     pub(super) fn flush(&mut self) {
+        self.deliveries = 0;
         for handle in self.touched.drain(..) {
             handle.waker().wake();
         }
@@ -167,8 +174,9 @@ impl Dispatch {
         self.crowded.take()
     }
 
-    pub(super) fn is_crowded(&self) -> bool {
-        self.crowded.is_some()
+    /// Whether the batch should end here.
+    pub(super) fn is_full(&self) -> bool {
+        self.crowded.is_some() || self.deliveries >= DELIVERIES_PER_BATCH
     }
 }
 

@@ -200,8 +200,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         self.lease.handle().mailbox().set_owner_waits(false);
     }
 
-    /// Handles the packets that have been read, until a receiver has to be waited for or too many answers wait; whether
-    /// all of them.
+    /// Handles the packets that have been read, a batch at most, until a receiver has to be waited for or too many answers
+    /// wait; whether all of them.
     fn work_off_input(&mut self, now: Instant) -> Result<bool, Closing> {
         if self.input.is_empty() {
             return Ok(true);
@@ -220,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         };
         let mut finished = false;
         let mut result = Ok(());
-        while result.is_ok() && !host.dispatch.is_crowded() && self.connection.out.len() < MAX_ANSWERS {
+        while result.is_ok() && !host.dispatch.is_full() && self.connection.out.len() < MAX_ANSWERS {
             match self.decoder.decode(&mut self.input) {
                 Ok(Some(packet)) => {
                     self.last_packet = now;

@@ -22,6 +22,8 @@ mod receiver;
 mod serve;
 mod settings;
 mod state;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use counters::SessionCounters;

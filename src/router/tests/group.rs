@@ -114,7 +114,11 @@ fn hashes_keep_their_member() {
     let (group, _members, _router) = group(Strategy::HashTopic, 8);
     for topic in 0..100 {
         let topic = format!("a/{topic}");
-        assert_eq!(pick(&group, &topic), group.pick(&topic, Some("seven"), None).unwrap().key, "the publisher is no matter");
+        assert_eq!(
+            pick(&group, &topic),
+            group.pick(&topic, Some("seven"), None).unwrap().key,
+            "the publisher is no matter"
+        );
     }
     assert_eq!(shares(&group, 1_000).len(), 8);
 }

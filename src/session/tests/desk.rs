@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::super::delivery::{Frames, Outgoing};
+use super::super::delivery::{Frames, Outgoing, Source};
 use super::super::handle::Handle;
 use super::super::mailbox::{Mailbox, Outcome, Quota, Wants};
 use super::super::receiver::Receiver;
@@ -27,6 +27,7 @@ pub(super) struct Desk {
     pub(super) mailbox: Mailbox,
     pub(super) quota: Quota,
     pub(super) now: Instant,
+    pub(super) topic: &'static str,
     target: Target<Receiver>,
 }
 
@@ -40,7 +41,7 @@ impl Desk {
             retain_as_published: false,
             identifiers: Identifiers::default(),
         };
-        Desk { mailbox: Mailbox::default(), quota, now: Instant::now(), target }
+        Desk { mailbox: Mailbox::default(), quota, now: Instant::now(), topic: "t", target }
     }
 
     pub(super) fn connected(quota: Quota) -> Desk {
@@ -63,9 +64,17 @@ impl Desk {
         fan_out: bool,
     ) -> Outcome {
         let (payload, properties) = (Bytes::copy_from_slice(payload.as_bytes()), Bytes::new());
-        let frames = Frames::default();
-        let mut outgoing =
-            Outgoing::new("t", &payload, qos, false, &properties, expires_at, Origin::Client, None, frames);
+        let source = Source {
+            topic: self.topic,
+            payload: &payload,
+            qos,
+            retain: false,
+            properties: &properties,
+            expires_at,
+            origin: Origin::Client,
+            publisher: None,
+        };
+        let mut outgoing = Outgoing::new(source, Frames::default());
         self.mailbox.offer(&mut outgoing, &self.target, None, fan_out, &self.quota, self.now)
     }
 

@@ -17,7 +17,8 @@ fn disconnect(reason: u8, session_expiry_s: Option<u32>) -> Packet {
 #[test]
 fn ping() {
     for protocol in ALL {
-        assert_eq!(Talk::new(terms(protocol)).say(Packet::PingReq), [Sent::PingResp]); // [MQTT-3.12.4-1]
+        assert_eq!(Talk::new(terms(protocol)).say(Packet::PingReq), [Sent::PingResp]);
+        // [MQTT-3.12.4-1]
     }
 }
 

@@ -282,7 +282,7 @@ fn publishers_give_up_on_a_lagging_receiver() {
     assert!(desk.mailbox.is_crowded(&desk.quota), "it has caught up, and may be waited for again");
 }
 
-/// Nobody can tell when a client comes back, or when one acknowledges what it has.
+/// Nobody can tell when a client comes back.
 #[test]
 fn publishers_do_not_wait_for_the_absent() {
     let (alarm, waker) = Alarm::new();
@@ -296,8 +296,27 @@ fn publishers_do_not_wait_for_the_absent() {
     for _ in 0..6 {
         assert_eq!(desk.offer(AtLeastOnce, "x"), QUIET);
     }
+    assert!(!desk.mailbox.await_room(&waker, &desk.quota));
     desk.mailbox.connect(PLAIN);
-    assert!(!desk.mailbox.await_room(&waker, &desk.quota), "messages that wait for acknowledgements");
+    assert!(desk.mailbox.await_room(&waker, &desk.quota));
+}
+
+/// The acknowledgements of a client that waits itself are not read: two such clients would wait for each other.
+#[test]
+fn publishers_do_not_wait_for_acknowledgements_that_are_not_read() {
+    for (qos, waits_for) in [(AtMostOnce, true), (AtLeastOnce, false)] {
+        let (alarm, waker) = Alarm::new();
+        let mut desk = Desk::connected(quota(DropNewest, 10, 1 << 20));
+        for _ in 0..6 {
+            desk.offer(qos, "x");
+        }
+        assert!(desk.mailbox.await_room(&waker, &desk.quota));
+        desk.mailbox.set_owner_waits(true);
+        assert_eq!(alarm.rung(), usize::from(!waits_for));
+        assert_eq!(desk.mailbox.await_room(&waker, &desk.quota), waits_for, "{qos:?}");
+        desk.mailbox.set_owner_waits(false);
+        assert!(desk.mailbox.await_room(&waker, &desk.quota));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod aliases;
 mod desk;
 mod ending;
+mod in_memory;
 mod mailbox;
 mod mailbox_model;
 mod outbound;

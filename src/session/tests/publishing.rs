@@ -1,5 +1,8 @@
 //! PUBLISH from a client, and what belongs to it.
 
+use std::time::Instant;
+
+use super::super::connection::Terms;
 use super::support::{publish, pubrel, terms, ALL};
 use super::talk::Talk;
 use super::wire::Sent::{PubAck, PubComp, PubRec};
@@ -67,7 +70,7 @@ fn qos_2_is_routed_once_across_connections() {
     for protocol in ALL {
         let mut talk = Talk::new(terms(protocol));
         talk.say(Packet::Publish(publish(QoS::ExactlyOnce, 1)));
-        assert_eq!(talk.resume(terms(protocol), std::time::Instant::now()), []);
+        assert_eq!(talk.resume(terms(protocol), Instant::now()), []);
         let again = Publish { dup: true, ..publish(QoS::ExactlyOnce, 1) };
         assert_eq!(talk.say(Packet::Publish(again)), [PubRec(1, 0)]);
         assert_eq!(talk.say(pubrel(1)), [PubComp(1, 0)]);
@@ -145,7 +148,7 @@ fn no_receive_maximum_before_v5() {
 fn maximum_qos() {
     for protocol in ALL {
         for (max_qos, too_high) in [(QoS::AtMostOnce, QoS::AtLeastOnce), (QoS::AtLeastOnce, QoS::ExactlyOnce)] {
-            let mut talk = Talk::new(super::super::connection::Terms { max_qos, ..terms(protocol) });
+            let mut talk = Talk::new(Terms { max_qos, ..terms(protocol) });
             talk.say(Packet::Publish(publish(max_qos, 1)));
             assert_eq!(talk.fail(Packet::Publish(publish(too_high, 2))), 0x9B);
             assert_eq!(talk.host.published.len(), 1);
@@ -157,7 +160,7 @@ fn maximum_qos() {
 #[test]
 fn retain_not_available() {
     for protocol in ALL {
-        let mut talk = Talk::new(super::super::connection::Terms { retain_available: false, ..terms(protocol) });
+        let mut talk = Talk::new(Terms { retain_available: false, ..terms(protocol) });
         let retained = Packet::Publish(Publish { retain: true, ..publish(QoS::AtLeastOnce, 1) });
         match protocol {
             Protocol::V5 => assert_eq!(talk.fail(retained), 0x9A),

@@ -55,10 +55,7 @@ fn maximum_of_subscriptions() {
         let mut talk = Talk::new(Terms { max_subscriptions: 2, ..terms(protocol) });
         let at = |filter| (filter, options(QoS::AtMostOnce));
         // One that is replaced is not one more.
-        assert_eq!(
-            talk.say(subscribe(1, &[at("a"), at("b"), at("a"), at("c")])),
-            [SubAck(1, vec![0, 0, 0, reason])]
-        );
+        assert_eq!(talk.say(subscribe(1, &[at("a"), at("b"), at("a"), at("c")])), [SubAck(1, vec![0, 0, 0, reason])]);
         assert_eq!(talk.say(subscribe(2, &[at("c"), at("b")])), [SubAck(2, vec![reason, 0])]);
         talk.say(unsubscribe(3, &["a"]));
         assert_eq!(talk.say(subscribe(4, &[at("c"), at("a")])), [SubAck(4, vec![0, reason])]);

@@ -59,12 +59,7 @@ impl Talk {
             replayed: Vec::new(),
             max_topic_levels: terms.max_topic_levels,
         };
-        Talk {
-            connection: Connection::new(terms),
-            state: State::default(),
-            host,
-            v5: terms.protocol == Protocol::V5,
-        }
+        Talk { connection: Connection::new(terms), state: State::default(), host, v5: terms.protocol == Protocol::V5 }
     }
 
     /// The client says something; how the broker answers.
@@ -104,10 +99,15 @@ impl Talk {
 
     /// Goes on with the session on another connection; what is sent at once.
     pub(super) fn resume(&mut self, terms: Terms, now: Instant) -> Vec<Sent> {
+        self.connect(terms);
+        self.send_again(now)
+    }
+
+    /// Begins another connection.
+    pub(super) fn connect(&mut self, terms: Terms) {
         self.connection = Connection::new(terms);
         self.v5 = terms.protocol == Protocol::V5;
         self.state.window.reconnect();
-        self.send_again(now)
     }
 
     /// What is sent of what was in flight on the connection before: PUBLISH first, then PUBREL.

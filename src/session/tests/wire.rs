@@ -87,8 +87,13 @@ fn packet(first: u8, v5: bool, body: &mut Reader<'_>) -> Sent {
 fn publish(first: u8, v5: bool, body: &mut Reader<'_>) -> SentPublish {
     let qos = (first >> 1) & 0b11;
     assert!(qos < 3, "[MQTT-3.3.1-4]");
-    let mut publish =
-        SentPublish { dup: first & 8 != 0, qos, retain: first & 1 != 0, topic: body.string(), ..SentPublish::default() };
+    let mut publish = SentPublish {
+        dup: first & 8 != 0,
+        qos,
+        retain: first & 1 != 0,
+        topic: body.string(),
+        ..SentPublish::default()
+    };
     assert!(!publish.dup || qos > 0, "[MQTT-3.3.1-2]");
     if qos > 0 {
         publish.packet_id = body.u16();
