@@ -263,6 +263,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 None => drop(self.replays.pop_front()),
             }
         }
+        // Its own queue is what there was room in; nobody has to be waited for.
+        self.dispatch.take_crowded();
         true
     }
 
@@ -346,17 +348,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     /// Sees to it that the task is woken at the next deadline; ends the connection if one has passed.
     fn arm_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
-        let silence = self.keep_alive.map(|keep_alive| self.last_packet + keep_alive);
-        if silence.is_some_and(|at| at <= now) && self.waiting_for.is_none() {
-            return Err(Closing::by_broker(ReasonCode::KEEP_ALIVE_TIMEOUT, "keep alive timeout"));
-            // [MQTT-3.1.2-22]
-        }
-        let patience = self.waiting_for.as_ref().map(|(_, since)| *since + PATIENCE);
-        let next = match (silence, patience) {
-            (Some(silence), Some(patience)) => Some(silence.min(patience)),
-            (silence, patience) => silence.or(patience),
+        let next = match &self.waiting_for {
+            // What a publisher that is held back has sent meanwhile is not known yet.
+            Some((_, since)) => Some(*since + PATIENCE),
+            None => self.keep_alive.map(|keep_alive| self.last_packet + keep_alive),
         };
         let Some(at) = next else { return Ok(()) };
+        if at <= now && self.waiting_for.is_none() {
+            // [MQTT-3.1.2-22]
+            return Err(Closing::by_broker(ReasonCode::KEEP_ALIVE_TIMEOUT, "keep alive timeout"));
+        }
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
         // The deadline of a client that talks moves with each packet: the timer is set again when it goes off.
         let armed = timer.deadline().into_std();

@@ -116,11 +116,12 @@ impl Hub {
         receivers
     }
 
-    /// Publishes a message that is kept already. `publisher` is the key of the subscriptions that may say no local.
-    pub(super) fn publish_kept(&self, message: &Arc<Message>, publisher: Option<u64>, now: Instant) {
-        let mut dispatch = Dispatch::new(publisher);
+    /// Publishes a will. `publisher` is the key of the subscriptions that may say no local.
+    pub(super) fn publish_will(&self, message: &Arc<Message>, publisher: u64, now: Instant) {
+        self.counters.messages_received.fetch_add(1, Relaxed);
+        let mut dispatch = Dispatch::new(Some(publisher));
         if let Err(error) = dispatch.publish(self, Outgoing::of(message), now) {
-            tracing::debug!(%error, "a message could not be published: its topic");
+            tracing::debug!(%error, "a will could not be published: its topic");
         }
         dispatch.flush();
     }
@@ -244,7 +245,7 @@ impl Hub {
         drop(sessions);
         // [MQTT-3.1.3-9]: the end of the session cuts the delay of the will short.
         if let Some(will) = state.will.take() {
-            self.publish_kept(&will.message, Some(will.publisher), now);
+            self.publish_will(&will.message, will.publisher, now);
         }
         *state = State { ended: true, ..State::default() };
     }
@@ -313,7 +314,7 @@ impl Hub {
         }
         if state.will.as_ref().is_some_and(|will| will.at <= now) {
             if let Some(will) = state.will.take() {
-                self.publish_kept(&will.message, Some(will.publisher), now);
+                self.publish_will(&will.message, will.publisher, now);
             }
         }
         self.schedule(handle, &mut state);
@@ -368,7 +369,7 @@ impl Hub {
         for handle in &handles {
             let will = handle.seat().try_lock().ok().and_then(|mut state| state.will.take());
             if let Some(will) = will {
-                self.publish_kept(&will.message, Some(will.publisher), Instant::now());
+                self.publish_will(&will.message, will.publisher, Instant::now());
             }
         }
         self.sessions.lock().clear();

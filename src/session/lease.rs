@@ -131,7 +131,7 @@ impl Lease {
             let delay = Duration::from_secs(will.delay_s.min(self.session_expiry_s).into());
             let message = Arc::new(will_message(&will, &client, now, delay));
             if delay.is_zero() {
-                hub.publish_kept(&message, Some(handle.key()), now);
+                hub.publish_will(&message, handle.key(), now);
             } else {
                 state.will = Some(PendingWill { at: now + delay, message, publisher: handle.key() });
             }

@@ -28,7 +28,8 @@ pub(super) struct Desk {
     pub(super) quota: Quota,
     pub(super) now: Instant,
     pub(super) topic: &'static str,
-    target: Target<Receiver>,
+    pub(super) retain: bool,
+    pub(super) target: Target<Receiver>,
 }
 
 impl Desk {
@@ -41,7 +42,7 @@ impl Desk {
             retain_as_published: false,
             identifiers: Identifiers::default(),
         };
-        Desk { mailbox: Mailbox::default(), quota, now: Instant::now(), topic: "t", target }
+        Desk { mailbox: Mailbox::default(), quota, now: Instant::now(), topic: "t", retain: false, target }
     }
 
     pub(super) fn connected(quota: Quota) -> Desk {
@@ -68,7 +69,7 @@ impl Desk {
             topic: self.topic,
             payload: &payload,
             qos,
-            retain: false,
+            retain: self.retain,
             properties: &properties,
             expires_at,
             origin: Origin::Client,

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::super::blocks::SHARED_PAYLOAD;
@@ -5,10 +7,12 @@ use super::super::closing::Closing;
 use super::super::delivery::Delivery;
 use super::super::mailbox::{Mailbox, Outcome, Wants};
 use super::desk::{quota, text, Alarm, Desk, PLAIN};
-use super::support::{delivery, message};
+use super::support::{deliver, delivery, message};
+use super::wire::{self, Sent};
 use crate::config::SlowConsumer::{Disconnect, DropNewest, DropOldest};
 use crate::model::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use crate::model::ReasonCode;
+use crate::router::Identifiers;
 
 const QUIET: Outcome = Outcome::Queued { wake: false, crowded: false };
 const WAKE: Outcome = Outcome::Queued { wake: true, crowded: false };
@@ -58,10 +62,72 @@ fn qos_0_keeps_its_order() {
     desk.offer_until(AtMostOnce, "3", Some(later), false);
     desk.offer_until(AtMostOnce, "4", None, true);
     desk.offer(AtMostOnce, "5");
-    let mut out = std::collections::VecDeque::new();
+    let mut out = VecDeque::new();
     desk.mailbox.take_plain(&mut out, 10);
     assert!(out.is_empty(), "older ones are encoded");
     assert_eq!(desk.take().0, strings(&["1", "2", "3", "4", "5"]));
+}
+
+/// `[MQTT-3.3.1-12]`, `[MQTT-3.3.1-13]`, for one receiver and for one of many.
+#[test]
+fn retain_as_published() {
+    for (retain, retain_as_published) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut desk = Desk::connected(quota(DropNewest, 100, 1 << 20));
+        desk.retain = retain;
+        desk.target.retain_as_published = retain_as_published;
+        for fan_out in [false, true] {
+            desk.offer_until(AtMostOnce, "x", None, fan_out);
+        }
+        desk.offer_until(AtLeastOnce, "x", None, false);
+        let mut blocks = VecDeque::new();
+        desk.mailbox.take_encoded(&mut blocks, usize::MAX);
+        let bytes: Vec<u8> = blocks.iter().flat_map(|block| block.bytes()).copied().collect();
+        let packets = wire::packets(true, &bytes);
+        let flags = packets.iter().map(|packet| matches!(packet, Sent::Publish(publish) if publish.retain));
+        assert_eq!(flags.collect::<Vec<_>>(), [retain && retain_as_published; 2]);
+        let kept = desk.mailbox.take_assured().expect("a message of QoS 1");
+        assert_eq!(kept.retain, retain && retain_as_published);
+        assert_eq!(kept.message.retain, retain, "the message itself is the same for all");
+    }
+}
+
+/// `[MQTT-3.8.4-8]`
+#[test]
+fn qos_is_the_lower_one() {
+    for (subscribed, published, expected) in
+        [(AtLeastOnce, ExactlyOnce, AtLeastOnce), (ExactlyOnce, AtLeastOnce, AtLeastOnce)]
+    {
+        let mut desk = Desk::connected(quota(DropNewest, 100, 1 << 20));
+        desk.target.qos = subscribed;
+        desk.offer(published, "x");
+        assert_eq!(desk.mailbox.take_assured().map(|delivery| delivery.qos), Some(expected));
+    }
+    let mut desk = Desk::connected(quota(DropNewest, 100, 1 << 20));
+    desk.target.qos = AtMostOnce;
+    desk.offer(ExactlyOnce, "x");
+    assert_eq!(desk.take(), (strings(&["x"]), strings(&[])));
+}
+
+/// Its own identifiers and its own aliases make a packet that no other receiver gets.
+#[test]
+fn what_a_receiver_gets_alone_is_encoded_by_its_connection() {
+    let identified = Identifiers::from(NonZeroU32::new(7));
+    for (wants, identifiers, alone) in [
+        (PLAIN, Identifiers::default(), false),
+        (PLAIN, identified.clone(), true),
+        (Wants { aliases: true, ..PLAIN }, Identifiers::default(), true),
+        (Wants { v5: false, ..PLAIN }, identified, false),
+    ] {
+        let mut desk = Desk::new(quota(DropNewest, 100, 1 << 20));
+        desk.mailbox.connect(wants);
+        desk.target.identifiers = identifiers.clone();
+        desk.offer(AtMostOnce, "x");
+        let mut deliveries = VecDeque::new();
+        desk.mailbox.take_plain(&mut deliveries, 10);
+        assert_eq!(deliveries.len(), usize::from(alone));
+        assert!(deliveries.iter().all(|delivery| delivery.identifiers.as_slice() == identifiers.as_slice()));
+        assert_eq!(desk.mailbox.take_encoded(&mut VecDeque::new(), usize::MAX), usize::from(!alone));
+    }
 }
 
 /// `[MQTT-3.1.2-24]`
@@ -372,7 +438,7 @@ fn room_for_a_replay() {
     let mut queued = 0;
     while desk.mailbox.room(&desk.quota) > 0 {
         let message = message(AtMostOnce, "t", "x", None::<Instant>);
-        let outcome = desk.mailbox.offer_delivery(super::support::deliver(message), &desk.quota, desk.now);
+        let outcome = desk.mailbox.offer_delivery(deliver(message), &desk.quota, desk.now);
         assert!(matches!(outcome, Outcome::Queued { .. }));
         queued += 1;
     }

@@ -2,6 +2,7 @@
 //! packets and messages. [`panics`] goes through [`super::serve`], over streams in memory.
 
 mod aliases;
+mod any_packets;
 mod desk;
 mod ending;
 mod in_memory;

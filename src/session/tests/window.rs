@@ -121,6 +121,7 @@ fn the_span_is_limited() {
             let packet_id = send(&mut window, QoS::AtLeastOnce);
             assert!(is_done(window.puback(packet_id)));
             sent += 1;
+            assert!(sent <= span);
         }
         assert_eq!((sent, window.outstanding()), (span, 1));
         assert!(is_done(window.puback(first)));
@@ -164,8 +165,9 @@ fn resumes_with_a_smaller_receive_maximum() {
     };
     let ids = |sent: Vec<Sent>| sent.iter().map(id).collect::<Vec<_>>();
 
-    let sent = talk.resume(Terms { receive_maximum: 3, ..terms(Protocol::V5) }, now);
-    assert_eq!(ids(sent), [(2, false), (1, true), (3, true)]);
+    talk.connect(Terms { receive_maximum: 3, ..terms(Protocol::V5) });
+    assert_eq!(talk.room(), 0, "nothing new goes ahead of what is old");
+    assert_eq!(ids(talk.send_again(now)), [(2, false), (1, true), (3, true)]);
     assert_eq!(talk.room(), 0);
     assert_eq!(talk.send_again(now), []);
     talk.say(pubcomp(1));

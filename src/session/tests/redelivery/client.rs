@@ -30,9 +30,9 @@ pub(super) struct Client {
 
 #[derive(Clone, Copy)]
 enum Owed {
-    PubAck(u16),
-    PubRec(u16, usize),
-    PubComp(u16),
+    Ack(u16),
+    Rec(u16, usize),
+    Comp(u16),
 }
 
 struct Publishing {
@@ -72,7 +72,7 @@ impl Client {
             Sent::Publish(publish) => self.take_message(publish, ledger),
             Sent::PubRel(packet_id, _) => {
                 self.unreleased.remove(&packet_id);
-                self.owed.push(Owed::PubComp(packet_id)); // [MQTT-4.3.3-11]
+                self.owed.push(Owed::Comp(packet_id)); // [MQTT-4.3.3-11]
             }
             Sent::PubRec(packet_id, reason) => {
                 assert_eq!(reason, 0);
@@ -104,12 +104,12 @@ impl Client {
         assert!(!new || self.had.last().is_none_or(|last| *last < number), "[MQTT-4.6.0-6]");
         assert!(new || publish.dup, "a message comes again without DUP");
         if publish.qos == 1 {
-            self.owed.push(Owed::PubAck(publish.packet_id));
+            self.owed.push(Owed::Ack(publish.packet_id));
         } else {
             if let Some(before) = self.unreleased.get(&publish.packet_id) {
                 assert_eq!(*before, number, "a packet identifier that is in use");
             }
-            self.owed.push(Owed::PubRec(publish.packet_id, number));
+            self.owed.push(Owed::Rec(publish.packet_id, number));
         }
         self.had.insert(number);
     }
@@ -124,21 +124,21 @@ impl Client {
             return None;
         }
         Some(match self.owed.remove(index) {
-            Owed::PubAck(packet_id) => puback(packet_id),
-            Owed::PubRec(packet_id, number) => {
+            Owed::Ack(packet_id) => puback(packet_id),
+            Owed::Rec(packet_id, number) => {
                 if self.unreleased.insert(packet_id, number).is_none() {
                     assert!(self.had_once.insert(number), "message {number} is there twice: [MQTT-4.3.3-10]");
                 }
                 pubrec(packet_id, 0)
             }
-            Owed::PubComp(packet_id) => pubcomp(packet_id),
+            Owed::Comp(packet_id) => pubcomp(packet_id),
         })
     }
 
     /// Refuses a QoS 2 message that it has not taken yet.
     pub(super) fn refuse(&mut self, index: usize) -> Option<Packet> {
         match self.owed.get(index) {
-            Some(Owed::PubRec(packet_id, _)) if !self.unreleased.contains_key(packet_id) => {
+            Some(Owed::Rec(packet_id, _)) if !self.unreleased.contains_key(packet_id) => {
                 let packet_id = *packet_id;
                 self.owed.remove(index);
                 Some(pubrec(packet_id, 0x83))
