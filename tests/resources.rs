@@ -44,8 +44,15 @@ fn resident() -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
-fn entries(path: &str) -> usize {
-    fs::read_dir(path).unwrap().count()
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// The threads of brokers. Those of the test harness come and go.
+fn threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+    names.filter(|name| name.starts_with("rmqtt")).count()
 }
 
 /// As many descriptors as the system lets this process have.
@@ -101,7 +108,8 @@ fn flood_for_a_stuck_subscriber(qos: u8, policy: &str) {
             assert!(grown < QUEUE + SLACK, "{} MB more after batch {number}", grown / MEGABYTE);
         }
     }
-    assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+    // A wait for the stuck one with each batch would take minutes.
+    assert!(begin.elapsed() < 3 * LONG, "{:?}", begin.elapsed());
     assert!(broker.stats().messages_dropped > 0);
     assert!(publisher.ping() && reader.ping());
     if policy == "disconnect" {
@@ -123,12 +131,24 @@ fn write_until_stuck(client: &Client, bytes: &[u8]) {
     let mut socket = client.socket();
     socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let begin = Instant::now();
+    let mut at = 0;
     loop {
-        match socket.write(bytes) {
-            Ok(_) => assert!(begin.elapsed() < LONG, "the broker reads on and on"),
+        match socket.write(&bytes[at..]) {
+            Ok(count) => {
+                assert!(begin.elapsed() < LONG, "the broker reads on and on");
+                at = (at + count) % bytes.len();
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
             Err(error) => panic!("{error}"),
         }
+    }
+}
+
+fn retain_a_megabyte(broker: &Broker) {
+    for index in 0..1_000 {
+        let topic = format!("retained/{index}");
+        let payload = vec![0; 1024].into();
+        broker.publish(Publish { topic, payload, retain: true, ..Publish::default() }).unwrap();
     }
 }
 
@@ -137,27 +157,36 @@ fn write_until_stuck(client: &Client, bytes: &[u8]) {
 fn questions_whose_answers_are_not_read_cost_little() {
     let _alone = alone();
     let (broker, address) = broker("");
-    for index in 0..1_000 {
-        let topic = format!("retained/{index}");
-        let payload = vec![0; 1024].into();
-        broker.publish(Publish { topic, payload, retain: true, ..Publish::default() }).unwrap();
-    }
+    retain_a_megabyte(&broker);
     let bystander = Bystander::start(&address);
     let pings = [0xC0, 0].repeat(32 * 1024);
     let subscribe = packet(0x82, &[&[0, 1], &text("retained/#")[..], &[0]].concat()).repeat(1024);
     let unsubscribe = packet(0xA2, &[&[0, 1], &text("nothing")[..]].concat()).repeat(1024);
-    // Each subscription of one packet asks for all retained messages.
-    let many = packet(0x82, &[&[0, 1][..], &[&text("#")[..], &[0]].concat().repeat(100_000)].concat());
     let mut held = Vec::new();
-    for (index, bytes) in [pings, subscribe, unsubscribe, many].iter().enumerate() {
+    for (index, bytes) in [pings, subscribe, unsubscribe].iter().enumerate() {
         let client = Client::connect(&address, &format!("deaf-{index}")).unwrap();
         let before = resident();
         write_until_stuck(&client, bytes);
         let grown = resident().saturating_sub(before);
-        println!("flood {index}: {} KB more", grown / 1024);
         assert!(grown < QUEUE + SLACK, "{} MB more because of flood {index}", grown / MEGABYTE);
         held.push(client);
     }
+    bystander.finish();
+}
+
+/// One packet that asks for all retained messages, as often as it can.
+#[test]
+fn a_packet_of_many_subscriptions_costs_little() {
+    let _alone = alone();
+    let (broker, address) = broker("");
+    retain_a_megabyte(&broker);
+    let bystander = Bystander::start(&address);
+    let client = Client::connect(&address, "deaf").unwrap();
+    let filter = [&text("#")[..], &[0]].concat();
+    let before = resident();
+    write_until_stuck(&client, &packet(0x82, &[&[0, 1][..], &filter.repeat(250_000)].concat()));
+    let grown = resident().saturating_sub(before);
+    assert!(grown < QUEUE + SLACK, "{} MB more", grown / MEGABYTE);
     bystander.finish();
 }
 
@@ -165,8 +194,8 @@ fn questions_whose_answers_are_not_read_cost_little() {
 #[test]
 fn unfinished_packets_cost_what_has_come_of_them() {
     let _alone = alone();
-    const CLIENTS: usize = 1_000;
-    assert!(raise_descriptor_limit() > 2 * CLIENTS + 100, "too few descriptors for this test");
+    const CLIENTS: usize = 1_500;
+    assert!(raise_descriptor_limit() > 4 * CLIENTS + 100, "too few descriptors for this test");
     let (_broker, address) = broker("");
     let bystander = Bystander::start(&address);
     let before = resident();
@@ -189,7 +218,6 @@ fn unfinished_packets_cost_what_has_come_of_them() {
     for number in 0..CLIENTS {
         let mut client = Connect::v5(&format!("client-{number}")).open(&address).unwrap();
         client.send_bytes(&[0x30, 0xF0, 0xFF, 0x3F, 0, 1]);
-        assert!(number > 0 || client.socket().take_error().unwrap().is_none());
         clients.push(client);
     }
     let grown = resident().saturating_sub(before);
@@ -200,6 +228,7 @@ fn unfinished_packets_cost_what_has_come_of_them() {
 
 fn start_and_stop(broker: &Broker, clients: usize) -> Duration {
     broker.start().unwrap();
+    assert!(threads() > 0);
     let address = broker.listener(0).unwrap().address.to_string();
     let connect = |first: usize, count: usize| {
         let connect = |number| Connect::v5(&format!("idle-{number}")).open(&address).unwrap();
@@ -229,17 +258,18 @@ fn a_stop_with_ten_thousand_clients_leaves_nothing_behind() {
     let clients = ((raise_descriptor_limit() - 500) / 2).min(10_000);
     let config = r#"{"listeners":[{"address":"127.0.0.1:0"}],"auth":{"allow_anonymous":true}}"#;
     let broker = Broker::new(config).unwrap();
-    let (threads, descriptors) = (entries("/proc/self/task"), entries("/proc/self/fd"));
+    assert_eq!(threads(), 0);
+    let before = descriptors();
     let took = start_and_stop(&broker, clients);
     println!("stopped with {clients} clients in {took:?}");
-    assert_eq!(entries("/proc/self/task"), threads);
-    assert_eq!(entries("/proc/self/fd"), descriptors);
+    assert_eq!(threads(), 0);
+    assert_eq!(descriptors(), before);
     assert_eq!(broker.stats().connected_clients, 0);
     // It can be started again, with nothing left of the clients before.
     start_and_stop(&broker, 10);
     mem::drop(broker);
-    assert_eq!(entries("/proc/self/task"), threads);
-    assert_eq!(entries("/proc/self/fd"), descriptors);
+    assert_eq!(threads(), 0);
+    assert_eq!(descriptors(), before);
 }
 
 /// Clients that come and go leave nothing behind either: no session, no memory, no descriptor.
@@ -260,17 +290,16 @@ fn clients_that_come_and_go_leave_nothing_behind() {
         eventually("all have gone", || broker.connected_clients() == 0);
     };
     round(1_000);
-    let descriptors = entries("/proc/self/fd");
-    let before = resident();
+    let (before, open) = (resident(), descriptors());
     round(4_000);
     let stats = broker.stats();
     assert_eq!((stats.sessions, stats.subscriptions), (0, 0));
     let grown = resident().saturating_sub(before);
     assert!(grown < 4 * MEGABYTE, "{} KB more", grown / 1024);
-    eventually("its descriptors are closed", || entries("/proc/self/fd") <= descriptors);
+    eventually("their descriptors are closed", || descriptors() <= open);
 }
 
-/// Reads for as long as anything comes.
+/// What waits is the oldest, and whole: nothing is torn where messages have been dropped.
 #[test]
 fn a_subscriber_that_reads_again_gets_what_was_kept() {
     let _alone = alone();
@@ -282,6 +311,9 @@ fn a_subscriber_that_reads_again_gets_what_was_kept() {
         let payload = vec![0; 64 * 1024].into();
         broker.publish(Publish { topic: "t".to_owned(), payload, ..Publish::default() }).unwrap();
         published += 1;
+        assert!(published < 4_000, "nothing is ever dropped");
+        // The broker has to do its part meanwhile.
+        thread::sleep(Duration::from_micros(100));
     }
     let mut socket = slow.socket();
     let packet = slow.publish_packet(0x30, "t", 0, &[0; 64 * 1024]);

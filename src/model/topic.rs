@@ -126,6 +126,8 @@ fn check_levels(topic: &str, max: usize) -> Result<(), TopicError> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use super::*;
 

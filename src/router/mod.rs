@@ -51,6 +51,16 @@ pub struct Router<S> {
     table: RwLock<Table<S>>,
 }
 
+/// What has come of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Whether the subscriber had it before.
+    pub existed: bool,
+    /// The first [`Router::generation`] with it: what is matched from it on reaches the subscriber, what was matched
+    /// before does not.
+    pub generation: u64,
+}
+
 struct Table<S> {
     trie: Trie<Subscriptions<S>>,
     subscriptions: usize,
@@ -74,8 +84,8 @@ impl<S: Subscriber> Router<S> {
 
     /// Adds a subscription. `filter` is as in SUBSCRIBE, `$share/{group}/{filter}` included, and well formed.
     ///
-    /// Returns whether the subscriber had it before; its options are then replaced `[MQTT-3.8.4-3]`.
-    pub fn subscribe(&self, filter: &str, subscriber: S, options: SubscriptionOptions) -> bool {
+    /// If the subscriber had it before, its options are replaced `[MQTT-3.8.4-3]`.
+    pub fn subscribe(&self, filter: &str, subscriber: S, options: SubscriptionOptions) -> Subscribed {
         let (share, filter) = split_share(filter);
         let member = Member { key: subscriber.key(), subscriber, options };
         let mut guard = self.table.write();
@@ -89,10 +99,10 @@ impl<S: Subscriber> Router<S> {
         };
         table.filters += subscriptions.filters() - filters;
         table.subscriptions += usize::from(replaced.is_none());
-        self.generation.fetch_add(1, Ordering::Release);
+        let generation = self.generation.fetch_add(1, Ordering::Release) + 1;
         // What is replaced is dropped without the lock: it is the caller's code.
         drop(guard);
-        replaced.is_some()
+        Subscribed { existed: replaced.is_some(), generation }
     }
 
     /// Takes the subscription of the subscriber with `key` away `[MQTT-3.10.4-2]`. Returns whether there was one.

@@ -106,8 +106,8 @@ fn no_local_leaves_out_that_subscription_only() {
 fn subscribing_again_replaces() {
     let router = Router::new(Strategy::default());
     for filter in ["a", "$share/g/a"] {
-        assert!(!router.subscribe(filter, Somebody::new(1), options(QoS::AtMostOnce)));
-        assert!(router.subscribe(filter, Somebody::new(1), options(QoS::ExactlyOnce)));
+        assert!(!router.subscribe(filter, Somebody::new(1), options(QoS::AtMostOnce)).existed);
+        assert!(router.subscribe(filter, Somebody::new(1), options(QoS::ExactlyOnce)).existed);
     }
     assert_eq!((router.subscription_count(), router.filter_count()), (2, 2));
     let matched = router.matches("a", None);
@@ -151,7 +151,7 @@ fn a_group_is_a_name_and_a_filter() {
 fn what_is_not_well_formed_does_no_harm() {
     let router = Router::new(Strategy::default());
     for filter in ["", "#/a", "$share/", "$share/g", "$share//", "a+/#", "##"] {
-        assert!(!router.subscribe(filter, Somebody::new(1), options(QoS::AtMostOnce)));
+        assert!(!router.subscribe(filter, Somebody::new(1), options(QoS::AtMostOnce)).existed);
     }
     for topic in ["", "#", "+", "#/a", "$share/g"] {
         router.matches(topic, None);
@@ -182,7 +182,7 @@ fn a_filter_has_any_number_of_subscribers() {
     let router = Router::new(Strategy::default());
     for filter in ["a", "$share/g/a"] {
         for key in 0..CLIENTS {
-            assert!(!router.subscribe(filter, Somebody::new(key), options(QoS::AtMostOnce)));
+            assert!(!router.subscribe(filter, Somebody::new(key), options(QoS::AtMostOnce)).existed);
         }
     }
     assert_eq!(router.matches("a", None).targets.len() as u64, CLIENTS);
@@ -211,7 +211,7 @@ fn matches_while_others_come_and_go() {
                     for round in 0..ROUNDS {
                         let own = format!("a/b/{key}/{round}");
                         for filter in ["a/b/c", "a/#", "$share/g/a/b/#", "$share/h/+/b/c", &own] {
-                            assert!(!router.subscribe(filter, Somebody::new(key), options(QoS::AtMostOnce)));
+                            assert!(!router.subscribe(filter, Somebody::new(key), options(QoS::AtMostOnce)).existed);
                         }
                         for filter in ["a/b/c", "a/#", "$share/g/a/b/#", "$share/h/+/b/c", &own] {
                             assert!(router.unsubscribe(filter, key));

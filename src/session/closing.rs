@@ -4,6 +4,9 @@ use crate::codec::{Fault, Unsendable};
 use crate::hooks::DisconnectedBy;
 use crate::model::ReasonCode;
 
+/// The words to "server shutting down".
+pub(super) const STOPPING: &str = "the broker is stopping";
+
 /// Why a connection ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Closing {

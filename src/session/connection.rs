@@ -12,11 +12,13 @@ use super::blocks::Blocks;
 use super::closing::Closing;
 use super::delivery::{remaining_s, Delivery};
 use super::mailbox::Dropped;
+use super::packet_ids::PacketIds;
 use super::state::State;
 use super::window::{Acknowledged, Again};
 use crate::codec::{Ack, Auth, Disconnect, Encoder, Packet, Publish, PublishHead, Subscribe, Unsubscribe};
 use crate::model::topic::{self, TopicError};
 use crate::model::{Protocol, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
+use crate::router::Subscribed;
 
 /// Topic aliases that an MQTT 5 client may use, and that are used towards it at most.
 pub(super) const TOPIC_ALIASES: u16 = 16;
@@ -26,11 +28,11 @@ pub(super) trait Host {
     /// Routes a message. The topic is that of the message, any alias resolved.
     fn publish(&mut self, topic: &str, publish: &Publish) -> Result<ReasonCode, TopicError>;
 
-    /// Subscribes; whether the subscription is new.
-    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> bool;
+    /// Subscribes.
+    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed;
 
-    /// Delivers the retained messages that match.
-    fn replay(&mut self, filter: &str, options: SubscriptionOptions);
+    /// Delivers the retained messages that match and were published before the subscription's first generation.
+    fn replay(&mut self, filter: Text, options: SubscriptionOptions, before: u64);
 
     /// Ends a subscription.
     fn unsubscribe(&mut self, filter: &str);
@@ -49,8 +51,10 @@ pub(super) struct Terms {
     /// Topic aliases that the client takes.
     pub(super) topic_alias_maximum: u16,
     pub(super) request_problem_information: bool,
-    /// What CONNECT asked for.
+    /// What CONNECT asked for, as far as the configuration allows.
     pub(super) session_expiry_s: u32,
+    /// Whether CONNECT asked for a session that outlives the connection.
+    pub(super) session_may_last: bool,
     pub(super) max_session_expiry_s: u32,
     pub(super) max_qos: QoS,
     pub(super) max_topic_levels: usize,
@@ -65,8 +69,11 @@ pub(super) struct Connection {
     encoder: Encoder,
     /// Packets other than PUBLISH that wait to be written.
     pub(super) out: BytesMut,
-    /// How long the session lasts beyond the connection; DISCONNECT may change it `[MQTT-3.14.2-2]`.
+    /// How long the session lasts beyond the connection; DISCONNECT may change it `[MQTT-5 3.14.2.2.2]`.
     pub(super) session_expiry_s: u32,
+    /// QoS 2 messages that have come on this connection and are not released: they use up what the client may send. Those
+    /// of connections before do not `[MQTT-5 4.9]`.
+    open: PacketIds,
     aliases_in: Vec<Option<ByteString>>,
     aliases_out: Option<HashMap<Text, u16>>,
 }
@@ -79,6 +86,7 @@ impl Connection {
             encoder: Encoder::new(terms.protocol, terms.request_problem_information, size),
             out: BytesMut::new(),
             session_expiry_s: terms.session_expiry_s,
+            open: PacketIds::default(),
             aliases_in: Vec::new(),
             aliases_out: (terms.topic_alias_maximum > 0).then(HashMap::new),
         }
@@ -103,6 +111,7 @@ impl Connection {
             }
             Packet::PubRec(ack) => self.pubrec(ack, state),
             Packet::PubRel(ack) => {
+                self.open.remove(ack.packet_id);
                 let known = state.received.remove(ack.packet_id);
                 let reason = if known { ReasonCode::SUCCESS } else { ReasonCode::PACKET_IDENTIFIER_NOT_FOUND };
                 self.encoder.pubcomp(ack.packet_id, reason, None, &mut self.out)?; // [MQTT-4.3.3-11]
@@ -143,35 +152,37 @@ impl Connection {
             }
         };
         if publish.qos > self.terms.max_qos {
-            return Err(Closing::by_broker(ReasonCode::QOS_NOT_SUPPORTED, "QoS not supported"));
             // [MQTT-3.2.2-11]
+            return Err(Closing::by_broker(ReasonCode::QOS_NOT_SUPPORTED, "QoS not supported"));
         }
         if publish.retain && !self.terms.retain_available && self.v5() {
             let reason = ReasonCode::RETAIN_NOT_SUPPORTED;
             return Err(Closing::by_broker(reason, "retain not supported")); // [MQTT-3.2.2-14]
         }
         if publish.qos == QoS::ExactlyOnce {
+            let counted = self.open.contains(publish.packet_id);
+            if self.v5() && !counted && self.open.len() >= self.terms.own_receive_maximum {
+                let reason = ReasonCode::RECEIVE_MAXIMUM_EXCEEDED;
+                // [MQTT-3.3.4-8]
+                return Err(Closing::by_broker(reason, "receive maximum exceeded"));
+            }
             if state.received.contains(publish.packet_id) {
                 // It has been routed already [MQTT-4.3.3-10].
+                self.count_open(publish.packet_id);
                 self.encoder.pubrec(publish.packet_id, ReasonCode::SUCCESS, None, &mut self.out)?;
                 return Ok(());
-            }
-            if self.v5() && state.received.len() >= self.terms.own_receive_maximum {
-                let reason = ReasonCode::RECEIVE_MAXIMUM_EXCEEDED;
-                return Err(Closing::by_broker(reason, "receive maximum exceeded"));
-                // [MQTT-3.3.4-8]
             }
         }
         let reason = match host.publish(topic, publish) {
             Ok(reason) => reason,
             Err(TopicError::TooManyLevels { .. }) => ReasonCode::TOPIC_NAME_INVALID,
             Err(TopicError::Nul) => {
-                return Err(Closing::by_broker(ReasonCode::MALFORMED_PACKET, "U+0000 in a topic"));
                 // [MQTT-1.5.4-2]
+                return Err(Closing::by_broker(ReasonCode::MALFORMED_PACKET, "U+0000 in a topic"));
             }
             Err(_) => {
-                return Err(Closing::by_broker(ReasonCode::TOPIC_NAME_INVALID, "topic name invalid"));
                 // [MQTT-3.3.2-2]
+                return Err(Closing::by_broker(ReasonCode::TOPIC_NAME_INVALID, "topic name invalid"));
             }
         };
         match publish.qos {
@@ -181,6 +192,7 @@ impl Connection {
                 // Refused: the exchange is over with PUBREC.
                 if !reason.is_failure() || !self.v5() {
                     state.received.insert(publish.packet_id);
+                    self.count_open(publish.packet_id);
                 }
                 self.encoder.pubrec(publish.packet_id, reason, None, &mut self.out)?;
             }
@@ -188,11 +200,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Counts a QoS 2 message against the receive maximum that an MQTT 5 client has been told `[MQTT-5 4.9]`.
+    fn count_open(&mut self, packet_id: u16) {
+        if self.v5() {
+            self.open.insert(packet_id);
+        }
+    }
+
     /// The topic behind an alias, which a topic that comes with it sets.
     fn resolve(&mut self, alias: u16, topic: &ByteString) -> Result<ByteString, Closing> {
         if alias == 0 || alias > TOPIC_ALIASES {
-            return Err(Closing::by_broker(ReasonCode::TOPIC_ALIAS_INVALID, "topic alias invalid"));
             // [MQTT-3.3.2-9]
+            return Err(Closing::by_broker(ReasonCode::TOPIC_ALIAS_INVALID, "topic alias invalid"));
         }
         let index = usize::from(alias) - 1;
         if !topic.is_empty() {
@@ -232,19 +251,19 @@ impl Connection {
         }
         // One return code for each filter, in their order [MQTT-3.8.4-6].
         self.encoder.suback(subscribe.packet_id, &reasons, None, &mut self.out)?;
-        for (filter, options) in replays {
-            host.replay(filter, options);
+        for (filter, options, before) in replays {
+            host.replay(filter, options, before);
         }
         Ok(())
     }
 
-    fn subscribe_one<'f>(
+    fn subscribe_one(
         &mut self,
-        filter: &'f str,
+        filter: &str,
         mut options: SubscriptionOptions,
         state: &mut State,
         host: &mut impl Host,
-        replays: &mut Vec<(&'f str, SubscriptionOptions)>,
+        replays: &mut Vec<(Text, SubscriptionOptions, u64)>,
     ) -> ReasonCode {
         if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
             return ReasonCode::TOPIC_FILTER_INVALID;
@@ -259,16 +278,20 @@ impl Connection {
             return ReasonCode::QUOTA_EXCEEDED;
         }
         options.qos = options.qos.min(self.terms.max_qos); // [MQTT-3.8.4-7]
-        let new = host.subscribe(filter, options);
-        state.subscriptions.insert(Text::from(filter), options);
-        // Nobody is to get a retained message because of a shared subscription [MQTT-3.8.4-4].
+        let subscribed = host.subscribe(filter, options);
+        let filter = match state.subscriptions.get_key_value(filter) {
+            Some((known, _)) => known.clone(),
+            None => Text::from(filter),
+        };
+        state.subscriptions.insert(filter.clone(), options);
+        // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
         let replay = match options.retain_handling {
             RetainHandling::SendAtSubscribe => !shared,
-            RetainHandling::SendIfNew => !shared && new,
+            RetainHandling::SendIfNew => !shared && !subscribed.existed,
             RetainHandling::DoNotSend => false,
         };
         if replay {
-            replays.push((filter, options));
+            replays.push((filter, options, subscribed.generation));
         }
         ReasonCode(options.qos as u8)
     }
@@ -296,8 +319,8 @@ impl Connection {
 
     fn disconnect(&mut self, disconnect: &Disconnect) -> Closing {
         if let Some(expiry_s) = disconnect.session_expiry_s {
-            if self.terms.session_expiry_s == 0 && expiry_s > 0 {
-                // [MQTT-3.14.2-2]
+            if !self.terms.session_may_last && expiry_s > 0 {
+                // [MQTT-5 3.14.2.2.2]
                 return Closing::by_broker(ReasonCode::PROTOCOL_ERROR, "a session that was to end cannot last");
             }
             self.session_expiry_s = expiry_s.min(self.terms.max_session_expiry_s);
@@ -307,7 +330,7 @@ impl Connection {
         Closing::by_client(disconnect.reason, disconnect.reason_string.as_deref(), with_will)
     }
 
-    /// Nobody has agreed on a method `[MQTT-4.12.0-6]`.
+    /// Nobody has agreed on a method `[MQTT-4.12.0-7]`.
     fn auth(&self, _auth: &Auth) -> Closing {
         Closing::by_broker(ReasonCode::PROTOCOL_ERROR, "AUTH without an authentication method in CONNECT")
     }

@@ -52,6 +52,12 @@ impl Dispatch {
 
     /// Routes a message; to how many receivers. The topic is checked.
     pub(super) fn publish(&mut self, hub: &Hub, mut outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
+        let retained = if outgoing.source.retain {
+            topic::check_name(outgoing.source.topic, hub.settings().max_topic_levels)?;
+            hub.retain(&mut outgoing, now)
+        } else {
+            None
+        };
         let matched = match self.remembered.find(outgoing.source.topic, hub.router().generation()) {
             Some(matched) => matched,
             None => {
@@ -61,8 +67,8 @@ impl Dispatch {
                 matched
             }
         };
-        if outgoing.source.retain {
-            hub.retain(&mut outgoing, now);
+        if let Some(retained) = retained {
+            retained.matched(matched.generation);
         }
         let fan_out = matched.targets.len() > 1;
         for target in &matched.targets {
@@ -138,7 +144,8 @@ impl Dispatch {
                 wake
             }
             Outcome::Full { dropped, wake } => {
-                add(&hub.counters().dropped_queue_full, dropped);
+                add(&hub.counters().dropped_queue_full, dropped.full);
+                add(&hub.counters().dropped_expired, dropped.expired);
                 wake
             }
             Outcome::TooLarge => {

@@ -25,11 +25,12 @@ use super::handle::Handle;
 use super::hub::Hub;
 use super::lease::Lease;
 use super::receiver::Receiver;
+use super::replays::Replays;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::DisconnectedBy;
 use crate::model::topic::TopicError;
-use crate::model::{Client, Origin, ReasonCode, SubscriptionOptions};
-use crate::retain::Cursor;
+use crate::model::{Client, Origin, ReasonCode, SubscriptionOptions, Text};
+use crate::router::Subscribed;
 
 /// Reads that are worked off before the other connections of the thread get their turn.
 const READS_PER_TURN: usize = 4;
@@ -65,19 +66,12 @@ struct Driving<S> {
     /// Messages on their way from the mailbox to `writing`.
     taken: VecDeque<Delivery>,
     dispatch: Dispatch,
-    replays: VecDeque<Replay>,
+    replays: Replays,
     keep_alive: Option<Duration>,
     last_packet: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     /// The receiver that this publisher waits for, since when.
     waiting_for: Option<(Arc<Handle>, Instant)>,
-}
-
-/// Retained messages that are still to be delivered to a new subscription.
-struct Replay {
-    filter: Box<str>,
-    options: SubscriptionOptions,
-    cursor: Option<Cursor>,
 }
 
 /// What is left of a connection: the stream, and bytes that should still be written to it.
@@ -128,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             writing: VecDeque::new(),
             taken: VecDeque::new(),
             dispatch,
-            replays: VecDeque::new(),
+            replays: Replays::default(),
             keep_alive,
             last_packet: Instant::now(),
             timer: None,
@@ -248,20 +242,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             return false;
         }
         let handle = self.lease.handle().clone();
-        if let Some(replay) = self.replays.front_mut() {
-            let room = handle.mailbox().room(handle.quota());
-            if room == 0 {
-                return false;
-            }
-            let (page, next) =
-                self.hub.retained_page(&replay.filter, &replay.options, replay.cursor.as_ref(), room, now);
-            for delivery in page {
-                self.dispatch.deliver_to(&self.hub, &handle, delivery, now);
-            }
-            match next {
-                Some(next) => replay.cursor = Some(next),
-                None => drop(self.replays.pop_front()),
-            }
+        let room = handle.mailbox().room(handle.quota());
+        let Some(replay) = self.replays.front().filter(|_| room > 0) else { return false };
+        let (deliveries, over) = self.hub.replay(replay, room, now);
+        for delivery in deliveries {
+            self.dispatch.deliver_to(&self.hub, &handle, delivery, now);
+        }
+        if over {
+            self.replays.pop();
         }
         // Its own queue is what there was room in; nobody has to be waited for.
         self.dispatch.take_crowded();
@@ -390,7 +378,7 @@ struct Doors<'a> {
     client: &'a Arc<Client>,
     handle: Arc<Handle>,
     dispatch: &'a mut Dispatch,
-    replays: &'a mut VecDeque<Replay>,
+    replays: &'a mut Replays,
     now: Instant,
     received: usize,
 }
@@ -419,16 +407,16 @@ impl Host for Doors<'_> {
         }
     }
 
-    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> bool {
-        let existed = self.hub.router().subscribe(filter, Receiver::Session(self.handle.clone()), options);
-        if !existed {
+    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed {
+        let subscribed = self.hub.router().subscribe(filter, Receiver::Session(self.handle.clone()), options);
+        if !subscribed.existed {
             self.hub.count_subscriptions(1);
         }
-        !existed
+        subscribed
     }
 
-    fn replay(&mut self, filter: &str, options: SubscriptionOptions) {
-        self.replays.push_back(Replay { filter: filter.into(), options, cursor: None });
+    fn replay(&mut self, filter: Text, options: SubscriptionOptions, before: u64) {
+        self.replays.push(filter, options, before);
     }
 
     fn unsubscribe(&mut self, filter: &str) {
@@ -436,6 +424,6 @@ impl Host for Doors<'_> {
             self.hub.count_subscriptions(-1);
         }
         // Its retained messages are not wanted any more.
-        self.replays.retain(|replay| *replay.filter != *filter);
+        self.replays.cancel(filter);
     }
 }

@@ -84,6 +84,7 @@ pub(super) fn terms(connect: &Connect, settings: &Settings) -> Terms {
         topic_alias_maximum: connect.topic_alias_maximum,
         request_problem_information: connect.request_problem_information,
         session_expiry_s: connect.session_expiry_s.min(settings.max_session_expiry_s),
+        session_may_last: connect.session_expiry_s > 0,
         max_session_expiry_s: settings.max_session_expiry_s,
         max_qos: settings.max_qos,
         max_topic_levels: settings.max_topic_levels,

@@ -12,24 +12,29 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::closing::Closing;
+use super::closing::{Closing, STOPPING};
 use super::counters::SessionCounters;
 use super::deadlines::Deadlines;
 use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
 use super::receiver::{host_key, Receiver};
+use super::replays::Replay;
+use super::retained::Retained;
 use super::settings::Settings;
 use super::state::State;
 use crate::config::Config;
 use crate::hooks::{Callbacks, SubscriptionQueue};
 use crate::model::topic::{self, TopicError};
 use crate::model::{Message, Origin, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
-use crate::retain::{Cursor, RetainStore};
+use crate::retain::RetainStore;
 use crate::router::Router;
 
 /// How often expired retained messages are looked for.
 const RETAIN_SWEEP: Duration = Duration::from_secs(10);
+
+/// When to look again at a session that is due but held by a handshake.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -49,7 +54,7 @@ pub struct Hub {
     callbacks: Arc<Callbacks>,
     counters: Arc<SessionCounters>,
     router: Router<Receiver>,
-    retained: RetainStore<Arc<Message>>,
+    retained: RetainStore<Arc<Retained>>,
     sessions: Mutex<HashMap<Text, Arc<Handle>>>,
     deadlines: Deadlines,
     next_number: AtomicU64,
@@ -130,8 +135,8 @@ impl Hub {
     pub fn subscribe(&self, filter: &str, replay: bool, queue: Arc<SubscriptionQueue>) {
         let options = SubscriptionOptions { retain_handling: RetainHandling::DoNotSend, ..Default::default() };
         self.host_subscriptions.lock().insert(queue.id(), filter.to_owned());
-        self.router.subscribe(filter, Receiver::Host(queue.clone()), options);
-        // Nobody is to get a retained message because of a shared subscription [MQTT-3.8.4-4].
+        let before = self.router.subscribe(filter, Receiver::Host(queue.clone()), options).generation;
+        // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
         if !replay || topic::is_shared(filter) {
             return;
         }
@@ -139,9 +144,10 @@ impl Hub {
         let mut cursor = None;
         loop {
             let page = self.retained.page(filter, cursor.as_ref(), RETAINED_PAGE, now);
-            for (_, message) in page.messages {
-                let qos = message.qos.min(options.qos);
-                queue.push(Arc::new(Message { origin: Origin::Retained, qos, ..Message::clone(&message) }));
+            for (_, retained) in page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(before)) {
+                let qos = retained.message.qos.min(options.qos);
+                let message = Message::clone(&retained.message);
+                queue.push(Arc::new(Message { origin: Origin::Retained, qos, ..message }));
             }
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -157,46 +163,45 @@ impl Hub {
         }
     }
 
-    /// Retains a message, or forgets the one of its topic.
-    pub(super) fn retain(&self, outgoing: &mut Outgoing<'_>, now: Instant) {
+    /// Retains a message, or forgets the one of its topic. What is returned has to be told when the receivers have been
+    /// looked up.
+    pub(super) fn retain(&self, outgoing: &mut Outgoing<'_>, now: Instant) -> Option<Arc<Retained>> {
+        let source = outgoing.source;
         if !self.settings.retain {
-            return;
+            return None;
         }
-        if outgoing.source.payload.is_empty() {
-            self.retained.remove(outgoing.source.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-            return;
+        if source.payload.is_empty() {
+            self.retained.remove(source.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            return None;
         }
-        if outgoing.source.payload.len() > self.settings.max_retained_payload_bytes {
-            tracing::warn!(topic = outgoing.source.topic, "not retained: larger than retain.max_payload_bytes");
-            return;
+        if source.payload.len() > self.settings.max_retained_payload_bytes {
+            tracing::warn!(topic = source.topic, "not retained: larger than retain.max_payload_bytes");
+            return None;
         }
-        if outgoing.source.expires_at.is_some_and(|at| at <= now) {
-            return;
+        if source.expires_at.is_some_and(|at| at <= now) {
+            return None;
         }
-        let (topic, expires_at) = (outgoing.source.topic, outgoing.source.expires_at);
-        if self.retained.set(topic, outgoing.message().clone(), expires_at).is_err() {
-            tracing::warn!(topic, "not retained: there are retain.max_messages already");
+        let retained = Retained::new(outgoing.message().clone());
+        if self.retained.set(source.topic, retained.clone(), source.expires_at).is_err() {
+            tracing::warn!(topic = source.topic, "not retained: there are retain.max_messages already");
         }
+        Some(retained)
     }
 
-    /// Some of the retained messages for a subscription of a session, behind `cursor`, and where the next ones begin.
-    pub(super) fn retained_page(
-        &self,
-        filter: &str,
-        options: &SubscriptionOptions,
-        cursor: Option<&Cursor>,
-        max: usize,
-        now: Instant,
-    ) -> (Vec<Delivery>, Option<Cursor>) {
-        let page = self.retained.page(filter, cursor, max.clamp(1, RETAINED_PAGE), now);
-        let deliveries = page.messages.into_iter().map(|(_, message)| Delivery {
-            qos: message.qos.min(options.qos),
+    /// Up to `max` of the retained messages for a subscription of a session. The replay moves on; whether it is over.
+    pub(super) fn replay(&self, replay: &mut Replay, max: usize, now: Instant) -> (Vec<Delivery>, bool) {
+        let page = self.retained.page(&replay.filter, replay.cursor.as_ref(), max.clamp(1, RETAINED_PAGE), now);
+        let wanted = page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(replay.before));
+        let deliveries = wanted.map(|(_, retained)| Delivery {
+            qos: retained.message.qos.min(replay.options.qos),
             retain: true, // [MQTT-3.3.1-8]
-            identifiers: options.identifier.into(),
+            identifiers: replay.options.identifier.into(),
             group: None,
-            message,
+            message: retained.message.clone(),
         });
-        (deliveries.collect(), page.next)
+        let deliveries = deliveries.collect();
+        replay.cursor = page.next;
+        (deliveries, replay.cursor.is_none())
     }
 
     pub(super) fn count_subscriptions(&self, change: i64) {
@@ -302,8 +307,13 @@ impl Hub {
     }
 
     fn fall_due(&self, handle: &Arc<Handle>, now: Instant) {
-        // A session that is in use has no deadline any more.
-        let Ok(mut state) = handle.seat().try_lock() else { return };
+        let Ok(mut state) = handle.seat().try_lock() else {
+            // A session that is in use has no deadline any more; one whose client does not get past the handshake does.
+            if !handle.is_online() {
+                self.deadlines.set(now + RETRY, handle);
+            }
+            return;
+        };
         state.deadline = None;
         if handle.is_online() || state.ended {
             return;
@@ -346,7 +356,7 @@ impl Hub {
         self.stopping.store(true, Release);
         let handles: Vec<_> = self.sessions.lock().values().cloned().collect();
         for handle in handles {
-            handle.close(Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, "the broker is stopping"));
+            handle.close(Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, STOPPING));
         }
         let gone = async {
             loop {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::closing::Closing;
+use super::closing::{Closing, STOPPING};
 use super::counters::add;
 use super::handle::Handle;
 use super::handshake::will_message;
@@ -80,7 +80,7 @@ impl Lease {
         self.handle.set_online(true);
         self.handle.give_way_if_contended();
         if self.hub.is_stopping() {
-            self.handle.close(Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, "the broker is stopping"));
+            self.handle.close(Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, STOPPING));
         }
     }
 
@@ -115,10 +115,12 @@ impl Lease {
         };
         handle.set_online(false);
         add(&hub.counters().dropped_client_gone, handle.mailbox().disconnect());
-        let closing = self
-            .closing
-            .take()
-            .unwrap_or_else(|| Closing::by_broker(ReasonCode::UNSPECIFIED_ERROR, "the connection was cut off"));
+        let closing = self.closing.take().unwrap_or_else(|| {
+            if hub.is_stopping() {
+                return Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, STOPPING);
+            }
+            Closing::by_broker(ReasonCode::UNSPECIFIED_ERROR, "the connection was cut off")
+        });
         let disconnected = Disconnected {
             client: client.clone(),
             by: closing.by,

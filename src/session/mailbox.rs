@@ -49,14 +49,27 @@ pub(super) enum Outcome {
         /// The publisher should wait until there is room again.
         crowded: bool,
     },
-    /// The number is of the messages that were dropped, be it this one or older ones that gave way.
+    /// Messages were dropped, be it this one or older ones that gave way.
     Full {
-        dropped: usize,
+        dropped: Gone,
         wake: bool,
     },
     TooLarge,
     /// QoS 0 is not kept for a client that is not connected.
     Absent,
+}
+
+/// Messages that were dropped to make room, or for want of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) full: usize,
+    pub(super) expired: usize,
+}
+
+impl Gone {
+    fn one_more(self) -> Self {
+        Gone { full: self.full + 1, ..self }
+    }
 }
 
 #[derive(Default)]
@@ -188,22 +201,23 @@ impl Mailbox {
         self.queued(dropped, quota)
     }
 
-    fn queued(&mut self, dropped: usize, quota: &Quota) -> Outcome {
+    fn queued(&mut self, dropped: Gone, quota: &Quota) -> Outcome {
         let wake = self.wants.is_some() && !std::mem::replace(&mut self.notified, true);
-        match dropped {
-            0 => Outcome::Queued { wake, crowded: self.is_crowded(quota) },
-            dropped => Outcome::Full { dropped, wake },
+        if dropped == Gone::default() {
+            Outcome::Queued { wake, crowded: self.is_crowded(quota) }
+        } else {
+            Outcome::Full { dropped, wake }
         }
     }
 
     /// Makes room for a message of `len` bytes; how many others gave way, or what to say if none did.
-    fn make_room(&mut self, len: usize, qos: QoS, quota: &Quota, now: Instant) -> Result<usize, Outcome> {
-        let mut dropped = 0;
+    fn make_room(&mut self, len: usize, qos: QoS, quota: &Quota, now: Instant) -> Result<Gone, Outcome> {
+        let mut dropped = Gone::default();
         while self.messages() >= quota.max_messages || self.bytes() + len > quota.max_bytes.max(len) {
             // What has expired has no claim on the room.
             if self.assured.front().is_some_and(|oldest| oldest.message.is_expired(now)) {
                 self.pop_assured();
-                dropped += 1;
+                dropped.expired += 1;
                 continue;
             }
             let made = match quota.policy {
@@ -213,16 +227,16 @@ impl Mailbox {
                     if self.wants.is_some() && self.close.is_none() {
                         self.close = Some(Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too slow for its messages"));
                         self.notified = true;
-                        return Err(Outcome::Full { dropped: dropped + 1, wake: true });
+                        return Err(Outcome::Full { dropped: dropped.one_more(), wake: true });
                     }
                     false
                 }
             };
             if !made {
                 let wake = self.wants.is_some() && !std::mem::replace(&mut self.notified, true);
-                return Err(Outcome::Full { dropped: dropped + 1, wake });
+                return Err(Outcome::Full { dropped: dropped.one_more(), wake });
             }
-            dropped += 1;
+            dropped = dropped.one_more();
         }
         Ok(dropped)
     }

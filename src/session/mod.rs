@@ -19,6 +19,8 @@ mod lease;
 mod mailbox;
 mod packet_ids;
 mod receiver;
+mod replays;
+mod retained;
 mod serve;
 mod settings;
 mod state;

@@ -1,7 +1,7 @@
 //! A connection from its first byte to its last.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -28,6 +28,9 @@ use crate::model::{Client, Protocol, ReasonCode, Text};
 
 /// What is read at once of a connection that has not said CONNECT yet.
 const FIRST_READ: usize = 1024;
+
+/// What is read of a client that does not wait for CONNACK. More stays in the socket.
+const MAX_IMPATIENCE: usize = 64 * 1024;
 
 /// How long a client may take to read the last words of the broker, and to close.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -89,7 +92,12 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, 
             return None;
         }
     };
-    match admit(hub, &connect, &peer).await {
+    let admitted = tokio::select! {
+        admitted = admit(hub, &connect, &peer) => admitted,
+        // Nobody waits for the decision any more, nor wants the session.
+        () = departure(&mut stream, &mut input) => return None,
+    };
+    match admitted {
         Ok((client, lease)) => begin(hub, stream, decoder, input, &connect, client, lease),
         Err(refusal) => {
             add(&hub.counters().connections_refused, 1);
@@ -123,6 +131,17 @@ async fn read_connect<S: AsyncRead + Unpin>(
             None => {}
         }
     }
+}
+
+/// Returns when the client is gone. What it sends meanwhile is kept, up to a limit.
+async fn departure<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut) {
+    while input.len() < MAX_IMPATIENCE {
+        input.reserve(FIRST_READ);
+        if !matches!(poll_fn(|cx| poll_read_buf(Pin::new(&mut *stream), cx, input)).await, Ok(1..)) {
+            return;
+        }
+    }
+    pending().await
 }
 
 /// Decides whether a client may connect, and finds its session.

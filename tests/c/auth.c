@@ -335,6 +335,12 @@ static void any_reason_code_reaches_the_client(void) {
         CHECK_EQ(code_for(broker, "c", 4), cases[i].before_5);
         CHECK_EQ(code_for(broker, "c", 5), cases[i].code);
     }
+    /* One that CONNACK does not have. */
+    pthread_mutex_lock(&judging.lock);
+    judging.code = 0x93;
+    pthread_mutex_unlock(&judging.lock);
+    CHECK_EQ(code_for(broker, "c", 4), 5);
+    CHECK_EQ(code_for(broker, "c", 5), 0x80);
     rmqtt_broker_free(broker);
 }
 

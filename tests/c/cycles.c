@@ -38,7 +38,7 @@ int main(void) {
     CHECK_EQ(test_threads(), 1);
     WAIT_UNTIL(test_descriptors() <= descriptors);
 
-    int cycles = test_scaled(200, 10);
+    int cycles = test_scaled(1000, 10);
     for (int i = 0; i < cycles; i++) {
         cycle(broker, port);
         CHECK_EQ(test_threads(), 1);

@@ -81,7 +81,7 @@ proptest! {
             match action {
                 Action::Subscribe(filter, key, options) => {
                     let existed = list.insert((filter.clone(), key), options).is_some();
-                    prop_assert_eq!(router.subscribe(&filter, Somebody::new(key), options), existed);
+                    prop_assert_eq!(router.subscribe(&filter, Somebody::new(key), options).existed, existed);
                 }
                 Action::Unsubscribe(filter, key) => {
                     let existed = list.remove(&(filter.clone(), key)).is_some();

@@ -50,7 +50,7 @@ pub(in super::super) fn options(qos: QoS) -> SubscriptionOptions {
 pub(in super::super) fn router<'f>(subscriptions: impl IntoIterator<Item = (&'f str, u64)>) -> Router<Somebody> {
     let router = Router::new(Strategy::default());
     for (filter, key) in subscriptions {
-        assert!(!router.subscribe(filter, Somebody::new(key), options(QoS::AtMostOnce)));
+        assert!(!router.subscribe(filter, Somebody::new(key), options(QoS::AtMostOnce)).existed);
     }
     router
 }

@@ -53,7 +53,8 @@ fn session_expiry() {
         (0, None, 0),
         (0, Some(0), 0),
     ] {
-        let mut talk = Talk::new(Terms { session_expiry_s: agreed, ..terms(Protocol::V5) });
+        let mut talk =
+            Talk::new(Terms { session_expiry_s: agreed, session_may_last: agreed > 0, ..terms(Protocol::V5) });
         assert_eq!(talk.end(disconnect(0, told)).by, DisconnectedBy::Client);
         assert_eq!(talk.connection.session_expiry_s, expected, "{agreed} {told:?}");
     }
@@ -62,9 +63,19 @@ fn session_expiry() {
 /// `[MQTT-5 3.14.2.2.2]`: it does not count as DISCONNECT, so that the will stays.
 #[test]
 fn a_session_that_was_to_end_cannot_last() {
-    let mut talk = Talk::new(Terms { session_expiry_s: 0, ..terms(Protocol::V5) });
+    let mut talk = Talk::new(Terms { session_expiry_s: 0, session_may_last: false, ..terms(Protocol::V5) });
     let closing = talk.end(disconnect(0, Some(1)));
     assert_eq!((closing.by, closing.reason.0, closing.with_will), (DisconnectedBy::Broker, 0x82, true));
+    assert_eq!(talk.connection.session_expiry_s, 0);
+}
+
+/// It is CONNECT that counts, not what the broker has made of it.
+#[test]
+fn a_session_that_was_cut_short_may_still_be_asked_for() {
+    let terms = Terms { session_expiry_s: 0, max_session_expiry_s: 0, session_may_last: true, ..terms(Protocol::V5) };
+    let mut talk = Talk::new(terms);
+    let closing = talk.end(disconnect(0, Some(100)));
+    assert_eq!((closing.by, closing.with_will), (DisconnectedBy::Client, false));
     assert_eq!(talk.connection.session_expiry_s, 0);
 }
 

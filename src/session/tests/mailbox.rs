@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::blocks::SHARED_PAYLOAD;
 use super::super::closing::Closing;
 use super::super::delivery::Delivery;
-use super::super::mailbox::{Mailbox, Outcome, Wants};
+use super::super::mailbox::{Gone, Mailbox, Outcome, Wants};
 use super::desk::{quota, text, Alarm, Desk, PLAIN};
 use super::support::{deliver, delivery, message};
 use super::wire::{self, Sent};
@@ -15,6 +15,7 @@ use crate::model::ReasonCode;
 use crate::router::Identifiers;
 
 const QUIET: Outcome = Outcome::Queued { wake: false, crowded: false };
+const ONE: Gone = Gone { full: 1, expired: 0 };
 const WAKE: Outcome = Outcome::Queued { wake: true, crowded: false };
 
 fn strings(texts: &[&str]) -> Vec<String> {
@@ -152,7 +153,7 @@ fn a_full_mailbox_drops_the_newest() {
         for payload in ["1", "2", "3"] {
             assert!(matches!(desk.offer(qos, payload), Outcome::Queued { .. }));
         }
-        assert_eq!(desk.offer(qos, "4"), Outcome::Full { dropped: 1, wake: false });
+        assert_eq!(desk.offer(qos, "4"), Outcome::Full { dropped: ONE, wake: false });
         let (plain, assured) = desk.take();
         assert_eq!([plain, assured].concat(), strings(&["1", "2", "3"]));
         assert_eq!(desk.offer(qos, "5"), WAKE);
@@ -167,7 +168,7 @@ fn a_full_mailbox_drops_the_oldest() {
             desk.offer(qos, payload);
         }
         for payload in ["4", "5"] {
-            assert_eq!(desk.offer(qos, payload), Outcome::Full { dropped: 1, wake: false });
+            assert_eq!(desk.offer(qos, payload), Outcome::Full { dropped: ONE, wake: false });
         }
         let (plain, assured) = desk.take();
         assert_eq!([plain, assured].concat(), strings(&["3", "4", "5"]));
@@ -204,15 +205,15 @@ fn a_full_mailbox_closes_the_connection() {
         let mut desk = Desk::connected(quota(Disconnect, 2, 1 << 20));
         desk.offer(qos, "1");
         desk.offer(qos, "2");
-        assert_eq!(desk.offer(qos, "3"), Outcome::Full { dropped: 1, wake: true });
-        assert_eq!(desk.offer(qos, "4"), Outcome::Full { dropped: 1, wake: false }, "it has been told");
+        assert_eq!(desk.offer(qos, "3"), Outcome::Full { dropped: ONE, wake: true });
+        assert_eq!(desk.offer(qos, "4"), Outcome::Full { dropped: ONE, wake: false }, "it has been told");
         let closing = desk.mailbox.look().expect("the connection is to close");
         assert_eq!(closing.reason, ReasonCode::QUOTA_EXCEEDED);
         assert!(closing.with_will);
     }
     // Without a client, there is nobody to disconnect.
     let mut desk = Desk::new(quota(Disconnect, 2, 1 << 20));
-    for (payload, expected) in [("1", QUIET), ("2", QUIET), ("3", Outcome::Full { dropped: 1, wake: false })] {
+    for (payload, expected) in [("1", QUIET), ("2", QUIET), ("3", Outcome::Full { dropped: ONE, wake: false })] {
         assert_eq!(desk.offer(AtLeastOnce, payload), expected);
     }
     desk.mailbox.connect(PLAIN);
@@ -241,7 +242,10 @@ fn bytes_are_limited_too() {
             desk.offer(qos, &large);
         }
         assert_eq!(desk.mailbox.messages(), queued);
-        assert!(matches!(desk.offer(qos, &"y".repeat(2_500)), Outcome::Full { dropped: 2 | 3, .. }));
+        assert!(matches!(
+            desk.offer(qos, &"y".repeat(2_500)),
+            Outcome::Full { dropped: Gone { full: 2 | 3, expired: 0 }, .. }
+        ));
         assert!(desk.bytes() <= 5_000);
     }
 }
@@ -267,7 +271,7 @@ fn one_message_may_be_larger_than_all_together() {
     let waiting = desk.mailbox.messages();
     assert_eq!(
         desk.offer(AtLeastOnce, &"x".repeat(2_000)),
-        Outcome::Full { dropped: waiting, wake: false },
+        Outcome::Full { dropped: Gone { full: waiting, expired: 0 }, wake: false },
         "all others give way to it"
     );
     assert_eq!(desk.mailbox.messages(), 1);
@@ -285,7 +289,10 @@ fn expired_messages_give_way_first() {
         desk.offer(AtLeastOnce, "1");
         desk.now = soon;
         for payload in ["2", "3"] {
-            assert_eq!(desk.offer(AtLeastOnce, payload), Outcome::Full { dropped: 1, wake: false });
+            assert_eq!(
+                desk.offer(AtLeastOnce, payload),
+                Outcome::Full { dropped: Gone { full: 0, expired: 1 }, wake: false }
+            );
         }
         assert_eq!(desk.mailbox.look(), None);
         assert_eq!(desk.take().1, strings(&["1", "2", "3"]));

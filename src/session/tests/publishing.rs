@@ -132,6 +132,23 @@ fn receive_maximum() {
     assert_eq!(talk.host.published.len(), 7);
 }
 
+/// What the client may send begins anew with each connection `[MQTT-5 4.9]`: what it has still to release does not count,
+/// what it sends again does.
+#[test]
+fn receive_maximum_on_the_next_connection() {
+    let mut talk = Talk::new(terms(Protocol::V5));
+    for packet_id in 1..=4 {
+        talk.say(Packet::Publish(publish(QoS::ExactlyOnce, packet_id)));
+    }
+    talk.resume(terms(Protocol::V5), Instant::now());
+    assert_eq!(talk.say(Packet::Publish(Publish { dup: true, ..publish(QoS::ExactlyOnce, 2) })), [PubRec(2, 0)]);
+    for packet_id in 5..=7 {
+        assert_eq!(talk.say(Packet::Publish(publish(QoS::ExactlyOnce, packet_id))), [PubRec(packet_id, 0)]);
+    }
+    assert_eq!(talk.say(pubrel(1)), [PubComp(1, 0)]);
+    assert_eq!(talk.fail(Packet::Publish(publish(QoS::ExactlyOnce, 8))), 0x93);
+}
+
 #[test]
 fn no_receive_maximum_before_v5() {
     for protocol in [Protocol::V3_1, Protocol::V3_1_1] {

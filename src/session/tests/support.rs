@@ -24,6 +24,7 @@ pub(super) fn terms(protocol: Protocol) -> Terms {
         topic_alias_maximum: 0,
         request_problem_information: true,
         session_expiry_s: 100,
+        session_may_last: true,
         max_session_expiry_s: 1_000,
         max_qos: QoS::ExactlyOnce,
         max_topic_levels: 8,

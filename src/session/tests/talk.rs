@@ -10,7 +10,8 @@ use super::super::state::State;
 use super::wire::{self, Sent, SentPublish};
 use crate::codec::{Packet, Publish};
 use crate::model::topic::{self, TopicError};
-use crate::model::{Protocol, ReasonCode, SubscriptionOptions};
+use crate::model::{Protocol, ReasonCode, SubscriptionOptions, Text};
+use crate::router::Subscribed;
 
 /// A broker that writes down what it is asked to do.
 pub(super) struct FakeHost {
@@ -29,12 +30,13 @@ impl Host for FakeHost {
         Ok(self.reason)
     }
 
-    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> bool {
-        self.subscriptions.insert(filter.to_owned(), options).is_none()
+    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed {
+        let existed = self.subscriptions.insert(filter.to_owned(), options).is_some();
+        Subscribed { existed, generation: 1 }
     }
 
-    fn replay(&mut self, filter: &str, _options: SubscriptionOptions) {
-        self.replayed.push(filter.to_owned());
+    fn replay(&mut self, filter: Text, _options: SubscriptionOptions, _before: u64) {
+        self.replayed.push(filter.to_string());
     }
 
     fn unsubscribe(&mut self, filter: &str) {

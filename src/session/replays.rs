@@ -1,0 +1,61 @@
+//! Retained messages on their way to new subscriptions.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::model::{SubscriptionOptions, Text};
+use crate::retain::Cursor;
+
+/// Subscriptions of one client that are still to get retained messages, one after the other.
+#[derive(Default)]
+pub(super) struct Replays {
+    queue: VecDeque<Replay>,
+    /// Filters of those that have not begun: one of them once more is the same replay.
+    waiting: HashSet<Text>,
+}
+
+/// Retained messages for one subscription.
+pub(super) struct Replay {
+    pub(super) filter: Text,
+    pub(super) options: SubscriptionOptions,
+    /// What was published from this generation of subscriptions on has reached the subscription by itself.
+    pub(super) before: u64,
+    /// Where the next messages begin; `None` at first.
+    pub(super) cursor: Option<Cursor>,
+}
+
+impl Replays {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn push(&mut self, filter: Text, options: SubscriptionOptions, before: u64) {
+        if self.waiting.insert(filter.clone()) {
+            self.queue.push_back(Replay { filter, options, before, cursor: None });
+            return;
+        }
+        if let Some(replay) = self.queue.iter_mut().rev().find(|replay| replay.filter == filter) {
+            *replay = Replay { filter, options, before, cursor: None };
+        }
+    }
+
+    /// The next one.
+    pub(super) fn front(&mut self) -> Option<&mut Replay> {
+        let replay = self.queue.front_mut()?;
+        self.waiting.remove(&replay.filter);
+        Some(replay)
+    }
+
+    /// The first one is over.
+    pub(super) fn pop(&mut self) {
+        self.queue.pop_front();
+        if self.queue.is_empty() {
+            *self = Replays::default();
+        }
+    }
+
+    /// The subscription is over.
+    pub(super) fn cancel(&mut self, filter: &str) {
+        self.waiting.remove(filter);
+        self.queue.retain(|replay| *replay.filter != *filter);
+    }
+}
