@@ -31,7 +31,8 @@ pub(super) trait Host {
     /// Subscribes.
     fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed;
 
-    /// Delivers the retained messages that match and were published before the subscription's first generation.
+    /// Sees to it that, later, the retained messages are delivered that match and were published before the
+    /// subscription's first generation.
     fn replay(&mut self, filter: Text, options: SubscriptionOptions, before: u64);
 
     /// Ends a subscription.
@@ -245,15 +246,11 @@ impl Connection {
 
     fn subscribe(&mut self, subscribe: &Subscribe, state: &mut State, host: &mut impl Host) -> Result<(), Closing> {
         let mut reasons = Vec::with_capacity(subscribe.filters.len());
-        let mut replays = Vec::new();
         for (filter, options) in &subscribe.filters {
-            reasons.push(self.subscribe_one(filter, *options, state, host, &mut replays));
+            reasons.push(self.subscribe_one(filter, *options, state, host));
         }
         // One return code for each filter, in their order [MQTT-3.8.4-6].
         self.encoder.suback(subscribe.packet_id, &reasons, None, &mut self.out)?;
-        for (filter, options, before) in replays {
-            host.replay(filter, options, before);
-        }
         Ok(())
     }
 
@@ -263,7 +260,6 @@ impl Connection {
         mut options: SubscriptionOptions,
         state: &mut State,
         host: &mut impl Host,
-        replays: &mut Vec<(Text, SubscriptionOptions, u64)>,
     ) -> ReasonCode {
         if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
             return ReasonCode::TOPIC_FILTER_INVALID;
@@ -291,7 +287,7 @@ impl Connection {
             RetainHandling::DoNotSend => false,
         };
         if replay {
-            replays.push((filter, options, subscribed.generation));
+            host.replay(filter, options, subscribed.generation);
         }
         ReasonCode(options.qos as u8)
     }
