@@ -549,6 +549,24 @@ static void no_answer_is_a_no(void) {
     CHECK_DROPPED(&judging.probe);
 }
 
+static void a_client_that_leaves_needs_no_decision(void) {
+    judge judging;
+    test_connect connect = test_connect_init("impatient");
+    rmqtt_verdict_t allow = rmqtt_verdict_init();
+    allow.kind = RMQTT_VERDICT_ALLOW;
+    rmqtt_broker_t *broker = judged_broker(&judging, DEFER);
+    int fd = test_dial(test_port(broker, 0));
+    test_connect_send(fd, &connect);
+    rmqtt_decision_t ticket = next_ticket(&judging, 0);
+    CHECK_EQ(test_stats(broker).decisions_pending, 1);
+    close(fd);
+    /* Long before the time for an answer is over. */
+    WAIT_UNTIL(test_stats(broker).decisions_pending == 0);
+    CHECK_STATUS(rmqtt_decision_complete(ticket, &allow), RMQTT_ERR_EXPIRED);
+    CHECK_EQ(rmqtt_broker_connected_clients(broker), 0);
+    rmqtt_broker_free(broker);
+}
+
 static void open_decisions_are_limited(void) {
     judge judging;
     visitor visiting;
@@ -738,6 +756,7 @@ int main(void) {
     the_event_tells_all_of_connect();
     decisions_can_be_made_later();
     no_answer_is_a_no();
+    a_client_that_leaves_needs_no_decision();
     open_decisions_are_limited();
     a_slow_hook_holds_up_its_own_client_only();
     hooks_can_be_replaced_while_the_broker_runs();
