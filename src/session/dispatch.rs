@@ -52,12 +52,12 @@ impl Dispatch {
 
     /// Routes a message; to how many receivers. The topic is checked.
     pub(super) fn publish(&mut self, hub: &Hub, mut outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
-        let retained = if outgoing.source.retain {
+        let mut retained = None;
+        if outgoing.source.retain {
             topic::check_name(outgoing.source.topic, hub.settings().max_topic_levels)?;
-            hub.retain(&mut outgoing, now)
-        } else {
-            None
-        };
+            let look_up = hub.look_ups().begin();
+            retained = hub.retain(&mut outgoing, now).map(|retained| (retained, look_up));
+        }
         let matched = match self.remembered.find(outgoing.source.topic, hub.router().generation()) {
             Some(matched) => matched,
             None => {
@@ -67,8 +67,9 @@ impl Dispatch {
                 matched
             }
         };
-        if let Some(retained) = retained {
+        if let Some((retained, look_up)) = retained {
             retained.matched(matched.generation);
+            drop(look_up);
         }
         let fan_out = matched.targets.len() > 1;
         for target in &matched.targets {

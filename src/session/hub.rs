@@ -20,7 +20,7 @@ use super::dispatch::Dispatch;
 use super::handle::Handle;
 use super::receiver::{host_key, Receiver};
 use super::replays::Replay;
-use super::retained::Retained;
+use super::retained::{LookUps, Retained};
 use super::settings::Settings;
 use super::state::State;
 use crate::config::Config;
@@ -55,6 +55,7 @@ pub struct Hub {
     counters: Arc<SessionCounters>,
     router: Router<Receiver>,
     retained: RetainStore<Arc<Retained>>,
+    look_ups: LookUps,
     sessions: Mutex<HashMap<Text, Arc<Handle>>>,
     deadlines: Deadlines,
     next_number: AtomicU64,
@@ -74,6 +75,7 @@ impl Hub {
             counters,
             router: Router::new(strategy(config)),
             retained: RetainStore::new(config.retain.max_messages as usize),
+            look_ups: LookUps::default(),
             sessions: Mutex::default(),
             deadlines: Deadlines::default(),
             next_number: AtomicU64::new(1),
@@ -144,7 +146,9 @@ impl Hub {
         let mut cursor = None;
         loop {
             let page = self.retained.page(filter, cursor.as_ref(), RETAINED_PAGE, now);
-            for (_, retained) in page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(before)) {
+            for (_, retained) in
+                page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(before, &self.look_ups))
+            {
                 let qos = retained.message.qos.min(options.qos);
                 let message = Message::clone(&retained.message);
                 queue.push(Arc::new(Message { origin: Origin::Retained, qos, ..message }));
@@ -161,6 +165,10 @@ impl Hub {
         if let Some(filter) = self.host_subscriptions.lock().remove(&subscription) {
             self.router.unsubscribe(&filter, host_key(subscription));
         }
+    }
+
+    pub(super) fn look_ups(&self) -> &LookUps {
+        &self.look_ups
     }
 
     /// Retains a message, or forgets the one of its topic. What is returned has to be told when the receivers have been
@@ -191,7 +199,8 @@ impl Hub {
     /// Up to `max` of the retained messages for a subscription of a session. The replay moves on; whether it is over.
     pub(super) fn replay(&self, replay: &mut Replay, max: usize, now: Instant) -> (Vec<Delivery>, bool) {
         let page = self.retained.page(&replay.filter, replay.cursor.as_ref(), max.clamp(1, RETAINED_PAGE), now);
-        let wanted = page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(replay.before));
+        let wanted =
+            page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(replay.before, &self.look_ups));
         let deliveries = wanted.map(|(_, retained)| Delivery {
             qos: retained.message.qos.min(replay.options.qos),
             retain: true, // [MQTT-3.3.1-8]

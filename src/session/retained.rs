@@ -1,26 +1,39 @@
-use std::hint;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Release},
 };
 use std::sync::Arc;
 
+use parking_lot::{RwLock, RwLockReadGuard};
+
 use crate::model::Message;
 
 /// The stamp of a message whose receivers are being looked up.
 const IN_BETWEEN: u64 = u64::MAX;
 
-/// How often a stamp is looked at that is about to be set.
-const LOOKS: u32 = 10_000;
-
 /// A retained message, and who has got it by itself.
 ///
 /// It is retained before its receivers are looked up: whoever subscribes in between is found by the look-up or finds the
-/// message retained. The stamp keeps most of those who are found by both from getting it twice.
+/// message retained. The stamp keeps those who are found by both from getting it twice.
 pub(super) struct Retained {
     pub(super) message: Arc<Message>,
     /// The generation of subscriptions that its receivers were looked up in.
     matched_at: AtomicU64,
+}
+
+/// Held for reading from when a message is retained until its receivers have been looked up.
+#[derive(Default)]
+pub(super) struct LookUps(RwLock<()>);
+
+impl LookUps {
+    pub(super) fn begin(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read()
+    }
+
+    /// Waits for those that are under way.
+    fn wait(&self) {
+        drop(self.0.write());
+    }
 }
 
 impl Retained {
@@ -33,14 +46,12 @@ impl Retained {
     }
 
     /// Whether the message was published before there was a subscription that came with `generation`.
-    pub(super) fn is_from_before(&self, generation: u64) -> bool {
-        for _ in 0..LOOKS {
-            match self.matched_at.load(Acquire) {
-                IN_BETWEEN => hint::spin_loop(),
-                matched_at => return matched_at < generation,
-            }
+    pub(super) fn is_from_before(&self, generation: u64, look_ups: &LookUps) -> bool {
+        if self.matched_at.load(Acquire) == IN_BETWEEN {
+            look_ups.wait();
         }
-        // The publisher's thread has been put aside in this very moment. Twice is better than never.
-        true
+        // A look-up that a panic has ended leaves no stamp.
+        let matched_at = self.matched_at.load(Acquire);
+        matched_at == IN_BETWEEN || matched_at < generation
     }
 }
