@@ -120,7 +120,7 @@ pub unsafe extern "C" fn rmqtt_decision_complete(
             return Err(Error::InvalidArgument("the verdict has reserved bytes that are not zero".to_owned()));
         }
         let verdict = if given.kind == rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW as i32 {
-            Verdict::Allow
+            Verdict::ALLOW
         } else {
             // SAFETY: readable by the contract of the function.
             Verdict::Deny(unsafe { given.denial() })

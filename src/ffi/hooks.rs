@@ -7,7 +7,7 @@ use super::message::rmqtt_message_t;
 use super::user_data::{rmqtt_drop_fn, UserData};
 use super::versioned::{CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
-use crate::hooks::{Answer, Authenticate, Connected, Disconnected, Hooks, Interest};
+use crate::hooks::{Answer, Authenticate, Connected, Disconnected, Hook, HookSet, Hooks, Question, Verdict};
 
 /// A client wants to connect. All of it lives as long as the hook runs.
 #[repr(C)]
@@ -145,17 +145,10 @@ impl ForeignHooks {
     }
 }
 
-impl Hooks for ForeignHooks {
-    fn interest(&self) -> Interest {
-        Interest::NONE
-            .with(Interest::AUTHENTICATE, self.table.authenticate.is_some())
-            .with(Interest::CONNECTED, self.table.connected.is_some())
-            .with(Interest::DISCONNECTED, self.table.disconnected.is_some())
-    }
-
+impl ForeignHooks {
     fn authenticate(&self, event: &Authenticate) -> Answer {
         let Some(authenticate) = self.table.authenticate else {
-            return Answer::Deny(Default::default());
+            return Answer::Now(Verdict::deny());
         };
         let client = rmqtt_client_t::of(&event.client);
         let will = event.will.as_ref().map(|will| rmqtt_message_t::of(will, Some(&client)));
@@ -172,12 +165,28 @@ impl Hooks for ForeignHooks {
         // SAFETY: whoever set the hook promised a function that takes these; all of them outlive the call.
         let kind = unsafe { authenticate(&event, &mut verdict, self.user_data.pointer()) };
         if kind == rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW as i32 {
-            Answer::Allow
+            Answer::Now(Verdict::ALLOW)
         } else if kind == rmqtt_verdict_kind::RMQTT_VERDICT_DEFERRED as i32 {
             Answer::Deferred
         } else {
             // SAFETY: the hook was told what a reason string has to be.
-            Answer::Deny(unsafe { verdict.denial() })
+            Answer::Now(Verdict::Deny(unsafe { verdict.denial() }))
+        }
+    }
+}
+
+impl Hooks for ForeignHooks {
+    fn interest(&self) -> HookSet {
+        HookSet::NONE
+            .with(Hook::Authenticate, self.table.authenticate.is_some())
+            .with(Hook::Connected, self.table.connected.is_some())
+            .with(Hook::Disconnected, self.table.disconnected.is_some())
+    }
+
+    fn decide(&self, question: Question<'_>) -> Answer {
+        match question {
+            Question::Authenticate(question) => self.authenticate(question),
+            _ => Answer::Now(Verdict::deny()),
         }
     }
 

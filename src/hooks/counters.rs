@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::Verdict;
+
 /// How the host program's code has fared. Shared by all runs of a broker.
 #[derive(Debug, Default)]
 pub struct HookCounters {
@@ -32,10 +34,6 @@ macro_rules! counters {
 }
 
 counters! {
-    decision_allowed => decisions_allowed: allowed, "Decisions that allowed.";
-    decision_denied => decisions_denied: denied, "Decisions that denied, for whatever cause.";
-    decision_expired => decisions_expired: expired, "Decisions denied because no answer came in time.";
-    decision_overflowed => decisions_overflowed: overflowed, "Decisions denied because the queue was full.";
     event_dropped => events_dropped: events_dropped, "Events that found the queue full.";
     callback_panicked => callback_panics: panics, "Panics caught in callbacks.";
     message_delivered => messages_delivered: messages_delivered, "Messages handed to in-process subscriptions.";
@@ -43,6 +41,39 @@ counters! {
 }
 
 impl HookCounters {
+    /// Decisions that allowed.
+    pub fn decisions_allowed(&self) -> u64 {
+        self.allowed.load(Relaxed)
+    }
+
+    /// Decisions that denied, for whatever cause.
+    pub fn decisions_denied(&self) -> u64 {
+        self.denied.load(Relaxed)
+    }
+
+    /// Decisions denied because no answer came in time.
+    pub fn decisions_expired(&self) -> u64 {
+        self.expired.load(Relaxed)
+    }
+
+    /// Decisions denied because the queue was full.
+    pub fn decisions_overflowed(&self) -> u64 {
+        self.overflowed.load(Relaxed)
+    }
+
+    pub(super) fn decided(&self, verdict: &Verdict) {
+        let count = if matches!(verdict, Verdict::Allow(_)) { &self.allowed } else { &self.denied };
+        count.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn decision_expired(&self) {
+        self.expired.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn decision_overflowed(&self) {
+        self.overflowed.fetch_add(1, Relaxed);
+    }
+
     /// Deferred decisions that are open now.
     pub fn decisions_pending(&self) -> u64 {
         self.pending.load(Relaxed)

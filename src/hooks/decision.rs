@@ -1,34 +1,22 @@
-//! Decisions that may be made later: asked on a callback thread, answered from any.
+//! Decisions that may be made later: asked on a callback thread or in place, answered from any thread.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::Future;
 use std::num::NonZeroU64;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
-use super::{Answer, CallbackPool, HookCounters, Key};
-use crate::model::Text;
-
-/// The outcome of a decision.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    Allow,
-    Deny(Denial),
-}
-
-/// How a denial is told to the client. The default is the protocol's "not authorized".
-#[derive(Clone, Debug, Default)]
-pub struct Denial {
-    /// The MQTT 5 reason code; `None` for the default of the packet.
-    pub reason_code: Option<u8>,
-    /// The MQTT 5 reason string.
-    pub reason: Option<Text>,
-}
+use super::pool::InCallback;
+use super::{Answer, CallbackPool, Hook, HookCounters, Key, Verdict};
 
 /// Names one deferred decision, in this process, for ever: numbers are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +26,15 @@ pub struct Ticket(pub NonZeroU64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired;
 
+/// What holds for all decisions of one run of a broker.
+#[derive(Clone)]
+pub(super) struct Terms {
+    pub(super) counters: Arc<HookCounters>,
+    pub(super) timeout: Duration,
+    /// Deferred decisions that may be open.
+    pub(super) max_pending: usize,
+}
+
 /// A decision that is being asked.
 struct Pending {
     verdict: Mutex<Option<oneshot::Sender<Verdict>>>,
@@ -45,11 +42,21 @@ struct Pending {
     ticket: AtomicU64,
     /// A forked child inherits the table but not the threads that wait for the verdict.
     process: u32,
-    counters: Arc<HookCounters>,
-    max_pending: usize,
+    terms: Terms,
 }
 
 impl Pending {
+    fn new(terms: &Terms) -> (Arc<Pending>, oneshot::Receiver<Verdict>) {
+        let (sender, receiver) = oneshot::channel();
+        let pending = Pending {
+            verdict: Mutex::new(Some(sender)),
+            ticket: AtomicU64::new(0),
+            process: std::process::id(),
+            terms: terms.clone(),
+        };
+        (Arc::new(pending), receiver)
+    }
+
     fn answer(&self, verdict: Verdict) -> Result<(), Expired> {
         let sender = self.verdict.lock().take().ok_or(Expired)?;
         sender.send(verdict).map_err(|_| Expired)
@@ -57,6 +64,10 @@ impl Pending {
 
     fn is_over(&self) -> bool {
         self.verdict.lock().as_ref().is_none_or(|sender| sender.is_closed())
+    }
+
+    fn is_deferred(&self) -> bool {
+        self.ticket.load(SeqCst) != 0
     }
 
     fn forget_ticket(&self) {
@@ -71,9 +82,16 @@ static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 /// Open tickets of all brokers. `None` when there are none, so that nothing is left at exit.
 static TICKETS: Mutex<Option<HashMap<u64, Arc<Pending>>>> = Mutex::new(None);
 
+/// The decision whose hook runs on a thread.
+enum Current {
+    /// Somebody waits for the verdict.
+    Asked(Arc<Pending>),
+    /// Asked in place: only if it is deferred does anybody have to wait.
+    InPlace { terms: Terms, deferred: Option<(Arc<Pending>, oneshot::Receiver<Verdict>)> },
+}
+
 thread_local! {
-    /// The decision whose hook runs on this thread.
-    static CURRENT: RefCell<Option<Arc<Pending>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
 }
 
 /// Inside a decision hook: announces that the answer comes later, through [`complete`].
@@ -81,11 +99,14 @@ thread_local! {
 /// `None` outside of a decision hook, when the decision is already over, and when as many decisions are open as the
 /// configuration allows. A second call in one hook gives the same ticket.
 pub fn defer() -> Option<Ticket> {
-    let pending = CURRENT.with_borrow(Option::clone)?;
+    let pending = CURRENT.with_borrow_mut(|current| match current.as_mut()? {
+        Current::Asked(pending) => Some(pending.clone()),
+        Current::InPlace { terms, deferred } => Some(deferred.get_or_insert_with(|| Pending::new(terms)).0.clone()),
+    })?;
     if let Some(ticket) = NonZeroU64::new(pending.ticket.load(SeqCst)) {
         return Some(Ticket(ticket));
     }
-    if !pending.counters.take_pending(pending.max_pending) {
+    if !pending.terms.counters.take_pending(pending.terms.max_pending) {
         return None;
     }
     let ticket = Ticket(NonZeroU64::new(NEXT_TICKET.fetch_add(1, SeqCst))?);
@@ -115,86 +136,141 @@ fn take_ticket(ticket: Ticket) -> Option<Arc<Pending>> {
     if open.is_empty() {
         *tickets = None;
     }
-    pending.counters.give_back_pending();
+    pending.terms.counters.give_back_pending();
     Some(pending)
 }
 
-/// Forgets the ticket when whoever waits gives up, be it the deadline or the end of the connection.
-struct Waiter(Arc<Pending>);
+/// A verdict that is waited for. Anything but an answer in time denies; so does giving up the wait.
+pub struct Decision {
+    hook: Hook,
+    receiver: oneshot::Receiver<Verdict>,
+    deadline: Pin<Box<Sleep>>,
+    pending: Arc<Pending>,
+    settled: bool,
+}
 
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        self.0.forget_ticket();
+impl Decision {
+    /// Needs a runtime.
+    fn new(hook: Hook, pending: Arc<Pending>, receiver: oneshot::Receiver<Verdict>) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(pending.terms.timeout));
+        Decision { hook, receiver, deadline, pending, settled: false }
+    }
+
+    fn settle(&mut self, verdict: Verdict) -> Poll<Verdict> {
+        self.settled = true;
+        self.pending.terms.counters.decided(&verdict);
+        Poll::Ready(verdict)
     }
 }
 
-/// Runs `ask` on a callback thread and waits for the verdict. Anything but an answer in time denies.
-pub(super) async fn decide(
+impl Future for Decision {
+    type Output = Verdict;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match Pin::new(&mut self.receiver).poll(cx) {
+            Poll::Ready(Ok(verdict)) => return self.settle(verdict),
+            // The sender is gone without a word: the hook panicked.
+            Poll::Ready(Err(_)) => return self.settle(Verdict::deny()),
+            Poll::Pending => {}
+        }
+        if self.deadline.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let terms = &self.pending.terms;
+        terms.counters.decision_expired();
+        let timeout_ms = terms.timeout.as_millis() as u64;
+        tracing::warn!(hook = self.hook.name(), timeout_ms, "no decision in time: denied");
+        self.settle(Verdict::deny())
+    }
+}
+
+impl Drop for Decision {
+    /// The deadline has passed, or whoever asked is gone: the ticket is of no use any more.
+    fn drop(&mut self) {
+        self.pending.forget_ticket();
+        if !self.settled {
+            self.pending.terms.counters.decided(&Verdict::deny());
+        }
+    }
+}
+
+/// Has `ask` run on a callback thread; `None` if there is no room for it, which denies.
+pub(super) fn ask_later(
     pool: &CallbackPool,
     key: Key,
-    counters: &Arc<HookCounters>,
-    timeout: Duration,
-    max_pending: usize,
+    hook: Hook,
+    terms: &Terms,
     ask: impl FnOnce() -> Answer + Send + 'static,
-) -> Verdict {
-    let (sender, receiver) = oneshot::channel();
-    let pending = Arc::new(Pending {
-        verdict: Mutex::new(Some(sender)),
-        ticket: AtomicU64::new(0),
-        process: std::process::id(),
-        counters: counters.clone(),
-        max_pending,
-    });
+) -> Option<Decision> {
+    let (pending, receiver) = Pending::new(terms);
     let asked = pending.clone();
-    if !pool.submit(key, move || run(&asked, ask)) {
-        counters.decision_overflowed();
-        counters.decision_denied();
-        return Verdict::Deny(Denial::default());
+    if !pool.submit(key, move || run(&asked, hook, ask)) {
+        terms.counters.decision_overflowed();
+        terms.counters.decided(&Verdict::deny());
+        return None;
     }
-    let waiter = Waiter(pending);
-    let verdict = match tokio::time::timeout(timeout, receiver).await {
-        Ok(Ok(verdict)) => verdict,
-        // The sender is gone without a word: the hook panicked.
-        Ok(Err(_)) => Verdict::Deny(Denial::default()),
-        Err(_) => {
-            counters.decision_expired();
-            tracing::warn!(timeout_ms = timeout.as_millis() as u64, "no decision in time: denied");
-            Verdict::Deny(Denial::default())
-        }
-    };
-    drop(waiter);
-    match verdict {
-        Verdict::Allow => counters.decision_allowed(),
-        Verdict::Deny(_) => counters.decision_denied(),
-    }
-    verdict
+    Some(Decision::new(hook, pending, receiver))
 }
 
 /// The part of a decision that runs on a callback thread.
-fn run(pending: &Arc<Pending>, ask: impl FnOnce() -> Answer) {
+fn run(pending: &Arc<Pending>, hook: Hook, ask: impl FnOnce() -> Answer) {
     if pending.is_over() {
         return;
     }
-    CURRENT.set(Some(pending.clone()));
+    CURRENT.set(Some(Current::Asked(pending.clone())));
     let answer = catch_unwind(AssertUnwindSafe(ask));
     CURRENT.set(None);
-    let verdict = match answer {
-        Ok(Answer::Deferred) if pending.ticket.load(SeqCst) != 0 => return,
-        Ok(Answer::Deferred) => {
-            tracing::warn!("a hook deferred its decision without a ticket: denied");
-            Verdict::Deny(Denial::default())
-        }
-        Ok(Answer::Allow) => Verdict::Allow,
-        Ok(Answer::Deny(denial)) => Verdict::Deny(denial),
-        Err(_) => {
-            pending.counters.callback_panicked();
-            tracing::error!("a decision hook panicked: denied");
-            Verdict::Deny(Denial::default())
-        }
+    let verdict = match judge(answer, hook, &pending.terms, pending.is_deferred()) {
+        Some(verdict) => verdict,
+        None => return,
     };
     pending.forget_ticket();
     // Another thread may have completed the ticket before the hook returned; the first answer counts.
     let _ = pending.answer(verdict);
+}
+
+/// Runs `ask` in place: a verdict, or a decision to wait for.
+pub(super) fn ask_in_place(hook: Hook, terms: &Terms, ask: impl FnOnce() -> Answer) -> Result<Verdict, Decision> {
+    let before = CURRENT.replace(Some(Current::InPlace { terms: terms.clone(), deferred: None }));
+    let answer = {
+        let _in_callback = InCallback::enter();
+        catch_unwind(AssertUnwindSafe(ask))
+    };
+    let deferred = match CURRENT.replace(before) {
+        Some(Current::InPlace { deferred, .. }) => deferred,
+        _ => None,
+    };
+    let is_deferred = deferred.as_ref().is_some_and(|(pending, _)| pending.is_deferred());
+    match (judge(answer, hook, terms, is_deferred), deferred) {
+        (None, Some((pending, receiver))) => Err(Decision::new(hook, pending, receiver)),
+        (verdict, deferred) => {
+            let first = deferred.and_then(|(pending, mut receiver)| {
+                pending.forget_ticket();
+                // Another thread may have completed the ticket before the hook returned; the first answer counts.
+                receiver.try_recv().ok()
+            });
+            let verdict = first.or(verdict).unwrap_or_else(Verdict::deny);
+            terms.counters.decided(&verdict);
+            Ok(verdict)
+        }
+    }
+}
+
+/// What an answer means; `None`: the verdict comes later.
+fn judge(answer: std::thread::Result<Answer>, hook: Hook, terms: &Terms, has_ticket: bool) -> Option<Verdict> {
+    match answer {
+        Ok(Answer::Now(verdict)) => Some(verdict),
+        Ok(Answer::Deferred) if has_ticket => None,
+        Ok(Answer::Deferred) => {
+            tracing::warn!(hook = hook.name(), "a hook deferred its decision without a ticket: denied");
+            Some(Verdict::deny())
+        }
+        Err(_) => {
+            terms.counters.callback_panicked();
+            tracing::error!(hook = hook.name(), "a decision hook panicked: denied");
+            Some(Verdict::deny())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -203,6 +279,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::model::Text;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -232,17 +309,23 @@ mod tests {
             max_pending: usize,
             ask: impl FnOnce() -> Answer + Send + 'static,
         ) -> bool {
-            let key = Key::Client(Text::from("c"));
-            let verdict = self.runtime.block_on(decide(&self.pool, key, &self.counters, timeout, max_pending, ask));
-            matches!(verdict, Verdict::Allow)
+            let terms = Terms { counters: self.counters.clone(), timeout, max_pending };
+            let verdict = self.runtime.block_on(async {
+                let key = Key::Client(Text::from("c"));
+                match ask_later(&self.pool, key, Hook::Authenticate, &terms, ask) {
+                    Some(decision) => decision.await,
+                    None => Verdict::deny(),
+                }
+            });
+            matches!(verdict, Verdict::Allow(_))
         }
     }
 
     #[test]
     fn an_immediate_answer_counts() {
         let bench = Bench::new();
-        assert!(bench.ask(LONG, || Answer::Allow));
-        assert!(!bench.ask(LONG, || Answer::Deny(Denial::default())));
+        assert!(bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
+        assert!(!bench.ask(LONG, || Answer::Now(Verdict::deny())));
         assert_eq!((bench.counters.decisions_allowed(), bench.counters.decisions_denied()), (1, 1));
     }
 
@@ -252,7 +335,7 @@ mod tests {
         let (send, receive) = mpsc::channel();
         let completer = thread::spawn(move || {
             let ticket = receive.recv_timeout(LONG).unwrap();
-            (complete(ticket, Verdict::Allow), complete(ticket, Verdict::Deny(Denial::default())))
+            (complete(ticket, Verdict::ALLOW), complete(ticket, Verdict::deny()))
         });
         assert!(bench.ask(LONG, move || {
             send.send(defer().unwrap()).unwrap();
@@ -268,7 +351,7 @@ mod tests {
         assert!(bench.ask(LONG, || {
             let ticket = defer().unwrap();
             assert_eq!(defer(), Some(ticket));
-            thread::spawn(move || complete(ticket, Verdict::Allow)).join().unwrap().unwrap();
+            thread::spawn(move || complete(ticket, Verdict::ALLOW)).join().unwrap().unwrap();
             Answer::Deferred
         }));
     }
@@ -279,9 +362,9 @@ mod tests {
         let (send, receive) = mpsc::channel();
         assert!(!bench.ask(LONG, move || {
             send.send(defer().unwrap()).unwrap();
-            Answer::Deny(Denial::default())
+            Answer::Now(Verdict::deny())
         }));
-        assert_eq!(complete(receive.recv().unwrap(), Verdict::Allow), Err(Expired));
+        assert_eq!(complete(receive.recv().unwrap(), Verdict::ALLOW), Err(Expired));
     }
 
     #[test]
@@ -292,7 +375,7 @@ mod tests {
             send.send(defer().unwrap()).unwrap();
             Answer::Deferred
         }));
-        assert_eq!(complete(receive.recv().unwrap(), Verdict::Allow), Err(Expired));
+        assert_eq!(complete(receive.recv().unwrap(), Verdict::ALLOW), Err(Expired));
         assert_eq!((bench.counters.decisions_expired(), bench.counters.decisions_pending()), (1, 0));
     }
 
@@ -328,7 +411,7 @@ mod tests {
     fn a_panic_denies() {
         let bench = Bench::new();
         assert!(!bench.ask(LONG, || panic!("on purpose")));
-        assert!(bench.ask(LONG, || Answer::Allow));
+        assert!(bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
         assert_eq!(bench.counters.callback_panics(), 1);
     }
 
@@ -345,8 +428,56 @@ mod tests {
         start.recv_timeout(LONG).unwrap();
         assert!(bench.pool.submit(key(), || ()));
         assert!(bench.pool.submit(key(), || ()));
-        assert!(!bench.ask(LONG, || Answer::Allow));
+        assert!(!bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
         assert_eq!(bench.counters.decisions_overflowed(), 1);
         unblock.send(()).unwrap();
+    }
+
+    #[test]
+    fn in_place_the_same_rules_hold() {
+        let bench = Bench::new();
+        let terms = Terms { counters: bench.counters.clone(), timeout: LONG, max_pending: 1 };
+        let inside = bench.runtime.enter();
+        let ask = |ask: &mut dyn FnMut() -> Answer| ask_in_place(Hook::AuthorizePublish, &terms, ask);
+        let allowed = |asked: Result<Verdict, Decision>| matches!(asked, Ok(Verdict::Allow(_)));
+        assert!(allowed(ask(&mut || {
+            assert!(crate::hooks::in_callback());
+            Answer::Now(Verdict::ALLOW)
+        })));
+        assert!(!crate::hooks::in_callback());
+        assert!(!allowed(ask(&mut || Answer::Deferred)));
+        assert!(!allowed(ask(&mut || panic!("on purpose"))));
+        // The first answer counts, the ticket's here.
+        assert!(!allowed(ask(&mut || {
+            complete(defer().unwrap(), Verdict::deny()).unwrap();
+            Answer::Now(Verdict::ALLOW)
+        })));
+        let mut ticket = None;
+        let asked = ask(&mut || {
+            ticket = defer();
+            Answer::Deferred
+        });
+        let Err(decision) = asked else { panic!("it has been deferred") };
+        assert_eq!(bench.counters.decisions_pending(), 1);
+        assert_eq!(complete(ticket.unwrap(), Verdict::ALLOW), Ok(()));
+        drop(inside);
+        assert!(matches!(bench.runtime.block_on(decision), Verdict::Allow(_)));
+        assert_eq!((bench.counters.decisions_allowed(), bench.counters.decisions_denied()), (2, 3));
+    }
+
+    #[test]
+    fn giving_up_the_wait_denies_and_expires_the_ticket() {
+        let bench = Bench::new();
+        let terms = Terms { counters: bench.counters.clone(), timeout: LONG, max_pending: 1 };
+        let inside = bench.runtime.enter();
+        let mut ticket = None;
+        let asked = ask_in_place(Hook::AuthorizePublish, &terms, || {
+            ticket = defer();
+            Answer::Deferred
+        });
+        drop(asked);
+        drop(inside);
+        assert_eq!(complete(ticket.unwrap(), Verdict::ALLOW), Err(Expired));
+        assert_eq!((bench.counters.decisions_denied(), bench.counters.decisions_pending()), (1, 0));
     }
 }

@@ -1,12 +1,16 @@
 //! The host program's code: which hooks it has set, how it is called, and what happens when it does not answer.
 //!
-//! No hook ever runs on an async worker. A hook call is a job of the [`CallbackPool`], keyed by client identifier:
-//! one client's calls keep their order, different clients' calls run in parallel. A decision that is not made denies.
+//! A hook call is a job of the [`CallbackPool`], keyed by client identifier: one client's calls keep their order,
+//! different clients' calls run in parallel. No hook runs on a thread that serves clients, but those that ask for it. A
+//! decision that is not made denies.
 
 mod counters;
 mod decision;
+mod hook;
 mod pool;
+mod question;
 mod subscription;
+mod verdict;
 
 use std::sync::atomic::{
     AtomicU32,
@@ -16,23 +20,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 
-use crate::model::{Client, Message, Text};
+use crate::model::{Client, Text};
+
+use decision::Terms;
 
 pub use counters::HookCounters;
-pub use decision::{complete, defer, Denial, Expired, Ticket, Verdict};
+pub use decision::{complete, defer, Decision, Expired, Ticket};
+pub use hook::{Hook, HookSet};
 pub use pool::{in_callback, mark_callback_thread, CallbackPool, Key};
+pub use question::{Authenticate, AuthorizeSubscribe, AuthorizeUnsubscribe, OwnedQuestion, PreConnect, Question};
 pub use subscription::{Consumer, SubscriptionQueue};
+pub use verdict::{Answer, Changes, Denial, Verdict};
 
-/// What the host program wants to decide and to hear of. Absent methods are the configured policy.
+/// What the host program wants to decide and to hear of.
 pub trait Hooks: Send + Sync {
     /// The hooks that are set. Asked once, when the table is installed.
-    fn interest(&self) -> Interest;
+    fn interest(&self) -> HookSet;
 
-    /// A client wants to connect. See [`defer`] for an answer that comes later.
-    fn authenticate(&self, _event: &Authenticate) -> Answer {
-        Answer::Deny(Denial::default())
+    /// Those of them that promise to take microseconds, and run in place, on the threads that serve clients. Asked once,
+    /// as above.
+    fn in_place(&self) -> HookSet {
+        HookSet::NONE
+    }
+
+    /// Makes a decision. See [`defer`] for an answer that comes later.
+    fn decide(&self, _question: Question<'_>) -> Answer {
+        Answer::Now(Verdict::deny())
     }
 
     /// A client is connected.
@@ -40,45 +54,6 @@ pub trait Hooks: Send + Sync {
 
     /// A connected client is gone.
     fn disconnected(&self, _event: &Disconnected) {}
-}
-
-/// Which hooks a table has: a set of the constants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Interest(u32);
-
-impl Interest {
-    pub const NONE: Interest = Interest(0);
-    pub const AUTHENTICATE: Interest = Interest(1);
-    pub const CONNECTED: Interest = Interest(1 << 1);
-    pub const DISCONNECTED: Interest = Interest(1 << 2);
-
-    /// This set with `hook` if `set`.
-    pub fn with(self, hook: Interest, set: bool) -> Interest {
-        Interest(self.0 | if set { hook.0 } else { 0 })
-    }
-
-    pub fn has(self, hook: Interest) -> bool {
-        self.0 & hook.0 != 0
-    }
-}
-
-/// What a decision hook returns.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    Allow,
-    Deny(Denial),
-    /// The verdict comes through [`complete`] with the ticket that [`defer`] gave. Without a ticket: deny.
-    Deferred,
-}
-
-/// A client wants to connect.
-#[derive(Clone, Debug)]
-pub struct Authenticate {
-    pub client: Arc<Client>,
-    pub password: Option<Bytes>,
-    pub keep_alive_s: u16,
-    pub clean_start: bool,
-    pub will: Option<Message>,
 }
 
 /// A client is connected.
@@ -111,37 +86,72 @@ pub struct Disconnected {
 
 /// The hooks of one broker: replaceable at any time, called through the pool of the current run.
 ///
-/// Async workers read `interest` only, and jobs carry events only: the hooks are looked up by the callback thread
-/// that runs the job. So no async worker ever holds, let alone drops, the last reference to foreign code.
+/// Threads that serve clients read the sets only, and jobs carry events only: the hooks are looked up by the callback
+/// thread that runs the job, or for a call in place.
 #[derive(Default)]
 pub struct HookTable {
     hooks: ArcSwapOption<Box<dyn Hooks>>,
     interest: AtomicU32,
+    in_place: AtomicU32,
+}
+
+/// How a hook is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is not set.
+    Absent,
+    /// On a callback thread.
+    Queued,
+    /// On the thread that asks.
+    InPlace,
 }
 
 impl HookTable {
     /// Puts `hooks` in the place of those before. Calls under way end with the hooks they began with.
     pub fn set(&self, hooks: Option<Box<dyn Hooks>>) {
-        let interest = hooks.as_ref().map_or(Interest::NONE, |hooks| hooks.interest());
+        let (interest, in_place) =
+            hooks.as_ref().map_or_else(Default::default, |hooks| (hooks.interest(), hooks.in_place()));
         self.hooks.store(hooks.map(Arc::new));
-        self.interest.store(interest.0, Release);
+        self.in_place.store(in_place.bits(), Release);
+        self.interest.store(interest.bits(), Release);
     }
 
-    fn wants(&self, hook: Interest) -> bool {
-        Interest(self.interest.load(Acquire)).has(hook)
+    fn mode(&self, hook: Hook) -> Mode {
+        if !HookSet::from_bits(self.interest.load(Acquire)).has(hook) {
+            Mode::Absent
+        } else if HookSet::from_bits(self.in_place.load(Acquire)).has(hook) {
+            Mode::InPlace
+        } else {
+            Mode::Queued
+        }
     }
+
+    fn decide(&self, question: Question<'_>) -> Answer {
+        match self.hooks.load_full() {
+            Some(hooks) => hooks.decide(question),
+            // The hooks were taken away between the question and now: denying costs the client one retry.
+            None => Answer::Now(Verdict::deny()),
+        }
+    }
+}
+
+/// What has come of a question.
+pub enum Asked {
+    /// There is no such hook.
+    Nobody,
+    Decided(Verdict),
+    Later(Decision),
 }
 
 /// The way from the sessions to the hooks, for one run of a broker.
 pub struct Callbacks {
     table: Arc<HookTable>,
     pool: Arc<CallbackPool>,
-    counters: Arc<HookCounters>,
-    timeout: Duration,
-    max_pending: usize,
+    terms: Terms,
 }
 
 impl Callbacks {
+    /// `max_pending` decisions may be deferred at the same time, each for `timeout`.
     pub fn new(
         table: Arc<HookTable>,
         pool: Arc<CallbackPool>,
@@ -149,42 +159,54 @@ impl Callbacks {
         timeout: Duration,
         max_pending: usize,
     ) -> Self {
-        Callbacks { table, pool, counters, timeout, max_pending }
+        Callbacks { table, pool, terms: Terms { counters, timeout, max_pending } }
     }
 
     pub fn pool(&self) -> &Arc<CallbackPool> {
         &self.pool
     }
 
-    pub fn counters(&self) -> &Arc<HookCounters> {
-        &self.counters
+    pub fn mode(&self, hook: Hook) -> Mode {
+        self.table.mode(hook)
     }
 
-    /// Asks the `authenticate` hook. `None`: no such hook is set.
-    pub async fn authenticate(&self, event: Authenticate) -> Option<Verdict> {
-        if !self.table.wants(Interest::AUTHENTICATE) {
-            return None;
+    /// Asks a hook, if it is set. Questions under one key are asked one after the other. Needs a runtime.
+    pub fn ask(&self, hook: Hook, key: impl FnOnce() -> Key, question: impl FnOnce() -> OwnedQuestion) -> Asked {
+        match self.mode(hook) {
+            Mode::Absent => Asked::Nobody,
+            Mode::InPlace => self.ask_in_place(hook, question().borrow()),
+            Mode::Queued => self.ask_later(hook, key(), question()),
         }
-        let key = Key::Client(event.client.id.clone());
+    }
+
+    /// Asks a hook that is called in place.
+    pub fn ask_in_place(&self, hook: Hook, question: Question<'_>) -> Asked {
+        match decision::ask_in_place(hook, &self.terms, || self.table.decide(question)) {
+            Ok(verdict) => Asked::Decided(verdict),
+            Err(decision) => Asked::Later(decision),
+        }
+    }
+
+    /// Asks a hook that is called on a callback thread.
+    pub fn ask_later(&self, hook: Hook, key: Key, question: OwnedQuestion) -> Asked {
         let table = self.table.clone();
-        let ask = move || match table.hooks.load_full() {
-            Some(hooks) => hooks.authenticate(&event),
-            // The hooks were taken away between the question and now: denying costs the client one retry.
-            None => Answer::Deny(Denial::default()),
-        };
-        Some(decision::decide(&self.pool, key, &self.counters, self.timeout, self.max_pending, ask).await)
+        let ask = move || table.decide(question.borrow());
+        match decision::ask_later(&self.pool, key, hook, &self.terms, ask) {
+            Some(decision) => Asked::Later(decision),
+            None => Asked::Decided(Verdict::deny()),
+        }
     }
 
     /// Tells the `connected` hook.
     pub fn connected(&self, event: Connected) {
-        if self.table.wants(Interest::CONNECTED) {
+        if self.mode(Hook::Connected) != Mode::Absent {
             self.notify(event.client.id.clone(), move |hooks| hooks.connected(&event));
         }
     }
 
     /// Tells the `disconnected` hook.
     pub fn disconnected(&self, event: Disconnected) {
-        if self.table.wants(Interest::DISCONNECTED) {
+        if self.mode(Hook::Disconnected) != Mode::Absent {
             self.notify(event.client.id.clone(), move |hooks| hooks.disconnected(&event));
         }
     }
@@ -197,7 +219,18 @@ impl Callbacks {
             }
         };
         if !self.pool.submit(Key::Client(client_id), job) {
-            self.counters.event_dropped();
+            self.terms.counters.event_dropped();
+        }
+    }
+}
+
+impl Asked {
+    /// Waits for the verdict. `None`: nobody has been asked.
+    pub async fn verdict(self) -> Option<Verdict> {
+        match self {
+            Asked::Nobody => None,
+            Asked::Decided(verdict) => Some(verdict),
+            Asked::Later(decision) => Some(decision.await),
         }
     }
 }

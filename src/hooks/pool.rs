@@ -23,6 +23,23 @@ pub fn mark_callback_thread() {
     IN_CALLBACK.set(true);
 }
 
+/// Marks the current thread for as long as it lives: a callback runs in place.
+pub(super) struct InCallback {
+    before: bool,
+}
+
+impl InCallback {
+    pub(super) fn enter() -> Self {
+        InCallback { before: IN_CALLBACK.replace(true) }
+    }
+}
+
+impl Drop for InCallback {
+    fn drop(&mut self) {
+        IN_CALLBACK.set(self.before);
+    }
+}
+
 /// What jobs keep their order for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {

@@ -23,7 +23,7 @@ use super::hub::Hub;
 use super::lease::Lease;
 use super::mailbox::Wants;
 use crate::codec::{Connect, Decoder, Packet};
-use crate::hooks::{Authenticate, DisconnectedBy, Verdict};
+use crate::hooks::{Authenticate, DisconnectedBy, Hook, Key, OwnedQuestion, Verdict};
 use crate::model::{Client, Protocol, ReasonCode, Text};
 
 /// What is read at once of a connection that has not said CONNECT yet.
@@ -171,9 +171,12 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
         clean_start: connect.clean_start,
         will: connect.will.as_ref().map(|will| handshake::will_message(will, &client, now, Duration::ZERO)),
     };
-    match hub.callbacks().authenticate(question).await {
-        Some(Verdict::Allow) => {}
+    let key = || Key::Client(client.id.clone());
+    let asked = hub.callbacks().ask(Hook::Authenticate, key, || OwnedQuestion::Authenticate(Box::new(question)));
+    match asked.verdict().await {
+        Some(Verdict::Allow(_)) => {}
         Some(Verdict::Deny(denial)) => return Err(denial.into()),
+        Some(Verdict::Drop) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         // Nobody can check credentials: those that come with some are as anonymous as those without.
         None if settings.allow_anonymous.get(peer.listener).copied().unwrap_or(false) => {}
         None => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),

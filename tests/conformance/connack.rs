@@ -1,6 +1,6 @@
 //! Section 3.2: CONNACK.
 
-use rmqttc::hooks::{Answer, Authenticate, Denial, Hooks, Interest};
+use rmqttc::hooks::{Answer, Denial, Hook, HookSet, Hooks, Question, Verdict};
 use rmqttc::model::Text;
 
 use crate::client::*;
@@ -205,12 +205,12 @@ fn connack_tells_the_limits() {
 struct Refuse;
 
 impl Hooks for Refuse {
-    fn interest(&self) -> Interest {
-        Interest::AUTHENTICATE
+    fn interest(&self) -> HookSet {
+        HookSet::NONE.with(Hook::Authenticate, true)
     }
 
-    fn authenticate(&self, _: &Authenticate) -> Answer {
-        Answer::Deny(Denial { reason_code: Some(0x87), reason: Some(Text::from("no ".repeat(50))) })
+    fn decide(&self, _: Question<'_>) -> Answer {
+        Answer::Now(Verdict::Deny(Denial { reason_code: Some(0x87), reason: Some(Text::from("no ".repeat(50))) }))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::super::{serve, Hub, Peer, SessionCounters};
 use super::wire::{self, Sent};
 use crate::config::Config;
-use crate::hooks::{CallbackPool, Callbacks, Disconnected, HookCounters, HookTable, Hooks, Interest};
+use crate::hooks::{CallbackPool, Callbacks, Disconnected, Hook, HookCounters, HookSet, HookTable, Hooks};
 use crate::model::Text;
 
 /// Longer than anything takes that works.
@@ -29,8 +29,8 @@ pub(super) struct Place {
 struct Told(Sender<Disconnected>);
 
 impl Hooks for Told {
-    fn interest(&self) -> Interest {
-        Interest::DISCONNECTED
+    fn interest(&self) -> HookSet {
+        HookSet::NONE.with(Hook::Disconnected, true)
     }
 
     fn disconnected(&self, event: &Disconnected) {

@@ -1,0 +1,75 @@
+//! What decision hooks are asked.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::model::{Client, Message, SubscriptionOptions, Text};
+
+/// A question, as a hook sees it.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    PreConnect(&'a PreConnect),
+    Authenticate(&'a Authenticate),
+    /// May the message be published? Its origin says whether it is a client's message, a will, or the host program's.
+    AuthorizePublish(&'a Message),
+    AuthorizeSubscribe(&'a AuthorizeSubscribe),
+    AuthorizeUnsubscribe(&'a AuthorizeUnsubscribe),
+}
+
+/// A question that waits for a callback thread.
+#[derive(Clone, Debug)]
+pub enum OwnedQuestion {
+    PreConnect(PreConnect),
+    Authenticate(Box<Authenticate>),
+    AuthorizePublish(Arc<Message>),
+    AuthorizeSubscribe(AuthorizeSubscribe),
+    AuthorizeUnsubscribe(AuthorizeUnsubscribe),
+}
+
+impl OwnedQuestion {
+    pub(super) fn borrow(&self) -> Question<'_> {
+        match self {
+            OwnedQuestion::PreConnect(question) => Question::PreConnect(question),
+            OwnedQuestion::Authenticate(question) => Question::Authenticate(question),
+            OwnedQuestion::AuthorizePublish(message) => Question::AuthorizePublish(message),
+            OwnedQuestion::AuthorizeSubscribe(question) => Question::AuthorizeSubscribe(question),
+            OwnedQuestion::AuthorizeUnsubscribe(question) => Question::AuthorizeUnsubscribe(question),
+        }
+    }
+}
+
+/// A connection that has said nothing yet.
+#[derive(Clone, Debug)]
+pub struct PreConnect {
+    /// Where it comes from, `host:port`.
+    pub address: Text,
+    /// The name of the listener that accepted it.
+    pub listener: Text,
+}
+
+/// A client wants to connect.
+#[derive(Clone, Debug)]
+pub struct Authenticate {
+    pub client: Arc<Client>,
+    pub password: Option<Bytes>,
+    pub keep_alive_s: u16,
+    pub clean_start: bool,
+    pub will: Option<Message>,
+}
+
+/// A client wants to subscribe.
+#[derive(Clone, Debug)]
+pub struct AuthorizeSubscribe {
+    pub client: Arc<Client>,
+    /// As in SUBSCRIBE, `$share/{group}/` included.
+    pub filter: Text,
+    pub options: SubscriptionOptions,
+}
+
+/// A client wants to give a subscription up.
+#[derive(Clone, Debug)]
+pub struct AuthorizeUnsubscribe {
+    pub client: Arc<Client>,
+    pub filter: Text,
+}
