@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
@@ -26,10 +26,15 @@ use super::hub::Hub;
 use super::lease::Lease;
 use super::receiver::Receiver;
 use super::replays::Replays;
+use super::ruling::Ruling;
+use super::state::State;
 use crate::codec::{Decoder, Publish};
-use crate::hooks::DisconnectedBy;
-use crate::model::topic::TopicError;
-use crate::model::{Client, Origin, ReasonCode, SubscriptionOptions, Text};
+use crate::hooks::{
+    Asked, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy, Hook, Key, Mode, OwnedQuestion,
+    Question,
+};
+use crate::model::topic::{self, TopicError};
+use crate::model::{Client, Message, Origin, ReasonCode, SubscriptionOptions, Text};
 use crate::router::Subscribed;
 
 /// Reads that are worked off before the other connections of the thread get their turn.
@@ -59,19 +64,29 @@ struct Driving<S> {
     hub: Arc<Hub>,
     client: Arc<Client>,
     lease: Lease,
-    decoder: Decoder,
+    inbox: Inbox,
     connection: Connection,
-    input: BytesMut,
     writing: VecDeque<Block>,
     /// Messages on their way from the mailbox to `writing`.
     taken: VecDeque<Delivery>,
     dispatch: Dispatch,
     replays: Replays,
     keep_alive: Option<Duration>,
-    last_packet: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     /// The receiver that this publisher waits for, since when.
     waiting_for: Option<(Arc<Handle>, Instant)>,
+    /// What the host program has not made up its mind about. The packet that it is about waits, and those behind it.
+    asked: Option<Decision>,
+    /// The message that a hook was asked about in place, to be used for the next one.
+    question: Option<Box<Message>>,
+}
+
+/// What has been read.
+struct Inbox {
+    decoder: Decoder,
+    input: BytesMut,
+    /// When the last packet was complete.
+    last_packet: Instant,
 }
 
 /// What is left of a connection: the stream, and bytes that should still be written to it.
@@ -116,17 +131,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             hub,
             client,
             lease,
-            decoder,
+            inbox: Inbox { decoder, input, last_packet: Instant::now() },
             connection,
-            input,
             writing: VecDeque::new(),
             taken: VecDeque::new(),
             dispatch,
             replays: Replays::default(),
             keep_alive,
-            last_packet: Instant::now(),
             timer: None,
             waiting_for: None,
+            asked: None,
+            question: None,
         })))
     }
 }
@@ -149,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closing> {
         for _ in 0..READS_PER_TURN {
             let now = Instant::now();
+            self.hear_decision(cx, now)?;
             let finished = self.work_off_input(now)?;
             let replayed = self.replay(now);
             self.write(cx, now)?;
@@ -156,16 +172,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             if !self.may_read() {
                 return self.arm_timer(cx, now);
             }
+            // While a decision is out, all that is looked for is whether the client has gone.
+            if self.asked.is_some() && !self.inbox.input.is_empty() {
+                return Ok(());
+            }
             if !finished || replayed {
                 continue;
             }
-            buffer::reserve(&mut self.input);
-            match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
+            buffer::reserve(&mut self.inbox.input);
+            match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbox.input) {
                 Poll::Ready(Ok(0)) => return Err(Closing::by_network("connection closed by the peer")),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Err(Closing::by_network("connection failed")),
                 Poll::Pending => {
-                    buffer::release(&mut self.input);
+                    buffer::release(&mut self.inbox.input);
                     self.dispatch.rest();
                     return self.arm_timer(cx, now);
                 }
@@ -173,6 +193,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         cx.waker().wake_by_ref();
         Ok(())
+    }
+
+    /// Goes on with the packet that waits, if the host program has made up its mind.
+    fn hear_decision(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
+        while let Some(decision) = &mut self.asked {
+            let Poll::Ready(verdict) = Pin::new(decision).poll(cx) else { return Ok(()) };
+            self.asked = None;
+            self.with_host(now, |_, connection, state, host| connection.resume(verdict.into(), state, host))?;
+        }
+        Ok(())
+    }
+
+    /// Runs `body` with the broker as the connection sees it, and settles what has come of it.
+    fn with_host<T>(
+        &mut self,
+        now: Instant,
+        body: impl FnOnce(&mut Inbox, &mut Connection, &mut State, &mut Doors<'_>) -> Result<T, Closing>,
+    ) -> Result<T, Closing> {
+        let mut host = Doors {
+            hub: &self.hub,
+            client: &self.client,
+            handle: self.lease.handle().clone(),
+            dispatch: &mut self.dispatch,
+            replays: &mut self.replays,
+            asked: &mut self.asked,
+            question: &mut self.question,
+            now,
+            received: 0,
+        };
+        let result = body(&mut self.inbox, &mut self.connection, self.lease.state(), &mut host);
+        add(&self.hub.counters().messages_received, host.received);
+        self.dispatch.flush();
+        if let Some(receiver) = self.dispatch.take_crowded() {
+            self.lease.handle().mailbox().set_owner_waits(true);
+            self.waiting_for = Some((receiver, now));
+        }
+        result
     }
 
     fn may_read(&self) -> bool {
@@ -197,43 +254,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     /// Handles the packets that have been read, a batch at most, until a receiver has to be waited for or too many answers
     /// wait; whether all of them.
     fn work_off_input(&mut self, now: Instant) -> Result<bool, Closing> {
-        if self.input.is_empty() {
+        if self.inbox.input.is_empty() {
             return Ok(true);
         }
-        if !self.may_read() {
+        if !self.may_read() || self.connection.is_held() {
             return Ok(false);
         }
-        let mut host = Doors {
-            hub: &self.hub,
-            client: &self.client,
-            handle: self.lease.handle().clone(),
-            dispatch: &mut self.dispatch,
-            replays: &mut self.replays,
-            now,
-            received: 0,
-        };
-        let mut finished = false;
-        let mut result = Ok(());
-        while result.is_ok() && !host.dispatch.is_full() && self.connection.out.len() < MAX_ANSWERS {
-            match self.decoder.decode(&mut self.input) {
-                Ok(Some(packet)) => {
-                    self.last_packet = now;
-                    result = self.connection.handle(packet, self.lease.state(), &mut host);
-                }
-                Ok(None) => {
-                    finished = true;
-                    break;
-                }
-                Err(fault) => result = Err(fault.into()),
+        self.with_host(now, |inbox, connection, state, host| {
+            while !host.dispatch.is_full() && connection.out.len() < MAX_ANSWERS && !connection.is_held() {
+                let Some(packet) = inbox.decoder.decode(&mut inbox.input)? else { return Ok(true) };
+                inbox.last_packet = now;
+                connection.handle(packet, state, host)?;
             }
-        }
-        add(&self.hub.counters().messages_received, host.received);
-        self.dispatch.flush();
-        if let Some(receiver) = self.dispatch.take_crowded() {
-            self.lease.handle().mailbox().set_owner_waits(true);
-            self.waiting_for = Some((receiver, now));
-        }
-        result.map(|()| finished)
+            Ok(false)
+        })
     }
 
     /// Queues retained messages for new subscriptions, a page at a time, if there is room; whether there was.
@@ -336,10 +370,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     /// Sees to it that the task is woken at the next deadline; ends the connection if one has passed.
     fn arm_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
+        if self.asked.is_some() {
+            return Ok(()); // It has a deadline of its own.
+        }
         let next = match &self.waiting_for {
             // What a publisher that is held back has sent meanwhile is not known yet.
             Some((_, since)) => Some(*since + PATIENCE),
-            None => self.keep_alive.map(|keep_alive| self.last_packet + keep_alive),
+            None => self.keep_alive.map(|keep_alive| self.inbox.last_packet + keep_alive),
         };
         let Some(at) = next else { return Ok(()) };
         if at <= now && self.waiting_for.is_none() {
@@ -379,18 +416,109 @@ struct Doors<'a> {
     handle: Arc<Handle>,
     dispatch: &'a mut Dispatch,
     replays: &'a mut Replays,
+    asked: &'a mut Option<Decision>,
+    question: &'a mut Option<Box<Message>>,
     now: Instant,
     received: usize,
 }
 
-impl Host for Doors<'_> {
-    fn publish(&mut self, topic: &str, publish: &Publish) -> Result<ReasonCode, TopicError> {
-        self.received += 1;
-        let source = Source {
+impl Doors<'_> {
+    fn rule(&mut self, asked: Asked) -> Ruling {
+        match asked {
+            Asked::Nobody => Ruling::Allowed(None),
+            Asked::Decided(verdict) => verdict.into(),
+            Asked::Later(decision) => {
+                *self.asked = Some(decision);
+                Ruling::Later
+            }
+        }
+    }
+
+    fn key(&self) -> Key {
+        Key::Client(self.client.id.clone())
+    }
+
+    /// The message as a hook sees it; its payload is part of the packet.
+    fn message(&self, topic: Text, publish: &Publish) -> Message {
+        Message {
             topic,
-            payload: &publish.payload,
+            payload: publish.payload.clone(),
             qos: publish.qos,
             retain: publish.retain,
+            properties: publish.properties.clone(),
+            expires_at: publish.message_expiry_s.map(|seconds| self.now + Duration::from_secs(seconds.into())),
+            origin: Origin::Client,
+            publisher: Some(self.client.clone()),
+        }
+    }
+}
+
+impl Host for Doors<'_> {
+    fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling {
+        let callbacks = self.hub.callbacks();
+        let mode = callbacks.mode(Hook::AuthorizePublish);
+        if mode == Mode::Absent || topic::check_name(topic, self.hub.settings().max_topic_levels).is_err() {
+            return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
+        }
+        if mode == Mode::Queued {
+            let mut message = self.message(Text::from(topic), publish);
+            // The packet's buffer must not be kept by whoever keeps the message.
+            message.payload = Bytes::copy_from_slice(&message.payload);
+            message.properties = Bytes::copy_from_slice(&message.properties);
+            let question = OwnedQuestion::AuthorizePublish(Arc::new(message));
+            let asked = callbacks.ask_later(Hook::AuthorizePublish, self.key(), question);
+            return self.rule(asked);
+        }
+        let known = self.question.take();
+        let text = match &known {
+            Some(known) if *known.topic == *topic => known.topic.clone(),
+            _ => Text::from(topic),
+        };
+        let message = self.message(text, publish);
+        let message = match known {
+            Some(mut known) => {
+                *known = message;
+                known
+            }
+            None => Box::new(message),
+        };
+        let asked = callbacks.ask_in_place(Hook::AuthorizePublish, Question::AuthorizePublish(&message));
+        *self.question = Some(message);
+        self.rule(asked)
+    }
+
+    fn may_subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Ruling {
+        let (client, filter) = (|| self.client.clone(), || Text::from(filter));
+        let question =
+            || OwnedQuestion::AuthorizeSubscribe(AuthorizeSubscribe { client: client(), filter: filter(), options });
+        let asked = self.hub.callbacks().ask(Hook::AuthorizeSubscribe, || self.key(), question);
+        self.rule(asked)
+    }
+
+    fn may_unsubscribe(&mut self, filter: &str) -> Ruling {
+        let (client, filter) = (|| self.client.clone(), || Text::from(filter));
+        let question =
+            || OwnedQuestion::AuthorizeUnsubscribe(AuthorizeUnsubscribe { client: client(), filter: filter() });
+        let asked = self.hub.callbacks().ask(Hook::AuthorizeUnsubscribe, || self.key(), question);
+        self.rule(asked)
+    }
+
+    fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError> {
+        self.received += 1;
+        let unchanged = Changes::default();
+        let changes = changes.unwrap_or(&unchanged);
+        if let Some(instead) = &changes.topic {
+            if let Err(error) = topic::check_name(instead, self.hub.settings().max_topic_levels) {
+                tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
+                add(&self.hub.counters().dropped_refused, 1);
+                return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC);
+            }
+        }
+        let source = Source {
+            topic: changes.topic.as_deref().unwrap_or(topic),
+            payload: changes.payload.as_ref().unwrap_or(&publish.payload),
+            qos: changes.qos.unwrap_or(publish.qos),
+            retain: changes.retain.unwrap_or(publish.retain),
             properties: &publish.properties,
             expires_at: publish.message_expiry_s.map(|seconds| self.now + Duration::from_secs(seconds.into())),
             origin: Origin::Client,

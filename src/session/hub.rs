@@ -240,10 +240,8 @@ impl Hub {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
-        for filter in state.subscriptions.keys() {
-            self.router.unsubscribe(filter, handle.key());
-        }
-        self.count_subscriptions(-(state.subscriptions.len() as i64));
+        let over = state.subscriptions.values().filter(|filter| self.router.unsubscribe(filter, handle.key()));
+        self.count_subscriptions(-(over.count() as i64));
         // [MQTT-4.8.2-5]: a QoS 2 message that has been sent goes to nobody else.
         let mut orphans = state.window.withdraw(|delivery| delivery.group.is_some() && delivery.qos < QoS::ExactlyOnce);
         orphans.extend(handle.mailbox().withdraw(|delivery| delivery.group.is_some()));

@@ -21,6 +21,7 @@ mod packet_ids;
 mod receiver;
 mod replays;
 mod retained;
+mod ruling;
 mod serve;
 mod settings;
 mod state;

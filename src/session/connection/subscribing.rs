@@ -1,0 +1,167 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use super::super::closing::Closing;
+use super::super::ruling::Ruling;
+use super::super::state::State;
+use super::{Connection, Held, Host};
+use crate::codec::{Subscribe, Unsubscribe};
+use crate::model::topic;
+use crate::model::{QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
+
+/// A SUBSCRIBE, and how far it has been worked off.
+pub(super) struct Subscribing {
+    packet: Subscribe,
+    reasons: Vec<ReasonCode>,
+}
+
+/// An UNSUBSCRIBE, and how far it has been worked off.
+pub(super) struct Unsubscribing {
+    packet: Unsubscribe,
+    reasons: Vec<ReasonCode>,
+}
+
+impl Subscribing {
+    pub(super) fn new(packet: Subscribe) -> Self {
+        let reasons = Vec::with_capacity(packet.filters.len());
+        Subscribing { packet, reasons }
+    }
+}
+
+impl Unsubscribing {
+    pub(super) fn new(packet: Unsubscribe) -> Self {
+        let reasons = Vec::with_capacity(packet.filters.len());
+        Unsubscribing { packet, reasons }
+    }
+}
+
+impl Connection {
+    /// Works off the filters of a SUBSCRIBE; `ruling` is that on the next one, if it is there already.
+    pub(super) fn subscribe(
+        &mut self,
+        mut subscribing: Subscribing,
+        mut ruling: Option<Ruling>,
+        state: &mut State,
+        host: &mut impl Host,
+    ) -> Result<(), Closing> {
+        while let Some((filter, options)) = subscribing.packet.filters.get(subscribing.reasons.len()) {
+            let mut options = *options;
+            options.qos = options.qos.min(self.terms.max_qos); // [MQTT-3.8.4-7]
+            let reason = match self.check_subscribe(filter, state) {
+                Some(reason) => reason,
+                None => match ruling.take().unwrap_or_else(|| host.may_subscribe(filter, options)) {
+                    Ruling::Later => {
+                        self.held = Some(Held::Subscribe(subscribing));
+                        return Ok(());
+                    }
+                    Ruling::Refused(reason, _) => reason,
+                    Ruling::Dropped => ReasonCode::NOT_AUTHORIZED,
+                    Ruling::Allowed(changes) => {
+                        let changes = changes.unwrap_or_default();
+                        options.qos = options.qos.min(changes.qos.unwrap_or(QoS::ExactlyOnce));
+                        self.grant(filter, changes.topic, options, state, host)
+                    }
+                },
+            };
+            subscribing.reasons.push(reason);
+        }
+        // One return code for each filter, in their order [MQTT-3.8.4-6].
+        self.encoder.suback(subscribing.packet.packet_id, &subscribing.reasons, None, &mut self.out)?;
+        Ok(())
+    }
+
+    /// Why a subscription is out of the question, if it is.
+    fn check_subscribe(&self, filter: &str, state: &State) -> Option<ReasonCode> {
+        if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
+            return Some(ReasonCode::TOPIC_FILTER_INVALID);
+        }
+        if topic::is_shared(filter) && !self.terms.shared_available {
+            return Some(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        let max = self.terms.max_subscriptions;
+        let known = state.subscriptions.contains_key(filter);
+        (max > 0 && !known && state.subscriptions.len() >= max).then_some(ReasonCode::QUOTA_EXCEEDED)
+    }
+
+    /// Subscribes to `wanted`, or to what the host program has put in its place.
+    fn grant(
+        &mut self,
+        wanted: &str,
+        instead: Option<Text>,
+        options: SubscriptionOptions,
+        state: &mut State,
+        host: &mut impl Host,
+    ) -> ReasonCode {
+        if let Some(instead) = &instead {
+            if let Err(error) = topic::check_filter(instead, self.terms.max_topic_levels) {
+                tracing::warn!(filter = %instead, "a subscription is refused: the filter that a hook has put in {error}");
+                return ReasonCode::IMPLEMENTATION_SPECIFIC;
+            }
+        }
+        let wanted = match state.subscriptions.get_key_value(wanted) {
+            Some((known, _)) => known.clone(),
+            None => Text::from(wanted),
+        };
+        let filter = instead.unwrap_or_else(|| wanted.clone());
+        state.is_rewritten |= filter != wanted;
+        let subscribed = host.subscribe(&filter, options);
+        let before = state.subscriptions.insert(wanted, filter.clone());
+        if let Some(before) = before.filter(|before| *before != filter) {
+            release(&before, state, host);
+        }
+        // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
+        let replay = !topic::is_shared(&filter)
+            && match options.retain_handling {
+                RetainHandling::SendAtSubscribe => true,
+                RetainHandling::SendIfNew => !subscribed.existed,
+                RetainHandling::DoNotSend => false,
+            };
+        if replay {
+            host.replay(filter, options, subscribed.generation);
+        }
+        ReasonCode(options.qos as u8)
+    }
+
+    /// Works off the filters of an UNSUBSCRIBE; `ruling` is that on the next one, if it is there already.
+    pub(super) fn unsubscribe(
+        &mut self,
+        mut unsubscribing: Unsubscribing,
+        mut ruling: Option<Ruling>,
+        state: &mut State,
+        host: &mut impl Host,
+    ) -> Result<(), Closing> {
+        while let Some(filter) = unsubscribing.packet.filters.get(unsubscribing.reasons.len()) {
+            let reason = if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
+                ReasonCode::TOPIC_FILTER_INVALID
+            } else if !state.subscriptions.contains_key(&**filter) {
+                ReasonCode::NO_SUBSCRIPTION_EXISTED
+            } else {
+                match ruling.take().unwrap_or_else(|| host.may_unsubscribe(filter)) {
+                    Ruling::Later => {
+                        self.held = Some(Held::Unsubscribe(unsubscribing));
+                        return Ok(());
+                    }
+                    Ruling::Refused(reason, _) => reason,
+                    Ruling::Dropped => ReasonCode::NOT_AUTHORIZED,
+                    Ruling::Allowed(_) => {
+                        if let Some(granted) = state.subscriptions.remove(&**filter) {
+                            release(&granted, state, host);
+                        }
+                        ReasonCode::SUCCESS
+                    }
+                }
+            };
+            unsubscribing.reasons.push(reason);
+        }
+        // [MQTT-3.10.4-5]
+        self.encoder.unsuback(unsubscribing.packet.packet_id, &unsubscribing.reasons, &mut self.out)?;
+        Ok(())
+    }
+}
+
+/// Ends a subscription unless it has been put in the place of another filter as well.
+fn release(filter: &Text, state: &State, host: &mut impl Host) {
+    let elsewhere = state.is_rewritten && state.subscriptions.values().any(|other| other == filter);
+    if !elsewhere {
+        host.unsubscribe(filter);
+    }
+}
