@@ -18,7 +18,7 @@ use crate::limits::Places;
 use crate::model::{topic, QoS, Text};
 use crate::observe::Stats;
 use crate::runtime;
-use crate::session::{self, HostMessage, Hub, Peer, SessionCounters};
+use crate::session::{self, Busy, HostMessage, Hub, Peer, SessionCounters};
 use crate::transport::{self, BindError, BoundListener, Listener};
 
 /// The largest packet that MQTT can express, without its fixed header `[MQTT-2.1.4]`.
@@ -44,6 +44,8 @@ pub enum Error {
     Unsupported(&'static str),
     /// The call would wait for the callback that makes it.
     WouldDeadlock(&'static str),
+    /// There is no room for it now.
+    WouldBlock(&'static str),
     /// A fault of the library itself.
     Internal(String),
 }
@@ -52,7 +54,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::InvalidConfig(faults) => faults.fmt(f),
-            Error::InvalidState(text) | Error::Unsupported(text) | Error::WouldDeadlock(text) => f.write_str(text),
+            Error::InvalidState(text)
+            | Error::Unsupported(text)
+            | Error::WouldDeadlock(text)
+            | Error::WouldBlock(text) => f.write_str(text),
             Error::InvalidArgument(text) | Error::Bind(text) | Error::Io(text) | Error::Internal(text) => {
                 f.write_str(text)
             }
@@ -147,8 +152,9 @@ impl Run {
             }
         };
         let listeners = bound.iter().map(|listener| listener.bound.clone()).collect();
-        let hub = Hub::new(config, callbacks.clone(), counters);
+        let (hub, host_messages) = Hub::new(config, callbacks.clone(), counters);
         tokio::spawn(hub.clone().keep_time());
+        tokio::spawn(hub.clone().publish_for_host(host_messages));
         let accept = |(index, listener): (usize, Listener)| {
             let connect_timeout = Duration::from_millis(config.listeners[index].connect_timeout_ms);
             tokio::spawn(accept(listener, index, connect_timeout, hub.clone()))
@@ -381,10 +387,8 @@ impl Broker {
             return Err(Error::InvalidArgument("the message is larger than an MQTT packet can be".to_owned()));
         }
         let Publish { topic, payload, qos, retain } = publish;
-        self.inner.with_hub(|hub| {
-            let published = hub.publish(&HostMessage { topic, payload, qos, retain });
-            published.map(drop).map_err(|error| Error::InvalidArgument(format!("the topic {error}")))
-        })?;
+        let message = HostMessage { topic, payload, qos, retain };
+        self.inner.with_hub(|hub| hub.publish(message).map_err(|Busy| Error::WouldBlock(BUSY)))?;
         self.inner.messages_published.fetch_add(1, Relaxed);
         Ok(())
     }
@@ -427,6 +431,8 @@ impl Drop for Broker {
         }
     }
 }
+
+const BUSY: &str = "too many messages wait for the authorize_publish hook";
 
 const NOT_RUNNING: Error = Error::InvalidState("the broker is not running");
 

@@ -92,7 +92,7 @@ fn rmqtt_is_a_codec() {
 #[test]
 fn channels_are_bounded() {
     for (file, _, code) in all() {
-        for unbounded in ["unbounded(", "unbounded_channel(", "mpsc::channel("] {
+        for unbounded in ["unbounded(", "unbounded_channel(", "mpsc::channel()", "mpsc::channel::<"] {
             let tests = code.find("#[cfg(test)]").unwrap_or(code.len());
             assert!(!code[..tests].contains(unbounded), "{}: {unbounded}", file.display());
         }

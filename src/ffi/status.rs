@@ -30,13 +30,15 @@ pub enum rmqtt_status {
     RMQTT_ERR_PANIC = -10,
     /// A fault of the library that it noticed. Please report it.
     RMQTT_ERR_INTERNAL = -11,
+    /// There is no room for it now; later there may be.
+    RMQTT_ERR_WOULD_BLOCK = -12,
 }
 
 /// A value of `enum rmqtt_status`.
 pub type rmqtt_status_t = i32;
 
 impl rmqtt_status {
-    pub(super) const ALL: [rmqtt_status; 12] = [
+    pub(super) const ALL: [rmqtt_status; 13] = [
         rmqtt_status::RMQTT_OK,
         rmqtt_status::RMQTT_ERR_INVALID_ARGUMENT,
         rmqtt_status::RMQTT_ERR_INVALID_CONFIG,
@@ -49,6 +51,7 @@ impl rmqtt_status {
         rmqtt_status::RMQTT_ERR_FORKED,
         rmqtt_status::RMQTT_ERR_PANIC,
         rmqtt_status::RMQTT_ERR_INTERNAL,
+        rmqtt_status::RMQTT_ERR_WOULD_BLOCK,
     ];
 
     pub(super) fn of(error: &Error) -> rmqtt_status {
@@ -61,6 +64,7 @@ impl rmqtt_status {
             Error::Unsupported(_) => rmqtt_status::RMQTT_ERR_UNSUPPORTED,
             Error::WouldDeadlock(_) => rmqtt_status::RMQTT_ERR_WOULD_DEADLOCK,
             Error::Internal(_) => rmqtt_status::RMQTT_ERR_INTERNAL,
+            Error::WouldBlock(_) => rmqtt_status::RMQTT_ERR_WOULD_BLOCK,
         }
     }
 }

@@ -44,6 +44,10 @@ impl Drop for InCallback {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     Client(Text),
+    /// A connection that has not said who it is, by its address.
+    Peer(Text),
+    /// What the host program publishes.
+    Host,
     Subscription(u64),
 }
 

@@ -52,6 +52,9 @@ const SLICES: usize = 16;
 /// A client that does not read its acknowledgements is not read from while so many bytes of them wait.
 const MAX_ANSWERS: usize = 64 * 1024;
 
+/// Topics that clients may publish to only if a hook allows it.
+const SYSTEM_TOPICS: &str = "$SYS/";
+
 /// How long a publisher waits for a receiver whose queue is filling up, before the receiver's queue is left to its policy
 /// until it has been emptied.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -457,6 +460,9 @@ impl Host for Doors<'_> {
     fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling {
         let callbacks = self.hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
+        if mode == Mode::Absent && topic.starts_with(SYSTEM_TOPICS) {
+            return Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None); // They are the broker's own to publish.
+        }
         if mode == Mode::Absent || topic::check_name(topic, self.hub.settings().max_topic_levels).is_err() {
             return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
         }
@@ -505,25 +511,17 @@ impl Host for Doors<'_> {
 
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError> {
         self.received += 1;
-        let unchanged = Changes::default();
-        let changes = changes.unwrap_or(&unchanged);
-        if let Some(instead) = &changes.topic {
-            if let Err(error) = topic::check_name(instead, self.hub.settings().max_topic_levels) {
-                tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
-                add(&self.hub.counters().dropped_refused, 1);
-                return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC);
-            }
-        }
         let source = Source {
-            topic: changes.topic.as_deref().unwrap_or(topic),
-            payload: changes.payload.as_ref().unwrap_or(&publish.payload),
-            qos: changes.qos.unwrap_or(publish.qos),
-            retain: changes.retain.unwrap_or(publish.retain),
+            topic,
+            payload: &publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
             properties: &publish.properties,
             expires_at: publish.message_expiry_s.map(|seconds| self.now + Duration::from_secs(seconds.into())),
             origin: Origin::Client,
             publisher: Some(self.client),
         };
+        let Some(source) = self.hub.change(source, changes) else { return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC) };
         let outgoing = Outgoing::new(source, self.dispatch.frames());
         match self.dispatch.publish(self.hub, outgoing, self.now) {
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{mpsc, Notify};
 
 use super::closing::{Closing, STOPPING};
-use super::counters::SessionCounters;
+use super::counters::{add, SessionCounters};
 use super::deadlines::Deadlines;
 use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::dispatch::Dispatch;
@@ -24,8 +24,8 @@ use super::retained::{LookUps, Retained};
 use super::settings::Settings;
 use super::state::State;
 use crate::config::Config;
-use crate::hooks::{Callbacks, SubscriptionQueue};
-use crate::model::topic::{self, TopicError};
+use crate::hooks::{Callbacks, Changes, Hook, Key, Mode, OwnedQuestion, SubscriptionQueue, Verdict};
+use crate::model::topic;
 use crate::model::{Message, Origin, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
 use crate::router::Router;
@@ -48,6 +48,35 @@ pub struct HostMessage {
     pub retain: bool,
 }
 
+impl HostMessage {
+    fn as_seen(&self) -> Message {
+        Message {
+            topic: Text::from(self.topic.as_str()),
+            payload: self.payload.clone(),
+            qos: self.qos,
+            retain: self.retain,
+            properties: Bytes::new(),
+            expires_at: None,
+            origin: Origin::Api,
+            publisher: None,
+        }
+    }
+}
+
+/// As many messages of the host program wait for their decision as may.
+#[derive(Debug)]
+pub struct Busy;
+
+/// A will that a hook is asked about.
+struct Leaving(Arc<Hub>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.wills_asked.fetch_sub(1, SeqCst);
+        self.0.nobody.notify_waiters();
+    }
+}
+
 /// The sessions of one run of a broker, who gets what, and what is retained.
 pub struct Hub {
     settings: Settings,
@@ -61,15 +90,24 @@ pub struct Hub {
     next_number: AtomicU64,
     session_subscriptions: AtomicU64,
     host_subscriptions: Mutex<HashMap<u64, String>>,
+    host_messages: mpsc::Sender<HostMessage>,
     connected: AtomicU64,
-    /// Told when the last client has gone.
+    /// Wills that a hook is being asked about.
+    wills_asked: AtomicU64,
+    /// Told when the last client may have gone, with its will.
     nobody: Notify,
     stopping: AtomicBool,
 }
 
 impl Hub {
-    pub fn new(config: &Config, callbacks: Arc<Callbacks>, counters: Arc<SessionCounters>) -> Arc<Hub> {
-        Arc::new(Hub {
+    /// The second one is for [`Hub::publish_for_host`].
+    pub fn new(
+        config: &Config,
+        callbacks: Arc<Callbacks>,
+        counters: Arc<SessionCounters>,
+    ) -> (Arc<Hub>, mpsc::Receiver<HostMessage>) {
+        let (host_messages, waiting) = mpsc::channel(config.callbacks.queue as usize);
+        let hub = Hub {
             settings: Settings::of(config),
             callbacks,
             counters,
@@ -81,10 +119,13 @@ impl Hub {
             next_number: AtomicU64::new(1),
             session_subscriptions: AtomicU64::new(0),
             host_subscriptions: Mutex::default(),
+            host_messages,
             connected: AtomicU64::new(0),
+            wills_asked: AtomicU64::new(0),
             nobody: Notify::new(),
             stopping: AtomicBool::new(false),
-        })
+        };
+        (Arc::new(hub), waiting)
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -103,8 +144,16 @@ impl Hub {
         &self.router
     }
 
-    /// Publishes a message of the host program.
-    pub fn publish(&self, message: &HostMessage) -> Result<usize, TopicError> {
+    /// Publishes a message of the host program. If a hook has to be asked about it, it waits for its turn.
+    pub fn publish(&self, message: HostMessage) -> Result<(), Busy> {
+        if self.callbacks.mode(Hook::AuthorizePublish) == Mode::Absent {
+            self.publish_host_message(&message, None);
+            return Ok(());
+        }
+        self.host_messages.try_send(message).map_err(|_| Busy)
+    }
+
+    fn publish_host_message(&self, message: &HostMessage, changes: Option<&Changes>) {
         let properties = Bytes::new();
         let source = Source {
             topic: &message.topic,
@@ -116,21 +165,85 @@ impl Hub {
             origin: Origin::Api,
             publisher: None,
         };
-        let outgoing = Outgoing::new(source, Frames::default());
-        let mut dispatch = Dispatch::new(None);
-        let receivers = dispatch.publish(self, outgoing, Instant::now());
-        dispatch.flush();
-        receivers
+        if let Some(source) = self.change(source, changes) {
+            self.publish_now(Outgoing::new(source, Frames::default()), None, Instant::now());
+        }
     }
 
-    /// Publishes a will. `publisher` is the key of the subscriptions that may say no local.
-    pub(super) fn publish_will(&self, message: &Arc<Message>, publisher: u64, now: Instant) {
-        self.counters.messages_received.fetch_add(1, Relaxed);
-        let mut dispatch = Dispatch::new(Some(publisher));
-        if let Err(error) = dispatch.publish(self, Outgoing::of(message), now) {
-            tracing::debug!(%error, "a will could not be published: its topic");
+    fn publish_now(&self, outgoing: Outgoing<'_>, publisher: Option<u64>, now: Instant) {
+        let mut dispatch = Dispatch::new(publisher);
+        if let Err(error) = dispatch.publish(self, outgoing, now) {
+            // Whoever brought it has checked the topic.
+            tracing::error!(%error, "a message could not be published: its topic");
         }
         dispatch.flush();
+    }
+
+    /// Has the hook decide about the messages of the host program, one after the other. Never returns.
+    pub async fn publish_for_host(self: Arc<Self>, mut waiting: mpsc::Receiver<HostMessage>) {
+        while let Some(message) = waiting.recv().await {
+            let question = || OwnedQuestion::AuthorizePublish(Arc::new(message.as_seen()));
+            let asked = self.callbacks.ask(Hook::AuthorizePublish, || Key::Host, question);
+            match asked.verdict().await {
+                None => self.publish_host_message(&message, None),
+                Some(Verdict::Allow(changes)) => self.publish_host_message(&message, changes.as_deref()),
+                Some(_) => add(&self.counters.dropped_refused, 1),
+            }
+        }
+    }
+
+    /// A message with what a hook has changed of it; `None` if the topic that it has put in is none.
+    pub(super) fn change<'a>(&self, source: Source<'a>, changes: Option<&'a Changes>) -> Option<Source<'a>> {
+        let Some(changes) = changes else { return Some(source) };
+        if let Some(instead) = &changes.topic {
+            if let Err(error) = topic::check_name(instead, self.settings.max_topic_levels) {
+                tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
+                add(&self.counters.dropped_refused, 1);
+                return None;
+            }
+        }
+        Some(Source {
+            topic: changes.topic.as_deref().unwrap_or(source.topic),
+            payload: changes.payload.as_ref().unwrap_or(source.payload),
+            qos: changes.qos.unwrap_or(source.qos),
+            retain: changes.retain.unwrap_or(source.retain),
+            ..source
+        })
+    }
+
+    /// Publishes a will, if the hook allows it. `publisher` is the key of the subscriptions that may say no local.
+    pub(super) fn publish_will(self: &Arc<Self>, message: &Arc<Message>, publisher: u64, now: Instant) {
+        self.counters.messages_received.fetch_add(1, Relaxed);
+        if self.callbacks.mode(Hook::AuthorizePublish) == Mode::Absent {
+            self.publish_now(Outgoing::of(message), Some(publisher), now);
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            // The broker has stopped: nobody can be asked any more.
+            add(&self.counters.dropped_refused, 1);
+            return;
+        };
+        // The stop of the broker waits for it as for a client.
+        self.wills_asked.fetch_add(1, SeqCst);
+        let leaving = Leaving(self.clone());
+        let message = message.clone();
+        runtime.spawn(async move {
+            let hub = &leaving.0;
+            let key = || message.publisher.as_ref().map_or(Key::Host, |client| Key::Client(client.id.clone()));
+            let question = || OwnedQuestion::AuthorizePublish(message.clone());
+            let verdict = hub.callbacks.ask(Hook::AuthorizePublish, key, question).verdict().await;
+            let outgoing = Outgoing::of(&message);
+            match verdict {
+                None | Some(Verdict::Allow(None)) => hub.publish_now(outgoing, Some(publisher), Instant::now()),
+                Some(Verdict::Allow(Some(changes))) => {
+                    if let Some(source) = hub.change(outgoing.source, Some(&changes)) {
+                        let outgoing = Outgoing::new(source, Frames::default());
+                        hub.publish_now(outgoing, Some(publisher), Instant::now());
+                    }
+                }
+                Some(_) => add(&hub.counters.dropped_refused, 1),
+            }
+        });
     }
 
     /// Delivers every message that matches `filter` to `queue`, the retained ones first if asked to.
@@ -236,7 +349,7 @@ impl Hub {
     }
 
     /// Ends a session: its subscriptions, its messages, its will, its name.
-    pub(super) fn end_session(&self, handle: &Arc<Handle>, state: &mut State, now: Instant) {
+    pub(super) fn end_session(self: &Arc<Self>, handle: &Arc<Handle>, state: &mut State, now: Instant) {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
@@ -313,7 +426,7 @@ impl Hub {
         }
     }
 
-    fn fall_due(&self, handle: &Arc<Handle>, now: Instant) {
+    fn fall_due(self: &Arc<Self>, handle: &Arc<Handle>, now: Instant) {
         let Ok(mut state) = handle.seat().try_lock() else {
             // A session that is in use has no deadline any more; one whose client does not get past the handshake does.
             if !handle.is_online() {
@@ -370,7 +483,7 @@ impl Hub {
                 let nobody = self.nobody.notified();
                 tokio::pin!(nobody);
                 nobody.as_mut().enable();
-                if self.connected.load(SeqCst) == 0 {
+                if self.connected.load(SeqCst) == 0 && self.wills_asked.load(SeqCst) == 0 {
                     return;
                 }
                 nobody.await;
@@ -381,7 +494,7 @@ impl Hub {
     }
 
     /// Ends all sessions once their connections are gone. Their wills wait no longer `[MQTT-3.1.2-8]`.
-    pub fn clear(&self) {
+    pub fn clear(self: &Arc<Self>) {
         let handles: Vec<_> = self.sessions.lock().values().cloned().collect();
         for handle in &handles {
             let will = handle.seat().try_lock().ok().and_then(|mut state| state.will.take());

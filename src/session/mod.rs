@@ -30,5 +30,5 @@ mod tests;
 mod window;
 
 pub use counters::SessionCounters;
-pub use hub::{HostMessage, Hub};
+pub use hub::{Busy, HostMessage, Hub};
 pub use serve::{serve, Peer};

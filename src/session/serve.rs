@@ -22,9 +22,9 @@ use super::handshake::{self, Refusal};
 use super::hub::Hub;
 use super::lease::Lease;
 use super::mailbox::Wants;
-use crate::codec::{Connect, Decoder, Packet};
-use crate::hooks::{Authenticate, DisconnectedBy, Hook, Key, OwnedQuestion, Verdict};
-use crate::model::{Client, Protocol, ReasonCode, Text};
+use crate::codec::{Connect, Decoder, Packet, Will};
+use crate::hooks::{Authenticate, DisconnectedBy, Hook, Key, OwnedQuestion, PreConnect, Verdict};
+use crate::model::{Client, Message, Protocol, ReasonCode, Text};
 
 /// What is read at once of a connection that has not said CONNECT yet.
 const FIRST_READ: usize = 1024;
@@ -69,6 +69,11 @@ async fn serve_guarded<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream:
 
 /// From the first byte to CONNACK; `None` if it has not come to that.
 async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, peer: Peer) -> Option<Driver<S>> {
+    if !may_begin(hub, &peer).await {
+        add(&hub.counters().connections_refused, 1);
+        tracing::debug!(address = %peer.address, "closed: refused by the hook");
+        return None;
+    }
     let mut decoder = Decoder::new(hub.settings().max_packet_bytes);
     let mut input = BytesMut::new();
     let connect_by = peer.connect_by;
@@ -104,6 +109,16 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, 
             None
         }
     }
+}
+
+/// Asks whether the connection may say anything at all.
+async fn may_begin(hub: &Hub, peer: &Peer) -> bool {
+    let question = || {
+        let (address, listener) = (peer.address.clone(), peer.listener_name.clone());
+        OwnedQuestion::PreConnect(PreConnect { address, listener })
+    };
+    let asked = hub.callbacks().ask(Hook::PreConnect, || Key::Peer(peer.address.clone()), question);
+    matches!(asked.verdict().await, None | Some(Verdict::Allow(_)))
 }
 
 enum Faulty {
@@ -162,13 +177,12 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
         serial,
         protocol: connect.protocol,
     });
-    let now = Instant::now();
     let question = Authenticate {
         client: client.clone(),
         password: connect.password.clone(),
         keep_alive_s: connect.keep_alive_s,
         clean_start: connect.clean_start,
-        will: connect.will.as_ref().map(|will| handshake::will_message(will, &client, now, Duration::ZERO)),
+        will: connect.will.as_ref().map(|will| registered(will, &client)),
     };
     let key = || Key::Client(client.id.clone());
     let asked = hub.callbacks().ask(Hook::Authenticate, key, || OwnedQuestion::Authenticate(Box::new(question)));
@@ -180,6 +194,15 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
         None if settings.allow_anonymous.get(peer.listener).copied().unwrap_or(false) => {}
         None => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
     }
+    if let Some(will) = &connect.will {
+        let question = || OwnedQuestion::AuthorizePublish(Arc::new(registered(will, &client)));
+        let asked = hub.callbacks().ask(Hook::AuthorizePublish, key, question);
+        match asked.verdict().await {
+            None | Some(Verdict::Allow(_)) => {}
+            Some(Verdict::Deny(denial)) => return Err(denial.into()),
+            Some(Verdict::Drop) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+        }
+    }
     if hub.is_stopping() {
         return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE));
     }
@@ -187,6 +210,11 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
         Ok(lease) => Ok((client, lease)),
         Err(_) => Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED)),
     }
+}
+
+/// A will as the hooks see it when it is registered. It holds on to no packet.
+fn registered(will: &Will, client: &Arc<Client>) -> Message {
+    handshake::will_message(&handshake::keep_will(will), client, Instant::now(), Duration::ZERO)
 }
 
 /// Connects the client to its session and writes CONNACK.

@@ -50,7 +50,7 @@ impl Place {
         let callbacks =
             Arc::new(Callbacks::new(Arc::new(table), Arc::new(pool), hook_counters, Duration::from_secs(1), 1));
         let counters = Arc::<SessionCounters>::default();
-        let hub = Hub::new(&config, callbacks.clone(), counters.clone());
+        let hub = Hub::new(&config, callbacks.clone(), counters.clone()).0;
         Place { hub, counters, callbacks, gone }
     }
 
