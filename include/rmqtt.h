@@ -38,6 +38,12 @@
 #define RMQTT_ABI_VERSION 0
 
 /**
+ * In `rmqtt_hooks_t.flags`: the hook promises to take microseconds, and is called in place, on the thread that serves the
+ * client. Not for `connected` and `disconnected`.
+ */
+#define RMQTT_HOOK_INLINE 1
+
+/**
  * What a function answers: 0 for success, a negative number for an error. Numbers are never used again for another
  * meaning.
  */
@@ -95,6 +101,10 @@ enum rmqtt_status
      * A fault of the library that it noticed. Please report it.
      */
     RMQTT_ERR_INTERNAL = -11,
+    /**
+     * There is no room for it now; later there may be.
+     */
+    RMQTT_ERR_WOULD_BLOCK = -12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -210,12 +220,95 @@ enum rmqtt_verdict_kind
      * Later, through `rmqtt_decision_complete`; only as the answer of a hook that has called `rmqtt_decision_defer`.
      */
     RMQTT_VERDICT_DEFERRED = 2,
+    /**
+     * No, but the client is not told: its message goes nowhere and is acknowledged as if it had. Denies what is not a
+     * message.
+     */
+    RMQTT_VERDICT_DROP = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
 typedef enum rmqtt_verdict_kind rmqtt_verdict_kind;
 #else
 typedef int32_t rmqtt_verdict_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a verdict that allows puts in the place of what was asked for: bits of `rmqtt_verdict_t.replace`.
+ */
+enum rmqtt_replace
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The topic of a message, the filter of a subscription.
+     */
+    RMQTT_REPLACE_TOPIC = 1,
+    /**
+     * The payload of a message.
+     */
+    RMQTT_REPLACE_PAYLOAD = 2,
+    /**
+     * The QoS of a message; the highest QoS of a subscription, which can only be lowered.
+     */
+    RMQTT_REPLACE_QOS = 4,
+    /**
+     * Whether a message is retained.
+     */
+    RMQTT_REPLACE_RETAIN = 8,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_replace rmqtt_replace;
+#else
+typedef int32_t rmqtt_replace;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The hooks by number: the index of a hook in `rmqtt_hooks_t.flags`.
+ */
+enum rmqtt_hook
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * `authenticate`.
+     */
+    RMQTT_HOOK_AUTHENTICATE = 0,
+    /**
+     * `connected`.
+     */
+    RMQTT_HOOK_CONNECTED = 1,
+    /**
+     * `disconnected`.
+     */
+    RMQTT_HOOK_DISCONNECTED = 2,
+    /**
+     * `pre_connect`.
+     */
+    RMQTT_HOOK_PRE_CONNECT = 3,
+    /**
+     * `authorize_publish`.
+     */
+    RMQTT_HOOK_AUTHORIZE_PUBLISH = 4,
+    /**
+     * `authorize_subscribe`.
+     */
+    RMQTT_HOOK_AUTHORIZE_SUBSCRIBE = 5,
+    /**
+     * `authorize_unsubscribe`.
+     */
+    RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE = 6,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_hook rmqtt_hook;
+#else
+typedef int32_t rmqtt_hook;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -382,6 +475,20 @@ typedef uint64_t rmqtt_decision_t;
 typedef int32_t rmqtt_verdict_kind_t;
 
 /**
+ * Octets: `len` bytes at `ptr`. As `rmqtt_str_t`, but any bytes, and nothing follows them.
+ */
+typedef struct rmqtt_bytes_t {
+    /**
+     * The first byte.
+     */
+    const uint8_t *ptr;
+    /**
+     * Bytes.
+     */
+    size_t len;
+} rmqtt_bytes_t;
+
+/**
  * A decision with its details. Start with `rmqtt_verdict_init()`, or with zeroes and `struct_size`: that denies.
  */
 typedef struct rmqtt_verdict_t {
@@ -396,7 +503,7 @@ typedef struct rmqtt_verdict_t {
      */
     struct rmqtt_str_t reason_string;
     /**
-     * `RMQTT_VERDICT_ALLOW` or `RMQTT_VERDICT_DENY`. Not read where a hook fills one: its return value decides.
+     * `RMQTT_VERDICT_ALLOW`, `RMQTT_VERDICT_DENY` or `RMQTT_VERDICT_DROP`. Not read where a hook fills one: its return value decides.
      */
     rmqtt_verdict_kind_t kind;
     /**
@@ -409,6 +516,32 @@ typedef struct rmqtt_verdict_t {
      * Zero.
      */
     uint8_t reserved[3];
+    /**
+     * With `RMQTT_REPLACE_TOPIC`: the topic name or the filter. Borrowed like `reason_string`. What is none refuses what
+     * was asked for with 0x83, implementation specific error.
+     */
+    struct rmqtt_str_t topic;
+    /**
+     * With `RMQTT_REPLACE_PAYLOAD`. Borrowed like `reason_string`.
+     */
+    struct rmqtt_bytes_t payload;
+    /**
+     * Bits of `enum rmqtt_replace`; those that do not belong to the question are not looked at. Only where `kind` or the
+     * hook's answer is `RMQTT_VERDICT_ALLOW`.
+     */
+    uint32_t replace;
+    /**
+     * With `RMQTT_REPLACE_QOS`: 0, 1 or 2; another number denies.
+     */
+    uint8_t qos;
+    /**
+     * With `RMQTT_REPLACE_RETAIN`.
+     */
+    bool retain;
+    /**
+     * Zero.
+     */
+    uint8_t reserved_too[2];
 } rmqtt_verdict_t;
 
 /**
@@ -452,20 +585,6 @@ typedef struct rmqtt_client_t {
      */
     uint8_t reserved[7];
 } rmqtt_client_t;
-
-/**
- * Octets: `len` bytes at `ptr`. As `rmqtt_str_t`, but any bytes, and nothing follows them.
- */
-typedef struct rmqtt_bytes_t {
-    /**
-     * The first byte.
-     */
-    const uint8_t *ptr;
-    /**
-     * Bytes.
-     */
-    size_t len;
-} rmqtt_bytes_t;
 
 /**
  * A value of `enum rmqtt_origin`.
@@ -616,11 +735,149 @@ typedef struct rmqtt_disconnected_t {
 typedef void (*rmqtt_disconnected_fn)(const struct rmqtt_disconnected_t *event, void *user_data);
 
 /**
+ * A connection that has sent nothing yet. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_pre_connect_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Where it comes from, such as `192.0.2.1:49152`.
+     */
+    struct rmqtt_str_t address;
+    /**
+     * The name of the listener that accepted it.
+     */
+    struct rmqtt_str_t listener;
+} rmqtt_pre_connect_t;
+
+/**
+ * Decides whether a connection may say anything; if not, it is closed without a word.
+ *
+ * @param event Where it comes from.
+ * @param verdict The details of the answer. None of them is looked at here.
+ * @param user_data That of the hooks.
+ * @return As `rmqtt_authenticate_fn`.
+ */
+typedef rmqtt_verdict_kind_t (*rmqtt_pre_connect_fn)(const struct rmqtt_pre_connect_t *event,
+                                                     struct rmqtt_verdict_t *verdict,
+                                                     void *user_data);
+
+/**
+ * A message is to be published. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_authorize_publish_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, or `RMQTT_ORIGIN_WILL`: a
+     * will is asked about when its client connects, and again when it is published.
+     */
+    const struct rmqtt_message_t *message;
+} rmqtt_authorize_publish_t;
+
+/**
+ * Decides whether a message may be published.
+ *
+ * @param event The message.
+ * @param verdict The details of the answer: a reason code and string for PUBACK or PUBREC, or what is to be published
+ *                instead.
+ * @param user_data That of the hooks.
+ * @return As `rmqtt_authenticate_fn`, or `RMQTT_VERDICT_DROP`.
+ */
+typedef rmqtt_verdict_kind_t (*rmqtt_authorize_publish_fn)(const struct rmqtt_authorize_publish_t *event,
+                                                           struct rmqtt_verdict_t *verdict,
+                                                           void *user_data);
+
+/**
+ * A client wants to subscribe. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_authorize_subscribe_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who wants to subscribe.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The topic filter, `$share/{group}/` included.
+     */
+    struct rmqtt_str_t filter;
+    /**
+     * The subscription identifier; 0 for none.
+     */
+    uint32_t identifier;
+    /**
+     * The highest QoS that it asks for, at most `limits.max_qos`.
+     */
+    uint8_t qos;
+    /**
+     * Not the messages that the client publishes itself.
+     */
+    bool no_local;
+    /**
+     * The retain flag as publishers set it.
+     */
+    bool retain_as_published;
+    /**
+     * As in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not.
+     */
+    uint8_t retain_handling;
+} rmqtt_authorize_subscribe_t;
+
+/**
+ * Decides whether a client may subscribe, filter by filter.
+ *
+ * @param event Who wants to subscribe to what.
+ * @param verdict The details of the answer: a reason code for SUBACK, a lower QoS, or another filter.
+ * @param user_data That of the hooks.
+ * @return As `rmqtt_authenticate_fn`.
+ */
+typedef rmqtt_verdict_kind_t (*rmqtt_authorize_subscribe_fn)(const struct rmqtt_authorize_subscribe_t *event,
+                                                             struct rmqtt_verdict_t *verdict,
+                                                             void *user_data);
+
+/**
+ * A client wants to give a subscription up. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_authorize_unsubscribe_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who wants to unsubscribe.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The topic filter, as the client has subscribed to it.
+     */
+    struct rmqtt_str_t filter;
+} rmqtt_authorize_unsubscribe_t;
+
+/**
+ * Decides whether a client may unsubscribe, filter by filter.
+ *
+ * @param event Who wants to unsubscribe from what.
+ * @param verdict The details of the answer: a reason code for UNSUBACK, which clients before MQTT 5 do not see.
+ * @param user_data That of the hooks.
+ * @return As `rmqtt_authenticate_fn`.
+ */
+typedef rmqtt_verdict_kind_t (*rmqtt_authorize_unsubscribe_fn)(const struct rmqtt_authorize_unsubscribe_t *event,
+                                                               struct rmqtt_verdict_t *verdict,
+                                                               void *user_data);
+
+/**
  * The code of the host program that the broker asks and tells. Start with `rmqtt_hooks_init()`, or with zeroes and
  * `struct_size`. NULL: not interested, at no cost.
  *
  * **Threads.** Hooks run on the callback threads of the broker (`callbacks.threads`), never on those that serve
- * clients. Those of one client run one at a time and in order; those of different clients run at the same time. They
+ * clients, unless a flag says `RMQTT_HOOK_INLINE`: such a hook must not block, for it holds up other clients. Those of one client run one at a time and in order; those of different clients run at the same time. They
  * may call every function of this library; `rmqtt_broker_stop` answers `RMQTT_ERR_WOULD_DEADLOCK`. They may block: that
  * holds up their client and one callback thread.
  *
@@ -652,6 +909,26 @@ typedef struct rmqtt_hooks_t {
      * Hears that a client that was connected is gone.
      */
     rmqtt_disconnected_fn disconnected;
+    /**
+     * Decides whether a connection may say anything.
+     */
+    rmqtt_pre_connect_fn pre_connect;
+    /**
+     * Decides whether a message may be published. Without it, every message may, but no client's to `$SYS/#`.
+     */
+    rmqtt_authorize_publish_fn authorize_publish;
+    /**
+     * Decides whether a client may subscribe. Without it, it may.
+     */
+    rmqtt_authorize_subscribe_fn authorize_subscribe;
+    /**
+     * Decides whether a client may unsubscribe. Without it, it may.
+     */
+    rmqtt_authorize_unsubscribe_fn authorize_unsubscribe;
+    /**
+     * 0 or `RMQTT_HOOK_INLINE` for each hook, by `enum rmqtt_hook`.
+     */
+    uint8_t flags[64];
 } rmqtt_hooks_t;
 
 /**
@@ -985,7 +1262,7 @@ rmqtt_decision_t rmqtt_decision_defer(void);
  * Completes a deferred decision. The first call counts.
  *
  * @param decision A ticket.
- * @param verdict What is decided. A kind other than `RMQTT_VERDICT_ALLOW` denies.
+ * @param verdict What is decided. A kind other than `RMQTT_VERDICT_ALLOW` and `RMQTT_VERDICT_DROP` denies.
  * @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been decided already, by whomever, and for numbers that are no
  *         tickets; `RMQTT_ERR_INVALID_ARGUMENT` if `verdict` is NULL or has a bad `struct_size`: the decision stays
  *         open then; `RMQTT_ERR_PANIC`.

@@ -67,6 +67,11 @@ fn a_panic_in_a_callback_denies_or_is_counted_and_the_broker_goes_on() {
         authenticate: Some(authenticate),
         connected: Some(connected),
         disconnected: None,
+        pre_connect: None,
+        authorize_publish: None,
+        authorize_subscribe: None,
+        authorize_unsubscribe: None,
+        flags: [0; 64],
     };
     let mut subscription = ptr::null_mut();
     // SAFETY: every pointer is live for the call, every struct has the size it says.

@@ -167,8 +167,12 @@ pub unsafe extern "C" fn rmqtt_broker_set_hooks(
     hooks: *const rmqtt_hooks_t,
     err: *mut *mut rmqtt_error_t,
 ) -> rmqtt_status_t {
-    // SAFETY: the contract of the function is passed on.
-    let table = if hooks.is_null() { Ok(None) } else { unsafe { versioned::read(hooks) }.map(Some) };
+    let table = if hooks.is_null() {
+        Ok(None)
+    } else {
+        // SAFETY: the contract of the function is passed on.
+        unsafe { versioned::read(hooks) }.and_then(|table| table.check_flags().map(|()| Some(table)))
+    };
     let table: Result<Option<Box<dyn Hooks>>, Error> = match table {
         Ok(table) => Ok(table.map(|table| Box::new(ForeignHooks::new(table)) as Box<dyn Hooks>)),
         Err(error) => {

@@ -16,11 +16,12 @@ pub struct SubscriptionOptions {
     pub identifier: Option<NonZeroU32>,
 }
 
-/// When a subscription gets the retained messages that match.
+/// When a subscription gets the retained messages that match. The numbers are those of MQTT 5.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub enum RetainHandling {
     #[default]
-    SendAtSubscribe,
-    SendIfNew,
-    DoNotSend,
+    SendAtSubscribe = 0,
+    SendIfNew = 1,
+    DoNotSend = 2,
 }
