@@ -303,6 +303,10 @@ enum rmqtt_hook
      * `authorize_unsubscribe`.
      */
     RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE = 6,
+    /**
+     * `authorize_forward`.
+     */
+    RMQTT_HOOK_AUTHORIZE_FORWARD = 7,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -873,6 +877,49 @@ typedef rmqtt_verdict_kind_t (*rmqtt_authorize_unsubscribe_fn)(const struct rmqt
                                                                void *user_data);
 
 /**
+ * A message is to be sent to a client for the first time. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_authorize_forward_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who is to get it.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The message, with its publisher.
+     */
+    const struct rmqtt_message_t *message;
+    /**
+     * The QoS that it is sent with: the lower one of the message's and the subscription's.
+     */
+    uint8_t qos;
+    /**
+     * The retain flag that it is sent with.
+     */
+    bool retain;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_authorize_forward_t;
+
+/**
+ * Decides whether a client gets a message: a live one, one that has waited for it, or a retained one. It is asked once
+ * for each receiver and message, before the first time that it is sent.
+ *
+ * @param event Who is to get what.
+ * @param verdict The details of the answer: another topic, payload or retain flag for this client, or a lower QoS.
+ * @param user_data That of the hooks.
+ * @return As `rmqtt_authenticate_fn`. Whatever denies drops the message for this client.
+ */
+typedef rmqtt_verdict_kind_t (*rmqtt_authorize_forward_fn)(const struct rmqtt_authorize_forward_t *event,
+                                                           struct rmqtt_verdict_t *verdict,
+                                                           void *user_data);
+
+/**
  * The code of the host program that the broker asks and tells. Start with `rmqtt_hooks_init()`, or with zeroes and
  * `struct_size`. NULL: not interested, at no cost.
  *
@@ -929,6 +976,10 @@ typedef struct rmqtt_hooks_t {
      * 0 or `RMQTT_HOOK_INLINE` for each hook, by `enum rmqtt_hook`.
      */
     uint8_t flags[64];
+    /**
+     * Decides whether a client gets a message. Without it, it does.
+     */
+    rmqtt_authorize_forward_fn authorize_forward;
 } rmqtt_hooks_t;
 
 /**

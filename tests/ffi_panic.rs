@@ -72,6 +72,7 @@ fn a_panic_in_a_callback_denies_or_is_counted_and_the_broker_goes_on() {
         authorize_subscribe: None,
         authorize_unsubscribe: None,
         flags: [0; 64],
+        authorize_forward: None,
     };
     let mut subscription = ptr::null_mut();
     // SAFETY: every pointer is live for the call, every struct has the size it says.

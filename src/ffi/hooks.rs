@@ -9,8 +9,8 @@ use super::versioned::{CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::Error;
 use crate::hooks::{
-    Answer, Authenticate, AuthorizeSubscribe, AuthorizeUnsubscribe, Connected, Disconnected, Hook, HookSet, Hooks,
-    PreConnect, Question, Verdict,
+    Answer, Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Connected, Disconnected, Hook,
+    HookSet, Hooks, PreConnect, Question, Verdict,
 };
 use crate::model::Message;
 
@@ -148,6 +148,24 @@ pub struct rmqtt_authorize_unsubscribe_t {
     pub filter: rmqtt_str_t,
 }
 
+/// A message is to be sent to a client for the first time. All of it lives as long as the hook runs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rmqtt_authorize_forward_t {
+    /// What the library fills: a field beyond it is not there.
+    pub struct_size: usize,
+    /// Who is to get it.
+    pub client: *const rmqtt_client_t,
+    /// The message, with its publisher.
+    pub message: *const rmqtt_message_t,
+    /// The QoS that it is sent with: the lower one of the message's and the subscription's.
+    pub qos: u8,
+    /// The retain flag that it is sent with.
+    pub retain: CBool,
+    /// Zero.
+    pub reserved: [u8; 6],
+}
+
 /// Decides whether a connection may say anything; if not, it is closed without a word.
 ///
 /// @param event Where it comes from.
@@ -205,6 +223,21 @@ pub type rmqtt_authorize_unsubscribe_fn = Option<
     ) -> rmqtt_verdict_kind_t,
 >;
 
+/// Decides whether a client gets a message: a live one, one that has waited for it, or a retained one. It is asked once
+/// for each receiver and message, before the first time that it is sent.
+///
+/// @param event Who is to get what.
+/// @param verdict The details of the answer: another topic, payload or retain flag for this client, or a lower QoS.
+/// @param user_data That of the hooks.
+/// @return As `rmqtt_authenticate_fn`. Whatever denies drops the message for this client.
+pub type rmqtt_authorize_forward_fn = Option<
+    unsafe extern "C-unwind" fn(
+        event: *const rmqtt_authorize_forward_t,
+        verdict: *mut rmqtt_verdict_t,
+        user_data: *mut c_void,
+    ) -> rmqtt_verdict_kind_t,
+>;
+
 /// Hears that a client is connected.
 pub type rmqtt_connected_fn =
     Option<unsafe extern "C-unwind" fn(event: *const rmqtt_connected_t, user_data: *mut c_void)>;
@@ -231,6 +264,8 @@ pub enum rmqtt_hook {
     RMQTT_HOOK_AUTHORIZE_SUBSCRIBE = 5,
     /// `authorize_unsubscribe`.
     RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE = 6,
+    /// `authorize_forward`.
+    RMQTT_HOOK_AUTHORIZE_FORWARD = 7,
 }
 
 /// In `rmqtt_hooks_t.flags`: the hook promises to take microseconds, and is called in place, on the thread that serves the
@@ -272,6 +307,8 @@ pub struct rmqtt_hooks_t {
     pub authorize_unsubscribe: rmqtt_authorize_unsubscribe_fn,
     /// 0 or `RMQTT_HOOK_INLINE` for each hook, by `enum rmqtt_hook`.
     pub flags: [u8; 64],
+    /// Decides whether a client gets a message. Without it, it does.
+    pub authorize_forward: rmqtt_authorize_forward_fn,
 }
 
 // SAFETY: `repr(C)`, size first; pointers and optional functions. A function pointer may hold any bits but zero, which
@@ -293,12 +330,13 @@ unsafe impl Send for ForeignHooks {}
 unsafe impl Sync for ForeignHooks {}
 
 /// The decision hooks: those that may be called in place.
-const DECISIONS: [Hook; 5] = [
+const DECISIONS: [Hook; 6] = [
     Hook::Authenticate,
     Hook::PreConnect,
     Hook::AuthorizePublish,
     Hook::AuthorizeSubscribe,
     Hook::AuthorizeUnsubscribe,
+    Hook::AuthorizeForward,
 ];
 
 impl rmqtt_hooks_t {
@@ -397,6 +435,23 @@ impl ForeignHooks {
         // SAFETY: as in `authenticate`.
         Some(self.ask(|verdict, user_data| unsafe { authorize(&event, verdict, user_data) }))
     }
+
+    fn authorize_forward(&self, event: &AuthorizeForward) -> Option<Answer> {
+        let authorize = self.table.authorize_forward?;
+        let client = rmqtt_client_t::of(&event.client);
+        let publisher = event.message.publisher.as_deref().map(rmqtt_client_t::of);
+        let message = rmqtt_message_t::of(&event.message, publisher.as_ref());
+        let event = rmqtt_authorize_forward_t {
+            struct_size: size_of::<rmqtt_authorize_forward_t>(),
+            client: &client,
+            message: &message,
+            qos: event.qos as u8,
+            retain: event.retain.into(),
+            reserved: [0; 6],
+        };
+        // SAFETY: as in `authenticate`.
+        Some(self.ask(|verdict, user_data| unsafe { authorize(&event, verdict, user_data) }))
+    }
 }
 
 impl Hooks for ForeignHooks {
@@ -410,6 +465,7 @@ impl Hooks for ForeignHooks {
             .with(Hook::AuthorizePublish, table.authorize_publish.is_some())
             .with(Hook::AuthorizeSubscribe, table.authorize_subscribe.is_some())
             .with(Hook::AuthorizeUnsubscribe, table.authorize_unsubscribe.is_some())
+            .with(Hook::AuthorizeForward, table.authorize_forward.is_some())
     }
 
     fn in_place(&self) -> HookSet {
@@ -424,6 +480,7 @@ impl Hooks for ForeignHooks {
             Question::AuthorizePublish(message) => self.authorize_publish(message),
             Question::AuthorizeSubscribe(question) => self.authorize_subscribe(question),
             Question::AuthorizeUnsubscribe(question) => self.authorize_unsubscribe(question),
+            Question::AuthorizeForward(question) => self.authorize_forward(question),
         };
         // A hook that has been taken away since cannot allow anything.
         answer.unwrap_or_else(|| Answer::Now(Verdict::deny()))

@@ -9,6 +9,7 @@ pub enum Hook {
     AuthorizePublish = 4,
     AuthorizeSubscribe = 5,
     AuthorizeUnsubscribe = 6,
+    AuthorizeForward = 7,
 }
 
 impl Hook {
@@ -22,6 +23,7 @@ impl Hook {
             Hook::AuthorizePublish => "authorize_publish",
             Hook::AuthorizeSubscribe => "authorize_subscribe",
             Hook::AuthorizeUnsubscribe => "authorize_unsubscribe",
+            Hook::AuthorizeForward => "authorize_forward",
         }
     }
 }

@@ -29,7 +29,9 @@ pub use counters::HookCounters;
 pub use decision::{complete, defer, Decision, Expired, Ticket};
 pub use hook::{Hook, HookSet};
 pub use pool::{in_callback, mark_callback_thread, CallbackPool, Key};
-pub use question::{Authenticate, AuthorizeSubscribe, AuthorizeUnsubscribe, OwnedQuestion, PreConnect, Question};
+pub use question::{
+    Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, OwnedQuestion, PreConnect, Question,
+};
 pub use subscription::{Consumer, SubscriptionQueue};
 pub use verdict::{Answer, Changes, Denial, Verdict};
 

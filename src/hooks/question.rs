@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{Client, Message, SubscriptionOptions, Text};
+use crate::model::{Client, Message, QoS, SubscriptionOptions, Text};
 
 /// A question, as a hook sees it.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,7 @@ pub enum Question<'a> {
     AuthorizePublish(&'a Message),
     AuthorizeSubscribe(&'a AuthorizeSubscribe),
     AuthorizeUnsubscribe(&'a AuthorizeUnsubscribe),
+    AuthorizeForward(&'a AuthorizeForward),
 }
 
 /// A question that waits for a callback thread.
@@ -25,6 +26,7 @@ pub enum OwnedQuestion {
     AuthorizePublish(Arc<Message>),
     AuthorizeSubscribe(AuthorizeSubscribe),
     AuthorizeUnsubscribe(AuthorizeUnsubscribe),
+    AuthorizeForward(AuthorizeForward),
 }
 
 impl OwnedQuestion {
@@ -35,6 +37,7 @@ impl OwnedQuestion {
             OwnedQuestion::AuthorizePublish(message) => Question::AuthorizePublish(message),
             OwnedQuestion::AuthorizeSubscribe(question) => Question::AuthorizeSubscribe(question),
             OwnedQuestion::AuthorizeUnsubscribe(question) => Question::AuthorizeUnsubscribe(question),
+            OwnedQuestion::AuthorizeForward(question) => Question::AuthorizeForward(question),
         }
     }
 }
@@ -72,4 +75,15 @@ pub struct AuthorizeSubscribe {
 pub struct AuthorizeUnsubscribe {
     pub client: Arc<Client>,
     pub filter: Text,
+}
+
+/// A message is to be sent to a client, for the first time.
+#[derive(Clone, Debug)]
+pub struct AuthorizeForward {
+    /// Who is to get it.
+    pub client: Arc<Client>,
+    pub message: Arc<Message>,
+    /// With which QoS and retain flag.
+    pub qos: QoS,
+    pub retain: bool,
 }

@@ -7,8 +7,9 @@ use super::counters::add;
 use super::delivery::{Delivery, Frames, Outgoing};
 use super::handle::Handle;
 use super::hub::Hub;
-use super::mailbox::{Dropped, Outcome};
+use super::mailbox::{Dropped, Outcome, Way};
 use super::receiver::Receiver;
+use crate::hooks::{Hook, Mode};
 use crate::model::topic::{self, TopicError};
 use crate::model::Message;
 use crate::router::{Group, Matched, Target};
@@ -71,15 +72,15 @@ impl Dispatch {
             retained.matched(matched.generation);
             drop(look_up);
         }
-        let fan_out = matched.targets.len() > 1;
+        let way = Way { fan_out: matched.targets.len() > 1, in_advance: in_advance(hub) };
         for target in &matched.targets {
-            self.deliver(hub, &mut outgoing, target, None, fan_out, now);
+            self.deliver(hub, &mut outgoing, target, None, way, now);
         }
         let mut receivers = matched.targets.len();
         for group in &matched.groups {
             let publisher = outgoing.source.publisher.map(|client| &*client.id);
             if let Some(target) = group.pick(outgoing.source.topic, publisher, None) {
-                self.deliver(hub, &mut outgoing, &target, Some(group), false, now);
+                self.deliver(hub, &mut outgoing, &target, Some(group), way, now);
                 receivers += 1;
             }
         }
@@ -94,7 +95,7 @@ impl Dispatch {
         outgoing: &mut Outgoing<'_>,
         target: &Target<Receiver>,
         group: Option<&Arc<Group<Receiver>>>,
-        fan_out: bool,
+        way: Way,
         now: Instant,
     ) {
         match &target.subscriber {
@@ -110,7 +111,7 @@ impl Dispatch {
                 });
             }
             Receiver::Session(handle) => {
-                let outcome = handle.mailbox().offer(outgoing, target, group, fan_out, handle.quota(), now);
+                let outcome = handle.mailbox().offer(outgoing, target, group, way, handle.quota(), now);
                 self.settle(hub, handle, outcome);
             }
         }
@@ -130,7 +131,8 @@ impl Dispatch {
         match group.pick(&message.topic, publisher, Some(departed)) {
             Some(target) => {
                 let mut outgoing = Outgoing::of(&message);
-                self.deliver(hub, &mut outgoing, &target, Some(&group), false, now);
+                let way = Way { fan_out: false, in_advance: in_advance(hub) };
+                self.deliver(hub, &mut outgoing, &target, Some(&group), way, now);
             }
             None => add(&hub.counters().dropped_client_gone, 1),
         }
@@ -186,6 +188,11 @@ impl Dispatch {
     pub(super) fn is_full(&self) -> bool {
         self.crowded.is_some() || self.deliveries >= DELIVERIES_PER_BATCH
     }
+}
+
+/// Whether messages may be encoded before anyone is asked about the receiver.
+fn in_advance(hub: &Hub) -> bool {
+    hub.callbacks().mode(Hook::AuthorizeForward) == Mode::Absent
 }
 
 /// The receivers of the topics that were published to last.

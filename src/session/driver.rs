@@ -30,8 +30,8 @@ use super::ruling::Ruling;
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
-    Asked, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy, Hook, Key, Mode, OwnedQuestion,
-    Question,
+    Asked, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy, Hook, Key,
+    Mode, OwnedQuestion, Question, Verdict,
 };
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Message, Origin, ReasonCode, SubscriptionOptions, Text};
@@ -80,6 +80,8 @@ struct Driving<S> {
     waiting_for: Option<(Arc<Handle>, Instant)>,
     /// What the host program has not made up its mind about. The packet that it is about waits, and those behind it.
     asked: Option<Decision>,
+    /// The message that the host program has not made up its mind about, for this client. Those in `taken` are behind it.
+    forwarding: Option<(Delivery, Decision)>,
     /// The message that a hook was asked about in place, to be used for the next one.
     question: Option<Box<Message>>,
 }
@@ -144,6 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             timer: None,
             waiting_for: None,
             asked: None,
+            forwarding: None,
             question: None,
         })))
     }
@@ -155,7 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         if closing.by == DisconnectedBy::Broker {
             self.connection.say_goodbye(&closing); // [MQTT-4.13.1-1]
         }
-        let Driving { stream, lease, mut connection, mut writing, .. } = self;
+        let Driving { stream, lease, mut connection, mut writing, forwarding, taken, .. } = self;
+        let unsent = forwarding.into_iter().map(|(delivery, _)| delivery).chain(taken);
+        lease.handle().mailbox().put_back(unsent);
         if !connection.out.is_empty() {
             writing.push_back(Block::Shared(connection.out.split().freeze()));
         }
@@ -297,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
         loop {
             if self.writing.is_empty() {
-                self.collect(now)?;
+                self.collect(cx, now)?;
                 if self.writing.is_empty() {
                     return Ok(());
                 }
@@ -322,8 +327,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
     }
 
+    /// The next message that has been taken and may be sent.
+    fn next_to_send(&mut self, cx: &mut Context<'_>) -> Option<Delivery> {
+        loop {
+            let (delivery, asked) = match self.forwarding.take() {
+                Some((delivery, mut decision)) => match Pin::new(&mut decision).poll(cx) {
+                    Poll::Ready(verdict) => (delivery, Asked::Decided(verdict)),
+                    Poll::Pending => {
+                        self.forwarding = Some((delivery, decision));
+                        return None;
+                    }
+                },
+                None => {
+                    let delivery = self.taken.pop_front()?;
+                    let asked = self.ask_about(&delivery);
+                    (delivery, asked)
+                }
+            };
+            match asked {
+                Asked::Nobody => return Some(delivery),
+                Asked::Later(decision) => self.forwarding = Some((delivery, decision)),
+                Asked::Decided(Verdict::Allow(None)) => return Some(delivery),
+                Asked::Decided(Verdict::Allow(Some(changes))) => {
+                    if let Some(delivery) = self.hub.change_delivery(delivery, &changes) {
+                        return Some(delivery);
+                    }
+                }
+                Asked::Decided(_) => add(&self.hub.counters().dropped_refused, 1),
+            }
+        }
+    }
+
+    fn ask_about(&self, delivery: &Delivery) -> Asked {
+        let key = || Key::Client(self.client.id.clone());
+        let question = || {
+            OwnedQuestion::AuthorizeForward(AuthorizeForward {
+                client: self.client.clone(),
+                message: delivery.message.clone(),
+                qos: delivery.qos,
+                retain: delivery.retain,
+            })
+        };
+        self.hub.callbacks().ask(Hook::AuthorizeForward, key, question)
+    }
+
     /// Moves answers and messages to `writing`.
-    fn collect(&mut self, now: Instant) -> Result<(), Closing> {
+    fn collect(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
         if !self.connection.out.is_empty() {
             self.writing.push_back(Block::Shared(self.connection.out.split().freeze()));
         }
@@ -338,19 +387,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             return Err(closing);
         }
         let mut sent = mailbox.take_encoded(&mut self.writing, WRITE_BYTES);
-        mailbox.take_plain(&mut self.taken, DELIVERIES_PER_WRITE);
-        let mut bytes = 0;
-        while room > 0 && bytes < WRITE_BYTES {
-            let Some(delivery) = mailbox.take_assured() else { break };
-            bytes += delivery.message.size();
-            room -= 1;
-            self.taken.push_back(delivery);
+        // What waits for the host program keeps its place in front of the others.
+        if self.taken.is_empty() && self.forwarding.is_none() {
+            mailbox.take_plain(&mut self.taken, DELIVERIES_PER_WRITE);
+            let mut bytes = 0;
+            while room > 0 && bytes < WRITE_BYTES {
+                let Some(delivery) = mailbox.take_assured() else { break };
+                bytes += delivery.message.size();
+                room -= 1;
+                self.taken.push_back(delivery);
+            }
         }
         mailbox.release_publishers(handle.quota());
         drop(mailbox);
 
-        for delivery in self.taken.drain(..) {
-            if let Err(why) = self.connection.send(delivery, state, &mut blocks, now) {
+        while let Some(delivery) = self.next_to_send(cx) {
+            if let Err(why) = self.connection.send(delivery, self.lease.state(), &mut blocks, now) {
                 self.hub.counters().message_dropped(why);
             }
         }
@@ -364,10 +416,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             // An idle connection holds no memory for what it does not write.
             self.connection.out = BytesMut::new();
             self.writing = VecDeque::new();
-            self.taken = VecDeque::new();
+            if self.taken.is_empty() {
+                self.taken = VecDeque::new();
+            }
         }
         add(&self.hub.counters().messages_sent, sent);
-        handle.set_in_flight(state.window.outstanding());
+        handle.set_in_flight(self.lease.state().window.outstanding());
         Ok(())
     }
 

@@ -211,6 +211,19 @@ impl Hub {
         })
     }
 
+    /// A delivery with what a hook has changed of it for its receiver; `None` if the topic that it has put in is none.
+    pub(super) fn change_delivery(&self, delivery: Delivery, changes: &Changes) -> Option<Delivery> {
+        let source = self.change(Outgoing::of(&delivery.message).source, Some(changes))?;
+        let message = Arc::new(Message {
+            topic: changes.topic.clone().unwrap_or_else(|| delivery.message.topic.clone()),
+            payload: source.payload.clone(),
+            ..Message::clone(&delivery.message)
+        });
+        // The receiver has not asked for more than it gets.
+        let qos = changes.qos.map_or(delivery.qos, |qos| qos.min(delivery.qos));
+        Some(Delivery { message, qos, retain: changes.retain.unwrap_or(delivery.retain), ..delivery })
+    }
+
     /// Publishes a will, if the hook allows it. `publisher` is the key of the subscriptions that may say no local.
     pub(super) fn publish_will(self: &Arc<Self>, message: &Arc<Message>, publisher: u64, now: Instant) {
         self.counters.messages_received.fetch_add(1, Relaxed);

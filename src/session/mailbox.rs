@@ -33,6 +33,15 @@ pub(super) struct Wants {
     pub(super) aliases: bool,
 }
 
+/// How a message is routed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// It goes to more than one receiver: encoding it once is worth a copy.
+    pub(super) fan_out: bool,
+    /// It may be encoded before its receiver's turn comes.
+    pub(super) in_advance: bool,
+}
+
 /// Why a message did not reach a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dropped {
@@ -123,7 +132,7 @@ impl Mailbox {
         outgoing: &mut Outgoing<'_>,
         target: &Target<Receiver>,
         group: Option<&Arc<Group<Receiver>>>,
-        fan_out: bool,
+        way: Way,
         quota: &Quota,
         now: Instant,
     ) -> Outcome {
@@ -133,12 +142,13 @@ impl Mailbox {
         if qos == QoS::AtMostOnce {
             let Some(wants) = self.wants else { return Outcome::Absent };
             let ids = target.identifiers.as_slice();
-            if self.plain.is_empty()
+            if way.in_advance
+                && self.plain.is_empty()
                 && !wants.aliases
                 && outgoing.source.expires_at.is_none()
                 && (ids.is_empty() || !wants.v5)
             {
-                return self.offer_encoded(outgoing, wants, retain, fan_out, quota, now);
+                return self.offer_encoded(outgoing, wants, retain, way.fan_out, quota, now);
             }
         }
         let message = outgoing.message().clone();
@@ -351,6 +361,14 @@ impl Mailbox {
             return 0;
         }
         (quota.max_messages / 2 + 1).saturating_sub(self.messages())
+    }
+
+    /// Puts back what has been taken but not sent, in its order, for the next connection.
+    pub(super) fn put_back(&mut self, deliveries: impl DoubleEndedIterator<Item = Delivery>) {
+        for delivery in deliveries.rev().filter(|delivery| delivery.qos != QoS::AtMostOnce) {
+            self.delivery_bytes += bytes(&delivery);
+            self.assured.push_front(delivery);
+        }
     }
 
     /// Why the connection should close, if it should.

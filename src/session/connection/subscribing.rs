@@ -56,9 +56,9 @@ impl Connection {
                     Ruling::Refused(reason, _) => reason,
                     Ruling::Dropped => ReasonCode::NOT_AUTHORIZED,
                     Ruling::Allowed(changes) => {
-                        let changes = changes.unwrap_or_default();
-                        options.qos = options.qos.min(changes.qos.unwrap_or(QoS::ExactlyOnce));
-                        self.grant(filter, changes.topic, options, state, host)
+                        let (instead, qos) = changes.map_or((None, None), |changes| (changes.topic, changes.qos));
+                        options.qos = options.qos.min(qos.unwrap_or(QoS::ExactlyOnce));
+                        self.grant(filter, instead, options, state, host)
                     }
                 },
             };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::super::delivery::{Frames, Outgoing, Source};
 use super::super::handle::Handle;
-use super::super::mailbox::{Mailbox, Outcome, Quota, Wants};
+use super::super::mailbox::{Mailbox, Outcome, Quota, Wants, Way};
 use super::super::receiver::Receiver;
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer;
@@ -76,7 +76,8 @@ impl Desk {
             publisher: None,
         };
         let mut outgoing = Outgoing::new(source, Frames::default());
-        self.mailbox.offer(&mut outgoing, &self.target, None, fan_out, &self.quota, self.now)
+        let way = Way { fan_out, in_advance: true };
+        self.mailbox.offer(&mut outgoing, &self.target, None, way, &self.quota, self.now)
     }
 
     /// Takes what waits, as a connection does: QoS 0, then the others.
