@@ -174,6 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             let now = Instant::now();
             self.hear_decision(cx, now)?;
             let finished = self.work_off_input(now)?;
+            // One that has just been asked for has to know whom to wake.
+            self.hear_decision(cx, now)?;
             let replayed = self.replay(now);
             self.write(cx, now)?;
             self.look_after_receiver(cx, now);
