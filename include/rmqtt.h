@@ -1119,7 +1119,7 @@ typedef struct rmqtt_stats_t {
      */
     uint64_t messages_dropped_client_gone;
     /**
-     * Counter: of those, published to a topic that is not allowed.
+     * Counter: of those, refused: by a hook, or because of the topic.
      */
     uint64_t messages_dropped_refused;
     /**
@@ -1465,7 +1465,8 @@ rmqtt_status_t rmqtt_broker_stats(const struct rmqtt_broker_t *broker, struct rm
 
 /**
  * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
- * all of them when this returns, ahead of what is published later. Access rules for clients do not apply.
+ * all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
+ * for the hook's decision first, behind what this program has published before, and may go nowhere.
  *
  * @param broker A running broker.
  * @param message The message; copied.
@@ -1473,7 +1474,8 @@ rmqtt_status_t rmqtt_broker_stats(const struct rmqtt_broker_t *broker, struct rm
  * @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
  *         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
  *         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
- *         not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait for `authorize_publish`;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
  *
  * **Threads.** Any, callbacks included. Messages of one thread keep their order.
  */

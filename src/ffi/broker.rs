@@ -383,7 +383,8 @@ pub unsafe extern "C" fn rmqtt_broker_stats(broker: *const rmqtt_broker_t, out: 
 }
 
 /// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
-/// all of them when this returns, ahead of what is published later. Access rules for clients do not apply.
+/// all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
+/// for the hook's decision first, behind what this program has published before, and may go nowhere.
 ///
 /// @param broker A running broker.
 /// @param message The message; copied.
@@ -391,7 +392,8 @@ pub unsafe extern "C" fn rmqtt_broker_stats(broker: *const rmqtt_broker_t, out: 
 /// @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
 ///         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
 ///         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
-///         not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+///         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait for `authorize_publish`;
+///         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
 ///
 /// **Threads.** Any, callbacks included. Messages of one thread keep their order.
 ///

@@ -49,7 +49,7 @@ pub struct Stats {
     pub messages_dropped_too_large: u64,
     /// Counter: of those, dropped because their client went before they were sent, and they were not kept for it.
     pub messages_dropped_client_gone: u64,
-    /// Counter: of those, published to a topic that is not allowed.
+    /// Counter: of those, refused: by a hook, or because of the topic.
     pub messages_dropped_refused: u64,
     /// Counter: connections whose CONNECT was refused, or that were closed because there were as many as allowed.
     pub connections_refused: u64,

@@ -589,6 +589,11 @@ impl Host for Doors<'_> {
         }
     }
 
+    fn refused(&mut self) {
+        self.received += 1;
+        add(&self.hub.counters().dropped_refused, 1);
+    }
+
     fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed {
         let subscribed = self.hub.router().subscribe(filter, Receiver::Session(self.handle.clone()), options);
         if !subscribed.existed {

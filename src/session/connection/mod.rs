@@ -39,6 +39,9 @@ pub(super) trait Host {
     /// Routes a message, with what the ruling has changed of it.
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError>;
 
+    /// Counts a message that may not be published.
+    fn refused(&mut self);
+
     /// Subscribes.
     fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed;
 

@@ -78,8 +78,14 @@ impl Connection {
                     return Err(Closing::by_broker(ReasonCode::TOPIC_NAME_INVALID, "topic name invalid"));
                 }
             },
-            Ruling::Refused(reason, words) => (reason, words),
-            Ruling::Dropped | Ruling::Later => (ReasonCode::SUCCESS, None),
+            Ruling::Refused(reason, words) => {
+                host.refused();
+                (reason, words)
+            }
+            Ruling::Dropped | Ruling::Later => {
+                host.refused();
+                (ReasonCode::SUCCESS, None)
+            }
         };
         let words = words.as_deref();
         match publish.qos {

@@ -44,6 +44,8 @@ impl Host for FakeHost {
         Ok(self.reason)
     }
 
+    fn refused(&mut self) {}
+
     fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed {
         let existed = self.subscriptions.insert(filter.to_owned(), options).is_some();
         Subscribed { existed, generation: 1 }
