@@ -8,8 +8,8 @@
  *             make a std::string of what is to be kept.
  * Threads.    As in rmqtt.h. Functions run on threads of the library: hooks of different clients at the same time,
  *             those of one client and those of one subscription one after the other.
- * Exceptions. None leaves a function that the library calls. One that leaves Hooks::authenticate denies; the others
- *             are swallowed. All but those of the log are told to Hooks::callback_failed or SubscribeOptions::on_error.
+ * Exceptions. None leaves a function that the library calls. One that leaves a hook that decides denies; the others are
+ *             swallowed. All but those of the log are told to Hooks::callback_failed or SubscribeOptions::on_error.
  */
 
 #ifndef RMQTT_HPP
@@ -237,6 +237,47 @@ struct AuthEvent {
     bool clean_start = false;
 };
 
+/// A connection that has sent nothing yet.
+struct PreConnectEvent {
+    /// Where it comes from, such as `192.0.2.1:49152`.
+    std::string_view address;
+    /// The name of the listener that accepted it.
+    std::string_view listener;
+};
+
+/// A message is to be published.
+struct PublishEvent {
+    /// The message, with its publisher. Its origin is Origin::client, Origin::api, or Origin::will: a will is asked
+    /// about when its client connects, and again when it is published.
+    Message message;
+};
+
+/// A client wants to subscribe to one filter.
+struct SubscribeEvent {
+    /// Who.
+    Client client;
+    /// The topic filter, `$share/{group}/` included.
+    std::string_view filter;
+    /// The subscription identifier; 0 for none.
+    std::uint32_t identifier = 0;
+    /// The highest QoS that it asks for, at most `limits.max_qos`.
+    std::uint8_t qos = 0;
+    /// Not the messages that the client publishes itself.
+    bool no_local = false;
+    /// The retain flag as publishers set it.
+    bool retain_as_published = false;
+    /// As in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not.
+    std::uint8_t retain_handling = 0;
+};
+
+/// A client wants to give up its subscription to one filter.
+struct UnsubscribeEvent {
+    /// Who.
+    Client client;
+    /// The topic filter, as the client has subscribed to it.
+    std::string_view filter;
+};
+
 /// A client is connected.
 struct ConnectedEvent {
     /// Who.
@@ -288,16 +329,39 @@ inline Message message(const rmqtt_message_t &from) noexcept {
 enum class Verdict : std::int32_t {
     deny = RMQTT_VERDICT_DENY,    ///< No.
     allow = RMQTT_VERDICT_ALLOW,  ///< Yes.
+    drop = RMQTT_VERDICT_DROP,    ///< No, but the client is not told: its message goes nowhere and is acknowledged as
+                                  ///< if it had. Denies what is not a message.
 };
 
-/// What a decision hook answers: a Verdict, a denial with details, or that the answer comes later.
+/// What is put in the place of what was asked for. Empty leaves it as it is; what does not belong to the question is
+/// not looked at.
+struct Changes {
+    /// The topic name of a message, the filter of a subscription. What is none refuses what was asked for.
+    std::optional<std::string> topic;
+    /// The payload of a message.
+    std::optional<std::string> payload;
+    /// The QoS of a message; the highest QoS of a subscription, which can only be lowered. A number above 2 denies.
+    std::optional<std::uint8_t> qos;
+    /// Whether a message is retained.
+    std::optional<bool> retain;
+};
+
+/// What a decision hook answers: a Verdict, yes with changes, no with details, or that the answer comes later.
 class Answer {
 public:
     /// Yes, or no without details.
     Answer(Verdict verdict) noexcept : kind_(static_cast<rmqtt_verdict_kind_t>(verdict)) {}
 
+    /// Yes, but with these changes.
+    static Answer allow(Changes changes) noexcept {
+        Answer answer(Verdict::allow);
+        answer.changes_ = std::move(changes);
+        return answer;
+    }
+
     /// No, with an MQTT 5 reason code of 0x80 or above (0 for "not authorized") and, for an MQTT 5 client, a reason
-    /// string. Which codes a version passes on: see `rmqtt_verdict_t`.
+    /// string where the packet of the answer has one: CONNACK, PUBACK and PUBREC. What becomes of other codes: see
+    /// `rmqtt_verdict_t`.
     static Answer deny(std::uint8_t reason_code, std::string reason = {}) noexcept {
         Answer answer(Verdict::deny);
         answer.reason_code_ = reason_code;
@@ -320,11 +384,32 @@ private:
         verdict.kind = kind_;
         verdict.reason_code = reason_code_;
         verdict.reason_string = reason_.empty() ? rmqtt_str_t() : detail::str(reason_);
+        if (verdict.struct_size < sizeof verdict) {
+            // A library from before there were changes: the fields below are not there.
+            return;
+        }
+        if (changes_.topic) {
+            verdict.replace |= RMQTT_REPLACE_TOPIC;
+            verdict.topic = detail::str(*changes_.topic);
+        }
+        if (changes_.payload) {
+            verdict.replace |= RMQTT_REPLACE_PAYLOAD;
+            verdict.payload = rmqtt_bytes(changes_.payload->data(), changes_.payload->size());
+        }
+        if (changes_.qos) {
+            verdict.replace |= RMQTT_REPLACE_QOS;
+            verdict.qos = *changes_.qos;
+        }
+        if (changes_.retain) {
+            verdict.replace |= RMQTT_REPLACE_RETAIN;
+            verdict.retain = *changes_.retain;
+        }
     }
 
     rmqtt_verdict_kind_t kind_;
     std::uint8_t reason_code_ = 0;
     std::string reason_;
+    Changes changes_;
 };
 
 /// A ticket for a decision that is made later: a plain number to be copied at will. It stays harmless when the
@@ -366,7 +451,7 @@ private:
     rmqtt_decision_t ticket_ = 0;
 };
 
-/// Inside Hooks::authenticate: takes a ticket, to be completed before `callbacks.timeout_ms` have passed. The hook then
+/// Inside a hook that decides: takes a ticket, to be completed before `callbacks.timeout_ms` have passed. The hook then
 /// returns Answer::later(). A hook that answers otherwise has decided, and the ticket expires; so has one that throws.
 ///
 /// @return The ticket, the same one if called again in the same hook. None (false) outside of a decision hook, when the
@@ -383,8 +468,27 @@ inline Decision defer() noexcept {
 /// different clients run at the same time, so what they share needs a lock. They may do anything to the broker but stop
 /// it: that throws an Error with `RMQTT_ERR_WOULD_DEADLOCK`.
 struct Hooks {
+    /// Which of the hooks that decide promise to take microseconds. They are called in place, on a thread that serves
+    /// clients: one that blocks holds up others.
+    struct Inline {
+        bool authenticate = false;           ///< Hooks::authenticate.
+        bool pre_connect = false;            ///< Hooks::pre_connect.
+        bool authorize_publish = false;      ///< Hooks::authorize_publish.
+        bool authorize_subscribe = false;    ///< Hooks::authorize_subscribe.
+        bool authorize_unsubscribe = false;  ///< Hooks::authorize_unsubscribe.
+    };
+
     /// Decides whether a client may connect. Without it, the configuration decides. An exception denies.
     std::function<Answer(const AuthEvent &)> authenticate;
+    /// Decides whether a connection may say anything; if not, it is closed without a word. An exception denies.
+    std::function<Answer(const PreConnectEvent &)> pre_connect;
+    /// Decides whether a message may be published, be it of a client, a will, or this program's own, and as what.
+    /// Without it, every message may, but no client's to `$SYS/#`. An exception denies.
+    std::function<Answer(const PublishEvent &)> authorize_publish;
+    /// Decides whether a client may subscribe, filter by filter, and to what. Without it, it may. An exception denies.
+    std::function<Answer(const SubscribeEvent &)> authorize_subscribe;
+    /// Decides whether a client may unsubscribe, filter by filter. Without it, it may. An exception denies.
+    std::function<Answer(const UnsubscribeEvent &)> authorize_unsubscribe;
     /// Hears that a client is connected.
     std::function<void(const ConnectedEvent &)> connected;
     /// Hears that a client is gone.
@@ -392,6 +496,8 @@ struct Hooks {
     /// Hears of an exception that left one of the hooks above, on the thread of that hook; `hook` is its name, such as
     /// "authenticate". Without it, and if it throws itself, exceptions are swallowed.
     std::function<void(std::string_view hook, std::exception_ptr exception)> callback_failed;
+    /// Which hooks are called in place; none unless they are named here.
+    Inline run_inline;
 };
 
 /// How to publish.
@@ -458,12 +564,24 @@ void tell_exception(const Function &function, const Args &...args) noexcept {
 
 /// Moves an answer to where the broker reads it.
 inline rmqtt_verdict_kind_t take_answer(Answer answer, rmqtt_verdict_t &verdict) noexcept {
-    // The broker reads the reason on this thread, after the hook has returned.
-    thread_local std::string reason;
-    reason = std::move(answer.reason_);
-    verdict.reason_code = answer.reason_code_;
-    verdict.reason_string = reason.empty() ? rmqtt_str_t() : detail::str(reason);
-    return answer.kind_;
+    // The broker reads its text on this thread, right after the hook has returned.
+    thread_local Answer kept(Verdict::deny);
+    kept = std::move(answer);
+    kept.fill(verdict);
+    return kept.kind_;
+}
+
+/// Asks a hook that decides about what `read` answers. An exception denies.
+template <typename Hook, typename Read>
+rmqtt_verdict_kind_t ask(void *user_data, Hook Hooks::*hook, const char *name, rmqtt_verdict_t *verdict,
+                         Read read) noexcept {
+    const auto &hooks = *static_cast<const Hooks *>(user_data);
+    try {
+        return take_answer((hooks.*hook)(read()), *verdict);
+    } catch (...) {
+        tell_exception(hooks.callback_failed, std::string_view(name));
+        return RMQTT_VERDICT_DENY;
+    }
 }
 
 }  // namespace detail
@@ -475,8 +593,7 @@ extern "C" {
 
 inline rmqtt_verdict_kind_t rmqtt_cpp_authenticate(const rmqtt_authenticate_t *event, rmqtt_verdict_t *verdict,
                                                    void *user_data) noexcept {
-    const auto &hooks = *static_cast<const rmqtt::Hooks *>(user_data);
-    try {
+    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authenticate, "authenticate", verdict, [&] {
         rmqtt::AuthEvent from;
         from.client = rmqtt::detail::client(*event->client);
         from.password = rmqtt::detail::optional_view(event->password);
@@ -485,11 +602,49 @@ inline rmqtt_verdict_kind_t rmqtt_cpp_authenticate(const rmqtt_authenticate_t *e
         }
         from.keep_alive = std::chrono::seconds(event->keep_alive_s);
         from.clean_start = event->clean_start;
-        return rmqtt::detail::take_answer(hooks.authenticate(from), *verdict);
-    } catch (...) {
-        rmqtt::detail::tell_exception(hooks.callback_failed, std::string_view("authenticate"));
-        return RMQTT_VERDICT_DENY;
-    }
+        return from;
+    });
+}
+
+inline rmqtt_verdict_kind_t rmqtt_cpp_pre_connect(const rmqtt_pre_connect_t *event, rmqtt_verdict_t *verdict,
+                                                  void *user_data) noexcept {
+    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::pre_connect, "pre_connect", verdict, [&] {
+        rmqtt::PreConnectEvent from;
+        from.address = rmqtt::detail::view(event->address);
+        from.listener = rmqtt::detail::view(event->listener);
+        return from;
+    });
+}
+
+inline rmqtt_verdict_kind_t rmqtt_cpp_authorize_publish(const rmqtt_authorize_publish_t *event,
+                                                        rmqtt_verdict_t *verdict, void *user_data) noexcept {
+    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authorize_publish, "authorize_publish", verdict,
+                              [&] { return rmqtt::PublishEvent{rmqtt::detail::message(*event->message)}; });
+}
+
+inline rmqtt_verdict_kind_t rmqtt_cpp_authorize_subscribe(const rmqtt_authorize_subscribe_t *event,
+                                                          rmqtt_verdict_t *verdict, void *user_data) noexcept {
+    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authorize_subscribe, "authorize_subscribe", verdict, [&] {
+        rmqtt::SubscribeEvent from;
+        from.client = rmqtt::detail::client(*event->client);
+        from.filter = rmqtt::detail::view(event->filter);
+        from.identifier = event->identifier;
+        from.qos = event->qos;
+        from.no_local = event->no_local;
+        from.retain_as_published = event->retain_as_published;
+        from.retain_handling = event->retain_handling;
+        return from;
+    });
+}
+
+inline rmqtt_verdict_kind_t rmqtt_cpp_authorize_unsubscribe(const rmqtt_authorize_unsubscribe_t *event,
+                                                            rmqtt_verdict_t *verdict, void *user_data) noexcept {
+    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authorize_unsubscribe, "authorize_unsubscribe", verdict, [&] {
+        rmqtt::UnsubscribeEvent from;
+        from.client = rmqtt::detail::client(*event->client);
+        from.filter = rmqtt::detail::view(event->filter);
+        return from;
+    });
 }
 
 inline void rmqtt_cpp_connected(const rmqtt_connected_t *event, void *user_data) noexcept {
@@ -640,6 +795,16 @@ public:
         raw.authenticate = owned->authenticate ? rmqtt_cpp_authenticate : nullptr;
         raw.connected = owned->connected ? rmqtt_cpp_connected : nullptr;
         raw.disconnected = owned->disconnected ? rmqtt_cpp_disconnected : nullptr;
+        raw.pre_connect = owned->pre_connect ? rmqtt_cpp_pre_connect : nullptr;
+        raw.authorize_publish = owned->authorize_publish ? rmqtt_cpp_authorize_publish : nullptr;
+        raw.authorize_subscribe = owned->authorize_subscribe ? rmqtt_cpp_authorize_subscribe : nullptr;
+        raw.authorize_unsubscribe = owned->authorize_unsubscribe ? rmqtt_cpp_authorize_unsubscribe : nullptr;
+        const auto flag = [&](rmqtt_hook hook, bool in_place) { raw.flags[hook] = in_place ? RMQTT_HOOK_INLINE : 0; };
+        flag(RMQTT_HOOK_AUTHENTICATE, owned->run_inline.authenticate);
+        flag(RMQTT_HOOK_PRE_CONNECT, owned->run_inline.pre_connect);
+        flag(RMQTT_HOOK_AUTHORIZE_PUBLISH, owned->run_inline.authorize_publish);
+        flag(RMQTT_HOOK_AUTHORIZE_SUBSCRIBE, owned->run_inline.authorize_subscribe);
+        flag(RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE, owned->run_inline.authorize_unsubscribe);
         raw.drop = rmqtt_cpp_drop_hooks;
         // From here on the library owns them, whatever it answers.
         raw.user_data = owned.release();
@@ -710,11 +875,12 @@ public:
     }
 
     /// Publishes a message to every client and every subscription of this program that is subscribed. It is on its way
-    /// to all of them when this returns, ahead of what is published later.
+    /// to all of them when this returns, ahead of what is published later; with Hooks::authorize_publish, once that has
+    /// allowed it, for which this does not wait.
     ///
     /// @param topic The topic name.
     /// @param payload Any bytes; copied.
-    /// @throws Error
+    /// @throws Error, with `RMQTT_ERR_WOULD_BLOCK` if too many messages wait for Hooks::authorize_publish.
     void publish(std::string_view topic, std::string_view payload, PublishOptions options = {}) {
         rmqtt_publish_t message = rmqtt_publish_init();
         message.topic = detail::str(topic);

@@ -252,6 +252,9 @@ type PublishOptions struct {
 
 // Publish publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is queued
 // for all of them when this returns. Nil options are the defaults.
+//
+// With Hooks.AuthorizePublish, it is queued once that hook has allowed it, for which this does not wait; if too many
+// messages wait for the hook, this fails with [ErrWouldBlock].
 func (b *Broker) Publish(topic string, payload []byte, options *PublishOptions) error {
 	c, err := b.enter()
 	if err != nil {

@@ -30,8 +30,10 @@ static inline rmqtt_status_t go_subscribe(rmqtt_broker_t *broker, _GoString_ fil
     return rmqttgo_subscribe(broker, view(filter), max_queued, qos, retain_handling, handle, out, err);
 }
 
-static inline rmqtt_status_t go_complete(rmqtt_decision_t ticket, bool allow, uint8_t reason_code, _GoString_ reason) {
-    return rmqttgo_complete(ticket, allow, reason_code, view(reason));
+static inline rmqtt_status_t go_complete(rmqtt_decision_t ticket, rmqtt_verdict_kind_t kind, uint8_t reason_code,
+                                         _GoString_ reason, uint32_t replace, _GoString_ topic, _GoString_ payload,
+                                         uint8_t qos, bool retain) {
+    return rmqttgo_complete(ticket, kind, reason_code, view(reason), replace, view(topic), view(payload), qos, retain);
 }
 
 static inline bool go_has_feature(_GoString_ name) {
@@ -75,9 +77,21 @@ func callNew(config string) (*C.rmqtt_broker_t, error) {
 
 func callSetHooks(broker *C.rmqtt_broker_t, set *hookSet) error {
 	var err *C.rmqtt_error_t
+	var wanted C.uint32_t
+	want := func(hook uint, given bool) {
+		if given {
+			wanted |= 1 << hook
+		}
+	}
 	hooks := &set.hooks
-	status := C.rmqttgo_set_hooks(broker, C.uintptr_t(cgo.NewHandle(set)), C.bool(hooks.Authenticate != nil),
-		C.bool(hooks.Connected != nil), C.bool(hooks.Disconnected != nil), &err)
+	want(C.RMQTT_HOOK_AUTHENTICATE, hooks.Authenticate != nil)
+	want(C.RMQTT_HOOK_CONNECTED, hooks.Connected != nil)
+	want(C.RMQTT_HOOK_DISCONNECTED, hooks.Disconnected != nil)
+	want(C.RMQTT_HOOK_PRE_CONNECT, hooks.PreConnect != nil)
+	want(C.RMQTT_HOOK_AUTHORIZE_PUBLISH, hooks.AuthorizePublish != nil)
+	want(C.RMQTT_HOOK_AUTHORIZE_SUBSCRIBE, hooks.AuthorizeSubscribe != nil)
+	want(C.RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE, hooks.AuthorizeUnsubscribe != nil)
+	status := C.rmqttgo_set_hooks(broker, C.uintptr_t(cgo.NewHandle(set)), wanted, &err)
 	return toError(status, err)
 }
 
@@ -129,7 +143,8 @@ func callStats(broker *C.rmqtt_broker_t) (Stats, error) {
 
 // An answer that comes too late is no error: the broker has denied already, and the hook learned so from its context.
 func callComplete(ticket C.rmqtt_decision_t, verdict Verdict) {
-	C.go_complete(ticket, C.bool(verdict.allow), C.uint8_t(verdict.reasonCode), verdict.reason)
+	C.go_complete(ticket, C.rmqtt_verdict_kind_t(verdict.kind), C.uint8_t(verdict.reasonCode), verdict.reason,
+		C.uint32_t(verdict.replace), verdict.topic, verdict.payload, C.uint8_t(verdict.qos), C.bool(verdict.retain))
 }
 
 func callHasFeature(name string) bool {

@@ -21,6 +21,7 @@ const (
 	ErrForked          Code = C.RMQTT_ERR_FORKED           // the broker belongs to another process
 	ErrPanic           Code = C.RMQTT_ERR_PANIC            // a fault of the library that it survived
 	ErrInternal        Code = C.RMQTT_ERR_INTERNAL         // a fault of the library that it noticed
+	ErrWouldBlock      Code = C.RMQTT_ERR_WOULD_BLOCK      // there is no room for it now; later there may be
 
 	// ErrClosed: the broker has been closed. The library knows no closed brokers; its codes are negative.
 	ErrClosed Code = 1

@@ -29,6 +29,37 @@ type AuthEvent struct {
 	Will       *Message // nil if there is none
 }
 
+// PreConnectEvent is a connection that has sent nothing yet.
+type PreConnectEvent struct {
+	Address  string // such as "192.0.2.1:49152"
+	Listener string // the name of the listener that accepted it
+}
+
+// PublishEvent is a message that is to be published.
+//
+// Its Origin is OriginClient, OriginAPI or OriginWill: a will is asked about when its client connects, and again when it
+// is published.
+type PublishEvent struct {
+	Message
+}
+
+// SubscribeEvent is a client that wants to subscribe to one filter.
+type SubscribeEvent struct {
+	Client
+	Filter            string // `$share/{group}/` included
+	Identifier        uint32 // of the subscription; 0 for none
+	QoS               byte   // the highest that it asks for, at most limits.max_qos
+	NoLocal           bool   // not the messages that the client publishes itself
+	RetainAsPublished bool   // the retain flag as publishers set it
+	RetainHandling    byte   // as in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not
+}
+
+// UnsubscribeEvent is a client that wants to give up its subscription to one filter.
+type UnsubscribeEvent struct {
+	Client
+	Filter string // as the client has subscribed to it
+}
+
 // ClientEvent is a client that is connected.
 type ClientEvent struct {
 	Client
@@ -131,7 +162,7 @@ type Stats struct {
 	MessagesDroppedExpired    uint64 // of those, expired while they waited
 	MessagesDroppedTooLarge   uint64 // of those, larger than the client takes
 	MessagesDroppedClientGone uint64 // of those, not kept for a client that went
-	MessagesDroppedRefused    uint64 // of those, published to a topic that is not allowed
+	MessagesDroppedRefused    uint64 // of those, refused by a hook, or because of the topic
 	ConnectionsRefused        uint64 // whose CONNECT was refused
 	ConnectionsTimedOut       uint64 // whose CONNECT was not complete in time
 	ConnectionPanics          uint64 // ended by a panic in the library
@@ -177,6 +208,18 @@ func goAuthEvent(event *C.rmqtt_authenticate_t) AuthEvent {
 		result.Will = &will
 	}
 	return result
+}
+
+func goSubscribeEvent(event *C.rmqtt_authorize_subscribe_t) SubscribeEvent {
+	return SubscribeEvent{
+		Client:            goClient(event.client),
+		Filter:            goString(event.filter),
+		Identifier:        uint32(event.identifier),
+		QoS:               byte(event.qos),
+		NoLocal:           bool(event.no_local),
+		RetainAsPublished: bool(event.retain_as_published),
+		RetainHandling:    byte(event.retain_handling),
+	}
 }
 
 func goDisconnectEvent(event *C.rmqtt_disconnected_t) DisconnectEvent {

@@ -3,7 +3,10 @@ package rmqtt
 // #include "shim.h"
 import "C"
 
-import "runtime/cgo"
+import (
+	"context"
+	"runtime/cgo"
+)
 
 // The functions that the library reaches through shim.c. No panic may leave them: the stack above is not Go's.
 
@@ -14,8 +17,47 @@ func rmqttGoDrop(handle C.uintptr_t) {
 
 //export rmqttGoAuthenticate
 func rmqttGoAuthenticate(event *C.rmqtt_authenticate_t, ticket C.rmqtt_decision_t, handle C.uintptr_t) {
+	ev := goAuthEvent(event)
+	ask(handle, ticket, "Authenticate", func(ctx context.Context, hooks *Hooks) Verdict {
+		return hooks.Authenticate(ctx, ev)
+	})
+}
+
+//export rmqttGoPreConnect
+func rmqttGoPreConnect(event *C.rmqtt_pre_connect_t, ticket C.rmqtt_decision_t, handle C.uintptr_t) {
+	ev := PreConnectEvent{Address: goString(event.address), Listener: goString(event.listener)}
+	ask(handle, ticket, "PreConnect", func(ctx context.Context, hooks *Hooks) Verdict {
+		return hooks.PreConnect(ctx, ev)
+	})
+}
+
+//export rmqttGoAuthorizePublish
+func rmqttGoAuthorizePublish(event *C.rmqtt_authorize_publish_t, ticket C.rmqtt_decision_t, handle C.uintptr_t) {
+	ev := PublishEvent{goMessage(event.message)}
+	ask(handle, ticket, "AuthorizePublish", func(ctx context.Context, hooks *Hooks) Verdict {
+		return hooks.AuthorizePublish(ctx, ev)
+	})
+}
+
+//export rmqttGoAuthorizeSubscribe
+func rmqttGoAuthorizeSubscribe(event *C.rmqtt_authorize_subscribe_t, ticket C.rmqtt_decision_t, handle C.uintptr_t) {
+	ev := goSubscribeEvent(event)
+	ask(handle, ticket, "AuthorizeSubscribe", func(ctx context.Context, hooks *Hooks) Verdict {
+		return hooks.AuthorizeSubscribe(ctx, ev)
+	})
+}
+
+//export rmqttGoAuthorizeUnsubscribe
+func rmqttGoAuthorizeUnsubscribe(event *C.rmqtt_authorize_unsubscribe_t, ticket C.rmqtt_decision_t, handle C.uintptr_t) {
+	ev := UnsubscribeEvent{Client: goClient(event.client), Filter: goString(event.filter)}
+	ask(handle, ticket, "AuthorizeUnsubscribe", func(ctx context.Context, hooks *Hooks) Verdict {
+		return hooks.AuthorizeUnsubscribe(ctx, ev)
+	})
+}
+
+func ask(handle C.uintptr_t, ticket C.rmqtt_decision_t, name string, hook decision) {
 	set := cgo.Handle(handle).Value().(*hookSet)
-	set.ask(goAuthEvent(event), func(verdict Verdict) { callComplete(ticket, verdict) })
+	set.ask(name, hook, func(verdict Verdict) { callComplete(ticket, verdict) })
 }
 
 //export rmqttGoConnected

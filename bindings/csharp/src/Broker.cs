@@ -210,8 +210,10 @@ namespace Rmqtt
         }
 
         /// <summary>Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It
-        /// is queued for all of them when this returns.</summary>
-        /// <exception cref="RmqttException">The topic is none, or the broker does not run.</exception>
+        /// is queued for all of them when this returns; with <see cref="Hooks.AuthorizePublish" />, once that has
+        /// allowed it, for which this does not wait.</summary>
+        /// <exception cref="RmqttException">The topic is none, or the broker does not run; with
+        /// <see cref="Status.WouldBlock" />, too many messages wait for the hook.</exception>
         public void Publish(string topic, byte[] payload, PublishOptions options = null)
         {
             if (payload == null) throw new ArgumentNullException(nameof(payload));

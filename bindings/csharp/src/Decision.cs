@@ -28,22 +28,25 @@ namespace Rmqtt
         /// changes nothing, and there is nobody to tell.</summary>
         internal unsafe void Complete(Verdict verdict)
         {
-            var kind = verdict.IsAllowed ? Native.VerdictKind.Allow : Native.VerdictKind.Deny;
-            var native = new Native.Verdict
+            var native = new Native.Verdict { StructSize = (UIntPtr)sizeof(Native.Verdict) };
+            verdict.Fill(&native);
+            var topic = verdict.Changes?.Topic;
+            var payload = verdict.Changes?.Payload;
+            var encodedReason = Utf8.Encode(verdict.Reason ?? "", nameof(verdict));
+            var encodedTopic = Utf8.Encode(topic ?? "", nameof(verdict));
+            fixed (byte* pinnedReason = encodedReason, pinnedTopic = encodedTopic, pinnedPayload = payload)
             {
-                StructSize = (UIntPtr)sizeof(Native.Verdict),
-                Kind = (int)kind,
-                ReasonCode = verdict.ReasonCode,
-            };
-            if (verdict.Reason == null)
-            {
-                Native.DecisionComplete(_ticket, &native);
-                return;
-            }
-            var reason = Utf8.Encode(verdict.Reason, nameof(verdict));
-            fixed (byte* pinned = reason)
-            {
-                native.ReasonString = Utf8.View(pinned, reason);
+                if (verdict.Reason != null) native.ReasonString = Utf8.View(pinnedReason, encodedReason);
+                if (topic != null)
+                {
+                    native.Replace |= (uint)Native.Replace.Topic;
+                    native.Topic = Utf8.View(pinnedTopic, encodedTopic);
+                }
+                if (payload != null)
+                {
+                    native.Replace |= (uint)Native.Replace.Payload;
+                    native.Payload = new Native.Bytes { Ptr = (IntPtr)pinnedPayload, Len = (UIntPtr)payload.Length };
+                }
                 Native.DecisionComplete(_ticket, &native);
             }
         }

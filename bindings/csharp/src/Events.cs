@@ -42,6 +42,88 @@ namespace Rmqtt
         public bool CleanStart { get; }
     }
 
+    /// <summary>A connection that has sent nothing yet.</summary>
+    public sealed class PreConnectEvent
+    {
+        internal unsafe PreConnectEvent(Native.PreConnect* native)
+        {
+            Address = Utf8.Copy(native->Address);
+            Listener = Utf8.Copy(native->Listener);
+        }
+
+        /// <summary>Where it comes from, such as <c>192.0.2.1:49152</c>.</summary>
+        public string Address { get; }
+
+        /// <summary>The name of the listener that accepted it.</summary>
+        public string Listener { get; }
+    }
+
+    /// <summary>A message is to be published.</summary>
+    public sealed class PublishEvent
+    {
+        internal unsafe PublishEvent(Native.AuthorizePublish* native)
+        {
+            Message = Message.Copy(native->Message);
+        }
+
+        /// <summary>The message, with its publisher. Its origin is <see cref="Origin.Client" />,
+        /// <see cref="Origin.Api" /> or <see cref="Origin.Will" />: a will is asked about when its client connects, and
+        /// again when it is published.</summary>
+        public Message Message { get; }
+    }
+
+    /// <summary>A client wants to subscribe to one filter.</summary>
+    public sealed class SubscribeEvent
+    {
+        internal unsafe SubscribeEvent(Native.AuthorizeSubscribe* native)
+        {
+            Client = Client.Copy(native->Client);
+            Filter = Utf8.Copy(native->Filter);
+            Identifier = native->Identifier;
+            QoS = native->Qos;
+            NoLocal = native->NoLocal != 0;
+            RetainAsPublished = native->RetainAsPublished != 0;
+            RetainHandling = native->RetainHandling;
+        }
+
+        /// <summary>Who.</summary>
+        public Client Client { get; }
+
+        /// <summary>The topic filter, <c>$share/{group}/</c> included.</summary>
+        public string Filter { get; }
+
+        /// <summary>The subscription identifier; 0 for none.</summary>
+        public uint Identifier { get; }
+
+        /// <summary>The highest QoS that it asks for, at most <c>limits.max_qos</c>.</summary>
+        public byte QoS { get; }
+
+        /// <summary>Not the messages that the client publishes itself.</summary>
+        public bool NoLocal { get; }
+
+        /// <summary>The retain flag as publishers set it.</summary>
+        public bool RetainAsPublished { get; }
+
+        /// <summary>As in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not.</summary>
+        public byte RetainHandling { get; }
+    }
+
+    /// <summary>A client wants to give up its subscription to one filter.</summary>
+    public sealed class UnsubscribeEvent
+    {
+        internal unsafe UnsubscribeEvent(Native.AuthorizeUnsubscribe* native)
+        {
+            Client = Client.Copy(native->Client);
+            Filter = Utf8.Copy(native->Filter);
+        }
+
+        /// <summary>Who.</summary>
+        public Client Client { get; }
+
+        /// <summary>The topic filter, as the client has subscribed to it.</summary>
+        public string Filter { get; }
+    }
+
     /// <summary>A client is connected.</summary>
     public sealed class ConnectedEvent
     {
@@ -101,7 +183,7 @@ namespace Rmqtt
             Exception = exception;
         }
 
-        /// <summary>Which one: <c>Authenticate</c>, <c>Connected</c>, <c>Disconnected</c> or
+        /// <summary>Which one: the name of the property of <see cref="Hooks" />, such as <c>Authenticate</c>, or
         /// <c>Subscription</c>.</summary>
         public string Callback { get; }
 

@@ -19,6 +19,28 @@ namespace Rmqtt
             Deny = 0,
             Allow = 1,
             Deferred = 2,
+            Drop = 3,
+        }
+
+        [Flags]
+        internal enum Replace
+        {
+            Topic = 1,
+            Payload = 2,
+            Qos = 4,
+            Retain = 8,
+        }
+
+        internal enum Hook
+        {
+            Authenticate = 0,
+            Connected = 1,
+            Disconnected = 2,
+            PreConnect = 3,
+            AuthorizePublish = 4,
+            AuthorizeSubscribe = 5,
+            AuthorizeUnsubscribe = 6,
+            AuthorizeForward = 7,
         }
 
         // Every struct is blittable: no marshaller stands between a callback and its data. Hence IntPtr for pointers
@@ -64,6 +86,12 @@ namespace Rmqtt
             internal int Kind;
             internal byte ReasonCode;
             internal fixed byte Reserved[3];
+            internal Str Topic;
+            internal Bytes Payload;
+            internal uint Replace;
+            internal byte Qos;
+            internal byte Retain;
+            internal fixed byte ReservedToo[2];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -124,6 +152,53 @@ namespace Rmqtt
         }
 
         [StructLayout(LayoutKind.Sequential)]
+        internal struct PreConnect
+        {
+            internal UIntPtr StructSize;
+            internal Str Address;
+            internal Str Listener;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct AuthorizePublish
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Message;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct AuthorizeSubscribe
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal Str Filter;
+            internal uint Identifier;
+            internal byte Qos;
+            internal byte NoLocal;
+            internal byte RetainAsPublished;
+            internal byte RetainHandling;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct AuthorizeUnsubscribe
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal Str Filter;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct AuthorizeForward
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal IntPtr Message;
+            internal byte Qos;
+            internal byte Retain;
+            internal fixed byte Reserved[6];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
         internal struct Hooks
         {
             internal UIntPtr StructSize;
@@ -132,6 +207,12 @@ namespace Rmqtt
             internal IntPtr Authenticate;
             internal IntPtr Connected;
             internal IntPtr Disconnected;
+            internal IntPtr PreConnect;
+            internal IntPtr AuthorizePublish;
+            internal IntPtr AuthorizeSubscribe;
+            internal IntPtr AuthorizeUnsubscribe;
+            internal fixed byte Flags[64];
+            internal IntPtr AuthorizeForward;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -217,6 +298,22 @@ namespace Rmqtt
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate void DisconnectedFn(Disconnected* disconnected, IntPtr userData);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int PreConnectFn(PreConnect* connection, Verdict* verdict, IntPtr userData);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int AuthorizePublishFn(AuthorizePublish* publish, Verdict* verdict, IntPtr userData);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int AuthorizeSubscribeFn(AuthorizeSubscribe* subscribe, Verdict* verdict, IntPtr userData);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int AuthorizeUnsubscribeFn(
+            AuthorizeUnsubscribe* unsubscribe, Verdict* verdict, IntPtr userData);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int AuthorizeForwardFn(AuthorizeForward* forward, Verdict* verdict, IntPtr userData);
 
         [DllImport(Library, EntryPoint = "rmqtt_abi_version", CallingConvention = CallingConvention.Cdecl)]
         internal static extern uint GetAbiVersion();

@@ -112,7 +112,7 @@ namespace Rmqtt
         /// <summary>Counter: of those, dropped because their client went before they were sent, and they were not kept for it.</summary>
         public long MessagesDroppedClientGone { get; }
 
-        /// <summary>Counter: of those, published to a topic that is not allowed.</summary>
+        /// <summary>Counter: of those, refused: by a hook, or because of the topic.</summary>
         public long MessagesDroppedRefused { get; }
 
         /// <summary>Counter: connections whose CONNECT was refused, or that were closed because there were as many as allowed.</summary>

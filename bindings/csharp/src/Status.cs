@@ -38,5 +38,8 @@ namespace Rmqtt
 
         /// <summary>A fault of the library that it noticed. Please report it.</summary>
         Internal = -11,
+
+        /// <summary>There is no room for it now; later there may be.</summary>
+        WouldBlock = -12,
     }
 }

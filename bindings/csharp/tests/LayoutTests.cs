@@ -53,6 +53,8 @@ namespace Rmqtt.Tests
             AddEnum(bound, "LEVEL", typeof(LogLevel));
             AddEnum(bound, "ORIGIN", typeof(Origin));
             AddEnum(bound, "VERDICT", Native.GetNestedType("VerdictKind", BindingFlags.NonPublic));
+            AddEnum(bound, "REPLACE", Native.GetNestedType("Replace", BindingFlags.NonPublic));
+            AddEnum(bound, "HOOK", Native.GetNestedType("Hook", BindingFlags.NonPublic));
             AddEnum(bound, "DISCONNECTED_BY", typeof(DisconnectedBy));
             Same(recorded, bound);
         }

@@ -6,11 +6,12 @@ using System.Text;
 
 namespace Rmqtt.Tests
 {
-    /// <summary>As much of an MQTT 3.1.1 client as the tests need, and CONNECT of 5.0.</summary>
+    /// <summary>As much of an MQTT 3.1.1 and 5.0 client as the tests need.</summary>
     internal sealed class MqttClient : IDisposable
     {
         private readonly TcpClient _socket;
         private readonly Stream _stream;
+        private byte _level;
 
         internal MqttClient(int port)
         {
@@ -33,6 +34,7 @@ namespace Rmqtt.Tests
             string clientId, string username = null, byte[] password = null, string willTopic = null,
             byte[] will = null, byte level = 4)
         {
+            _level = level;
             var flags = 2;
             if (willTopic != null) flags |= 4;
             if (password != null) flags |= 0x40;
@@ -63,48 +65,86 @@ namespace Rmqtt.Tests
             Reason = null;
             if (body == null) return -1;
             Check.Equal(0x20, type, "packet type of CONNACK");
-            // A refusal has no other property: their length, the identifier, the length of the text, the text.
-            if (body[1] >= 0x80 && body.Length > 3)
-            {
-                Check.True(body.Length >= 6 && body[3] == 0x1f, "a reason string");
-                Check.Equal(body.Length - 6, body[4] * 256 + body[5], "its length");
-                Reason = Encoding.UTF8.GetString(body, 6, body.Length - 6);
-            }
+            if (body[1] >= 0x80) KeepReason(body, 2);
             return body[1];
         }
 
-        /// <summary>The reason string of CONNACK; null if there was none.</summary>
+        /// <summary>The reason string of the last CONNACK or PUBACK; null if there was none.</summary>
         internal string Reason { get; private set; }
 
         internal void Subscribe(string filter)
         {
+            Check.Equal(0, TrySubscribe(filter, 0), "granted QoS");
+        }
+
+        /// <summary>The code of SUBACK.</summary>
+        internal int TrySubscribe(string filter, byte options)
+        {
             var body = new List<byte> { 0, 1 };
+            AddNoProperties(body);
             AddText(body, filter);
-            body.Add(0);
+            body.Add(options);
             Send(0x82, body);
+            return LastOf(0x90);
+        }
+
+        /// <summary>The code of UNSUBACK, which only MQTT 5 has.</summary>
+        internal int Unsubscribe(string filter)
+        {
+            var body = new List<byte> { 0, 1 };
+            AddNoProperties(body);
+            AddText(body, filter);
+            Send(0xa2, body);
+            return LastOf(0xb0);
+        }
+
+        internal void SendPublish1(string topic, string payload)
+        {
+            var body = new List<byte>();
+            AddText(body, topic);
+            body.AddRange(new byte[] { 0, 1 });
+            AddNoProperties(body);
+            body.AddRange(Encoding.UTF8.GetBytes(payload));
+            Send(0x32, body);
+        }
+
+        /// <summary>The code of PUBACK.</summary>
+        internal int ReadPuback()
+        {
             int type;
-            var answer = Read(out type);
-            Check.Equal(0x90, type, "packet type of SUBACK");
-            Check.Equal(0, (int)answer[2], "granted QoS");
+            var body = Read(out type);
+            Reason = null;
+            Check.Equal(0x40, type, "packet type of PUBACK");
+            if (body.Length < 3) return 0;
+            KeepReason(body, 3);
+            return body[2];
+        }
+
+        internal int Publish1(string topic, string payload)
+        {
+            SendPublish1(topic, payload);
+            return ReadPuback();
         }
 
         internal void Publish(string topic, string payload, bool retain = false)
         {
             var body = new List<byte>();
             AddText(body, topic);
+            AddNoProperties(body);
             body.AddRange(Encoding.UTF8.GetBytes(payload));
             Send((byte)(retain ? 0x31 : 0x30), body);
         }
 
-        /// <summary>Reads a PUBLISH of QoS 0 as "topic payload".</summary>
-        internal string Receive()
+        /// <summary>Reads a PUBLISH of a QoS as "topic payload", and does not acknowledge it.</summary>
+        internal string Receive(int qos = 0)
         {
             int type;
             var body = Read(out type);
-            Check.True(body != null && (type & 0xf6) == 0x30, "a PUBLISH of QoS 0, not " + type);
+            Check.True(body != null && (type & 0xf6) == (0x30 | qos << 1), "a PUBLISH of QoS " + qos + ", not " + type);
             var length = body[0] * 256 + body[1];
+            var rest = 2 + length + (qos > 0 ? 2 : 0) + (_level == 5 ? 1 : 0);
             return Encoding.UTF8.GetString(body, 2, length) + " "
-                + Encoding.UTF8.GetString(body, 2 + length, body.Length - 2 - length);
+                + Encoding.UTF8.GetString(body, rest, body.Length - rest);
         }
 
         /// <summary>Leaves the connection open: the broker is the one to close it.</summary>
@@ -135,6 +175,30 @@ namespace Rmqtt.Tests
             body.Add((byte)(bytes.Length >> 8));
             body.Add((byte)bytes.Length);
             body.AddRange(bytes);
+        }
+
+        /// <summary>What MQTT 5 needs to say that there are none.</summary>
+        private void AddNoProperties(List<byte> body)
+        {
+            if (_level == 5) body.Add(0);
+        }
+
+        /// <summary>Reads the properties of a refusal. There is none but the reason string: their length, the
+        /// identifier, the length of the text, the text.</summary>
+        private void KeepReason(byte[] body, int at)
+        {
+            if (body.Length < at + 2) return;
+            Check.True(body.Length >= at + 4 && body[at + 1] == 0x1f, "a reason string");
+            Check.Equal(body.Length - at - 4, body[at + 2] * 256 + body[at + 3], "its length");
+            Reason = Encoding.UTF8.GetString(body, at + 4, body.Length - at - 4);
+        }
+
+        private int LastOf(int expected)
+        {
+            int type;
+            var body = Read(out type);
+            Check.Equal(expected, type, "packet type");
+            return body[body.Length - 1];
         }
 
         private void Send(byte type, List<byte> body)

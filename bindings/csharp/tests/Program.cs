@@ -21,6 +21,7 @@ namespace Rmqtt.Tests
             LayoutTests.Register(add, args[0], args[1]);
             LifecycleTests.Register(add);
             DecisionTests.Register(add);
+            AuthorizationTests.Register(add);
             MessageTests.Register(add);
             CallbackTests.Register(add);
             ObserveTests.Register(add);

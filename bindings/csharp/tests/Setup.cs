@@ -31,10 +31,10 @@ namespace Rmqtt.Tests
             return broker.Listeners[0].Port;
         }
 
-        internal static MqttClient Connected(this Broker broker, string clientId)
+        internal static MqttClient Connected(this Broker broker, string clientId, byte level = 4)
         {
             var client = new MqttClient(broker.Port());
-            Check.Equal(0, client.Connect(clientId), "CONNACK");
+            Check.Equal(0, client.Connect(clientId, level: level), "CONNACK");
             return client;
         }
 
