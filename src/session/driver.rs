@@ -79,9 +79,9 @@ struct Driving<S> {
     /// The receiver that this publisher waits for, since when.
     waiting_for: Option<(Arc<Handle>, Instant)>,
     /// What the host program has not made up its mind about. The packet that it is about waits, and those behind it.
-    asked: Option<Decision>,
+    asked: Option<Box<Decision>>,
     /// The message that the host program has not made up its mind about, for this client. Those in `taken` are behind it.
-    forwarding: Option<(Delivery, Decision)>,
+    forwarding: Option<Box<(Delivery, Decision)>>,
     /// The message that a hook was asked about in place, to be used for the next one.
     question: Option<Box<Message>>,
 }
@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             self.connection.say_goodbye(&closing); // [MQTT-4.13.1-1]
         }
         let Driving { stream, lease, mut connection, mut writing, forwarding, taken, .. } = self;
-        let unsent = forwarding.into_iter().map(|(delivery, _)| delivery).chain(taken);
+        let unsent = forwarding.into_iter().map(|waiting| waiting.0).chain(taken);
         lease.handle().mailbox().put_back(unsent);
         if !connection.out.is_empty() {
             writing.push_back(Block::Shared(connection.out.split().freeze()));
@@ -208,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     /// Goes on with the packet that waits, if the host program has made up its mind.
     fn hear_decision(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
         while let Some(decision) = &mut self.asked {
-            let Poll::Ready(verdict) = Pin::new(decision).poll(cx) else { return Ok(()) };
+            let Poll::Ready(verdict) = Pin::new(&mut **decision).poll(cx) else { return Ok(()) };
             self.asked = None;
             self.with_host(now, |_, connection, state, host| connection.resume(verdict.into(), state, host))?;
         }
@@ -333,10 +333,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn next_to_send(&mut self, cx: &mut Context<'_>) -> Option<Delivery> {
         loop {
             let (delivery, asked) = match self.forwarding.take() {
-                Some((delivery, mut decision)) => match Pin::new(&mut decision).poll(cx) {
-                    Poll::Ready(verdict) => (delivery, Asked::Decided(verdict)),
+                Some(mut waiting) => match Pin::new(&mut waiting.1).poll(cx) {
+                    Poll::Ready(verdict) => (waiting.0, Asked::Decided(verdict)),
                     Poll::Pending => {
-                        self.forwarding = Some((delivery, decision));
+                        self.forwarding = Some(waiting);
                         return None;
                     }
                 },
@@ -348,7 +348,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             };
             match asked {
                 Asked::Nobody => return Some(delivery),
-                Asked::Later(decision) => self.forwarding = Some((delivery, decision)),
+                Asked::Later(decision) => self.forwarding = Some(Box::new((delivery, decision))),
                 Asked::Decided(Verdict::Allow(None)) => return Some(delivery),
                 Asked::Decided(Verdict::Allow(Some(changes))) => {
                     if let Some(delivery) = self.hub.change_delivery(delivery, &changes) {
@@ -475,7 +475,7 @@ struct Doors<'a> {
     handle: Arc<Handle>,
     dispatch: &'a mut Dispatch,
     replays: &'a mut Replays,
-    asked: &'a mut Option<Decision>,
+    asked: &'a mut Option<Box<Decision>>,
     question: &'a mut Option<Box<Message>>,
     now: Instant,
     received: usize,
@@ -487,7 +487,7 @@ impl Doors<'_> {
             Asked::Nobody => Ruling::Allowed(None),
             Asked::Decided(verdict) => verdict.into(),
             Asked::Later(decision) => {
-                *self.asked = Some(decision);
+                *self.asked = Some(Box::new(decision));
                 Ruling::Later
             }
         }

@@ -81,7 +81,7 @@ pub(super) struct Terms {
 
 /// A packet that waits for a ruling.
 enum Held {
-    Publish { topic: ByteString, publish: Box<Publish> },
+    Publish { topic: ByteString, publish: Publish },
     Subscribe(Subscribing),
     Unsubscribe(Unsubscribing),
 }
@@ -97,7 +97,7 @@ pub(super) struct Connection {
     /// of connections before do not `[MQTT-5 4.9]`.
     open: PacketIds,
     /// What waits for a ruling. Nothing else is handled meanwhile.
-    held: Option<Held>,
+    held: Option<Box<Held>>,
     aliases_in: Vec<Option<ByteString>>,
     aliases_out: Option<HashMap<Text, u16>>,
 }
@@ -166,8 +166,8 @@ impl Connection {
 
     /// Goes on with the packet that has waited for this ruling.
     pub(super) fn resume(&mut self, ruling: Ruling, state: &mut State, host: &mut impl Host) -> Result<(), Closing> {
-        match self.held.take() {
-            Some(Held::Publish { topic, publish }) => self.publish_ruled(&topic, *publish, ruling, state, host),
+        match self.held.take().map(|held| *held) {
+            Some(Held::Publish { topic, publish }) => self.publish_ruled(&topic, publish, ruling, state, host),
             Some(Held::Subscribe(subscribing)) => self.subscribe(subscribing, Some(ruling), state, host),
             Some(Held::Unsubscribe(unsubscribing)) => self.unsubscribe(unsubscribing, Some(ruling), state, host),
             None => Ok(()),

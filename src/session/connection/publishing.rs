@@ -50,7 +50,7 @@ impl Connection {
         }
         match host.may_publish(&topic, &publish) {
             Ruling::Later => {
-                self.held = Some(Held::Publish { topic, publish: Box::new(publish) });
+                self.held = Some(Box::new(Held::Publish { topic, publish }));
                 Ok(())
             }
             ruling => self.publish_ruled(&topic, publish, ruling, state, host),

@@ -50,7 +50,7 @@ impl Connection {
                 Some(reason) => reason,
                 None => match ruling.take().unwrap_or_else(|| host.may_subscribe(filter, options)) {
                     Ruling::Later => {
-                        self.held = Some(Held::Subscribe(subscribing));
+                        self.held = Some(Box::new(Held::Subscribe(subscribing)));
                         return Ok(());
                     }
                     Ruling::Refused(reason, _) => reason,
@@ -137,7 +137,7 @@ impl Connection {
             } else {
                 match ruling.take().unwrap_or_else(|| host.may_unsubscribe(filter)) {
                     Ruling::Later => {
-                        self.held = Some(Held::Unsubscribe(unsubscribing));
+                        self.held = Some(Box::new(Held::Unsubscribe(unsubscribing)));
                         return Ok(());
                     }
                     Ruling::Refused(reason, _) => reason,
