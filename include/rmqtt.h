@@ -1356,8 +1356,8 @@ rmqtt_status_t rmqtt_broker_new(struct rmqtt_str_t config_json,
  * @param broker A broker, running or not.
  * @param hooks The hooks; copied. NULL takes those before away.
  * @param err Receives the error. May be NULL.
- * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`;
- *         `RMQTT_ERR_PANIC`.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL, a bad `struct_size`, or a flag that its hook
+ *         cannot have; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
  *
  * **Ownership.** `hooks->user_data` passes to the library whatever the answer is: `hooks->drop` is called for it
  * exactly once. (Only where `struct_size` is too small to hold `drop` is it not called.)

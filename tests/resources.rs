@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use std::{fs, mem};
 
 use rmqttc::broker::{Broker, Publish};
+use rmqttc::hooks::{Answer, Hook, HookSet, Hooks, Question, Verdict};
 
 use brokers::{broker, eventually, Bystander};
 use mqtt::{packet, text, Client, Connect, LONG};
@@ -200,6 +201,43 @@ fn packets_of_many_subscriptions_cost_little() {
     let grown = resident().saturating_sub(before);
     assert!(grown < CLIENTS * QUEUE + 4 * SLACK, "{} MB more", grown / MEGABYTE);
     bystander.finish();
+}
+
+/// A hook that allows everything, in place.
+struct AllowInPlace;
+
+impl Hooks for AllowInPlace {
+    fn interest(&self) -> HookSet {
+        HookSet::NONE.with(Hook::AuthorizePublish, true)
+    }
+
+    fn in_place(&self) -> HookSet {
+        self.interest()
+    }
+
+    fn decide(&self, _: Question<'_>) -> Answer {
+        Answer::Now(Verdict::ALLOW)
+    }
+}
+
+/// What a hook was asked about last does not keep the buffer that it was read into.
+#[test]
+fn idle_publishers_hold_no_buffers_because_of_a_hook() {
+    let _alone = alone();
+    const CLIENTS: usize = 1_000;
+    assert!(raise_descriptor_limit() > 2 * CLIENTS + 100, "too few descriptors for this test");
+    let (broker, address) = broker("");
+    broker.set_hooks(Some(Box::new(AllowInPlace)));
+    let before = resident();
+    let mut held = Vec::new();
+    for number in 0..CLIENTS {
+        let mut client = Client::connect(&address, &format!("publisher-{number}")).unwrap();
+        assert!(client.publish("t", &[b'x'; 60_000], false));
+        held.push(client);
+    }
+    // One buffer each would be 64 MB. What this test itself keeps for its clients counts, too.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 2 * SLACK, "{} MB more", grown / MEGABYTE);
 }
 
 /// What a packet claims to be is no reason to have memory ready for it.

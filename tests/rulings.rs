@@ -162,3 +162,19 @@ fn a_client_that_leaves_during_a_decision_leaves_nothing_behind() {
         thread::sleep(Duration::from_millis(1));
     }
 }
+
+/// Neither as a message nor as a will.
+#[test]
+fn system_topics_are_the_brokers_own() {
+    let (broker, address) = broker(false);
+    broker.set_hooks(None);
+    let mut subscriber = Client::connect(&address, "subscriber").unwrap();
+    subscriber.subscribe("$SYS/#");
+    let mut client = Connect::v5("client").open(&address).unwrap();
+    assert_eq!(client.publish_code("$SYS/x", b"x", false), Some(0x87));
+    for (connect, code) in [(Connect::v5("will"), 0x87), (Connect::v3("will"), 5)] {
+        let connect = Connect { will: Some(("$SYS/x", b"x")), ..connect };
+        assert_eq!(connect.open(&address).err(), Some(code));
+    }
+    assert!(subscriber.messages().is_empty());
+}

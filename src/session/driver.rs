@@ -26,7 +26,7 @@ use super::hub::Hub;
 use super::lease::Lease;
 use super::receiver::Receiver;
 use super::replays::Replays;
-use super::ruling::Ruling;
+use super::ruling::{allowed_without_hook, Ruling};
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
@@ -51,9 +51,6 @@ const SLICES: usize = 16;
 
 /// A client that does not read its acknowledgements is not read from while so many bytes of them wait.
 const MAX_ANSWERS: usize = 64 * 1024;
-
-/// Topics that clients may publish to only if a hook allows it.
-const SYSTEM_TOPICS: &str = "$SYS/";
 
 /// How long a publisher waits for a receiver whose queue is filling up, before the receiver's queue is left to its policy
 /// until it has been emptied.
@@ -516,8 +513,8 @@ impl Host for Doors<'_> {
     fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling {
         let callbacks = self.hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
-        if mode == Mode::Absent && topic.starts_with(SYSTEM_TOPICS) {
-            return Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None); // They are the broker's own to publish.
+        if mode == Mode::Absent && !allowed_without_hook(topic) {
+            return Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None);
         }
         if mode == Mode::Absent || topic::check_name(topic, self.hub.settings().max_topic_levels).is_err() {
             return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
@@ -537,7 +534,7 @@ impl Host for Doors<'_> {
             _ => Text::from(topic),
         };
         let message = self.message(text, publish);
-        let message = match known {
+        let mut message = match known {
             Some(mut known) => {
                 *known = message;
                 known
@@ -545,6 +542,9 @@ impl Host for Doors<'_> {
             None => Box::new(message),
         };
         let asked = callbacks.ask_in_place(Hook::AuthorizePublish, Question::AuthorizePublish(&message));
+        // What is kept for the next question must not keep the packet's buffer.
+        message.payload = Bytes::new();
+        message.properties = Bytes::new();
         *self.question = Some(message);
         self.rule(asked)
     }

@@ -182,12 +182,21 @@ impl Hub {
     /// Has the hook decide about the messages of the host program, one after the other. Never returns.
     pub async fn publish_for_host(self: Arc<Self>, mut waiting: mpsc::Receiver<HostMessage>) {
         while let Some(message) = waiting.recv().await {
-            let question = || OwnedQuestion::AuthorizePublish(Arc::new(message.as_seen()));
-            let asked = self.callbacks.ask(Hook::AuthorizePublish, || Key::Host, question);
-            match asked.verdict().await {
-                None => self.publish_host_message(&message, None),
-                Some(Verdict::Allow(changes)) => self.publish_host_message(&message, changes.as_deref()),
-                Some(_) => add(&self.counters.dropped_refused, 1),
+            if let Some(changes) = self.ask_about(Key::Host, || Arc::new(message.as_seen())).await {
+                self.publish_host_message(&message, changes.as_deref());
+            }
+        }
+    }
+
+    /// Asks the hook about a message that no client waits to hear of; what it changes, or `None` if it refuses.
+    async fn ask_about(&self, key: Key, message: impl FnOnce() -> Arc<Message>) -> Option<Option<Box<Changes>>> {
+        let question = || OwnedQuestion::AuthorizePublish(message());
+        match self.callbacks.ask(Hook::AuthorizePublish, || key, question).verdict().await {
+            None => Some(None),
+            Some(Verdict::Allow(changes)) => Some(changes),
+            Some(_) => {
+                add(&self.counters.dropped_refused, 1);
+                None
             }
         }
     }
@@ -242,19 +251,10 @@ impl Hub {
         let message = message.clone();
         runtime.spawn(async move {
             let hub = &leaving.0;
-            let key = || message.publisher.as_ref().map_or(Key::Host, |client| Key::Client(client.id.clone()));
-            let question = || OwnedQuestion::AuthorizePublish(message.clone());
-            let verdict = hub.callbacks.ask(Hook::AuthorizePublish, key, question).verdict().await;
-            let outgoing = Outgoing::of(&message);
-            match verdict {
-                None | Some(Verdict::Allow(None)) => hub.publish_now(outgoing, Some(publisher), Instant::now()),
-                Some(Verdict::Allow(Some(changes))) => {
-                    if let Some(source) = hub.change(outgoing.source, Some(&changes)) {
-                        let outgoing = Outgoing::new(source, Frames::default());
-                        hub.publish_now(outgoing, Some(publisher), Instant::now());
-                    }
-                }
-                Some(_) => add(&hub.counters.dropped_refused, 1),
+            let key = message.publisher.as_ref().map_or(Key::Host, |client| Key::Client(client.id.clone()));
+            let Some(changes) = hub.ask_about(key, || message.clone()).await else { return };
+            if let Some(source) = hub.change(Outgoing::of(&message).source, changes.as_deref()) {
+                hub.publish_now(Outgoing::new(source, Frames::default()), Some(publisher), Instant::now());
             }
         });
     }

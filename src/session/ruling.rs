@@ -1,6 +1,14 @@
 use crate::hooks::{Changes, Verdict};
 use crate::model::{ReasonCode, Text};
 
+/// Topics that are the broker's own to publish to.
+const SYSTEM_TOPICS: &str = "$SYS/";
+
+/// Whether a client may publish to a topic, be it a message or its will, if no hook is asked about it.
+pub(super) fn allowed_without_hook(topic: &str) -> bool {
+    !topic.starts_with(SYSTEM_TOPICS)
+}
+
 /// What the host program says to something that a client wants.
 #[derive(Debug)]
 pub(super) enum Ruling {

@@ -22,6 +22,7 @@ use super::handshake::{self, Refusal};
 use super::hub::Hub;
 use super::lease::Lease;
 use super::mailbox::Wants;
+use super::ruling::allowed_without_hook;
 use crate::codec::{Connect, Decoder, Packet, Will};
 use crate::hooks::{Authenticate, DisconnectedBy, Hook, Key, OwnedQuestion, PreConnect, Verdict};
 use crate::model::{Client, Message, Protocol, ReasonCode, Text};
@@ -198,7 +199,9 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
         let question = || OwnedQuestion::AuthorizePublish(Arc::new(registered(will, &client)));
         let asked = hub.callbacks().ask(Hook::AuthorizePublish, key, question);
         match asked.verdict().await {
-            None | Some(Verdict::Allow(_)) => {}
+            None if allowed_without_hook(&will.topic) => {}
+            None => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+            Some(Verdict::Allow(_)) => {}
             Some(Verdict::Deny(denial)) => return Err(denial.into()),
             Some(Verdict::Drop) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         }
