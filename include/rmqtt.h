@@ -39,7 +39,7 @@
 
 /**
  * In `rmqtt_hooks_t.flags`: the hook promises to take microseconds, and is called in place, on the thread that serves the
- * client. Not for `connected` and `disconnected`.
+ * client. Not for `first_subscriber` and `last_subscriber`.
  */
 #define RMQTT_HOOK_INLINE 1
 
@@ -225,6 +225,15 @@ enum rmqtt_verdict_kind
      * message.
      */
     RMQTT_VERDICT_DROP = 3,
+    /**
+     * Not yet: an enhanced authentication goes on, with `auth_data` as the challenge. Denies what is no exchange.
+     */
+    RMQTT_VERDICT_CONTINUE = 4,
+    /**
+     * No, because the code that was to decide has failed: denies as `RMQTT_VERDICT_DENY` without details does, and is counted
+     * as a failure. For bindings that catch an exception.
+     */
+    RMQTT_VERDICT_FAILED = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -258,6 +267,22 @@ enum rmqtt_replace
      * Whether a message is retained.
      */
     RMQTT_REPLACE_RETAIN = 8,
+    /**
+     * All MQTT 5 properties of a message.
+     */
+    RMQTT_REPLACE_PROPERTIES = 16,
+    /**
+     * The client identifier of a client that connects. An MQTT 5 client is told if its CONNECT had none.
+     */
+    RMQTT_REPLACE_CLIENT_ID = 32,
+    /**
+     * The session expiry interval of a client that connects, up to `session.max_expiry_s`.
+     */
+    RMQTT_REPLACE_SESSION_EXPIRY = 64,
+    /**
+     * The keep alive of an MQTT 5 client that connects.
+     */
+    RMQTT_REPLACE_KEEP_ALIVE = 128,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -307,6 +332,82 @@ enum rmqtt_hook
      * `authorize_forward`.
      */
     RMQTT_HOOK_AUTHORIZE_FORWARD = 7,
+    /**
+     * `auth_exchange`.
+     */
+    RMQTT_HOOK_AUTH_EXCHANGE = 8,
+    /**
+     * `connack`.
+     */
+    RMQTT_HOOK_CONNACK = 9,
+    /**
+     * `session_created`.
+     */
+    RMQTT_HOOK_SESSION_CREATED = 10,
+    /**
+     * `session_resumed`.
+     */
+    RMQTT_HOOK_SESSION_RESUMED = 11,
+    /**
+     * `session_taken_over`.
+     */
+    RMQTT_HOOK_SESSION_TAKEN_OVER = 12,
+    /**
+     * `session_terminated`.
+     */
+    RMQTT_HOOK_SESSION_TERMINATED = 13,
+    /**
+     * `subscribed`.
+     */
+    RMQTT_HOOK_SUBSCRIBED = 14,
+    /**
+     * `unsubscribed`.
+     */
+    RMQTT_HOOK_UNSUBSCRIBED = 15,
+    /**
+     * `message_published`.
+     */
+    RMQTT_HOOK_MESSAGE_PUBLISHED = 16,
+    /**
+     * `message_delivered`.
+     */
+    RMQTT_HOOK_MESSAGE_DELIVERED = 17,
+    /**
+     * `message_acked`.
+     */
+    RMQTT_HOOK_MESSAGE_ACKED = 18,
+    /**
+     * `message_dropped`.
+     */
+    RMQTT_HOOK_MESSAGE_DROPPED = 19,
+    /**
+     * `will_published`.
+     */
+    RMQTT_HOOK_WILL_PUBLISHED = 20,
+    /**
+     * `retained_changed`.
+     */
+    RMQTT_HOOK_RETAINED_CHANGED = 21,
+    /**
+     * `first_subscriber`.
+     */
+    RMQTT_HOOK_FIRST_SUBSCRIBER = 22,
+    /**
+     * `last_subscriber`.
+     */
+    RMQTT_HOOK_LAST_SUBSCRIBER = 23,
+    /**
+     * `listener_up`.
+     */
+    RMQTT_HOOK_LISTENER_UP = 24,
+    /**
+     * `listener_down`.
+     */
+    RMQTT_HOOK_LISTENER_DOWN = 25,
+    /**
+     * `overload`.
+     */
+    RMQTT_HOOK_OVERLOAD = 26,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -342,6 +443,134 @@ enum rmqtt_disconnected_by
 typedef enum rmqtt_disconnected_by rmqtt_disconnected_by;
 #else
 typedef int32_t rmqtt_disconnected_by;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Why a session is over.
+ */
+enum rmqtt_session_end
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It was to last no longer than its connection.
+     */
+    RMQTT_SESSION_END_DISCONNECTED = 1,
+    /**
+     * Its client did not come back within the session expiry interval.
+     */
+    RMQTT_SESSION_END_EXPIRED = 2,
+    /**
+     * Its client came back with clean start.
+     */
+    RMQTT_SESSION_END_CLEAN_START = 3,
+    /**
+     * The broker stops.
+     */
+    RMQTT_SESSION_END_STOPPED = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_session_end rmqtt_session_end;
+#else
+typedef int32_t rmqtt_session_end;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Why a message was dropped.
+ */
+enum rmqtt_drop_cause
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * As much waits for the receiver as may.
+     */
+    RMQTT_DROP_QUEUE_FULL = 1,
+    /**
+     * The message has expired.
+     */
+    RMQTT_DROP_EXPIRED = 2,
+    /**
+     * The client takes no packets so large.
+     */
+    RMQTT_DROP_TOO_LARGE = 3,
+    /**
+     * The client went before the message was sent, and it is not kept.
+     */
+    RMQTT_DROP_CLIENT_GONE = 4,
+    /**
+     * A hook or a rule refused it.
+     */
+    RMQTT_DROP_REFUSED = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_drop_cause rmqtt_drop_cause;
+#else
+typedef int32_t rmqtt_drop_cause;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What has become of the retained message of a topic.
+ */
+enum rmqtt_retained_change
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * There is one, or another one than before.
+     */
+    RMQTT_RETAINED_SET = 1,
+    /**
+     * It has been taken back with an empty one.
+     */
+    RMQTT_RETAINED_REMOVED = 2,
+    /**
+     * It has expired.
+     */
+    RMQTT_RETAINED_EXPIRED = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_retained_change rmqtt_retained_change;
+#else
+typedef int32_t rmqtt_retained_change;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What there may be too much of.
+ */
+enum rmqtt_resource
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Connections, `limits.max_connections`.
+     */
+    RMQTT_RESOURCE_CONNECTIONS = 1,
+    /**
+     * Sessions, `limits.max_sessions`.
+     */
+    RMQTT_RESOURCE_SESSIONS = 2,
+    /**
+     * Retained messages, `retain.max_messages`.
+     */
+    RMQTT_RESOURCE_RETAINED_MESSAGES = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_resource rmqtt_resource;
+#else
+typedef int32_t rmqtt_resource;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -493,6 +722,67 @@ typedef struct rmqtt_bytes_t {
 } rmqtt_bytes_t;
 
 /**
+ * A user property of MQTT 5: a name with a value. Names may come more than once, in an order that is kept.
+ */
+typedef struct rmqtt_user_property_t {
+    /**
+     * The name.
+     */
+    struct rmqtt_str_t name;
+    /**
+     * The value.
+     */
+    struct rmqtt_str_t value;
+} rmqtt_user_property_t;
+
+/**
+ * The MQTT 5 properties of a message that those who exchange it have put in. Start with `rmqtt_properties_init()`, or with
+ * zeroes and `struct_size`: none of them is there.
+ */
+typedef struct rmqtt_properties_t {
+    /**
+     * `sizeof(rmqtt_properties_t)`, set by the caller; in what the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Content type; absent if there is none.
+     */
+    struct rmqtt_str_t content_type;
+    /**
+     * Response topic, a topic name; absent if there is none.
+     */
+    struct rmqtt_str_t response_topic;
+    /**
+     * Correlation data; absent if there is none.
+     */
+    struct rmqtt_bytes_t correlation_data;
+    /**
+     * User properties, `user_property_count` of them; NULL if there are none.
+     */
+    const struct rmqtt_user_property_t *user_properties;
+    /**
+     * How many user properties there are.
+     */
+    size_t user_property_count;
+    /**
+     * Message expiry interval, in seconds: what is left of it. Only with `has_message_expiry`.
+     */
+    uint32_t message_expiry_s;
+    /**
+     * Whether the message expires.
+     */
+    bool has_message_expiry;
+    /**
+     * Payload format indicator: 1 if the payload is UTF-8 text, else 0.
+     */
+    uint8_t payload_format_indicator;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[2];
+} rmqtt_properties_t;
+
+/**
  * A decision with its details. Start with `rmqtt_verdict_init()`, or with zeroes and `struct_size`: that denies.
  */
 typedef struct rmqtt_verdict_t {
@@ -501,13 +791,14 @@ typedef struct rmqtt_verdict_t {
      */
     size_t struct_size;
     /**
-     * Why, for an MQTT 5 client; absent for no reason string.
+     * Why, for an MQTT 5 client, whatever is decided; absent for no reason string.
      * Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
      * returned, so no local buffer.
      */
     struct rmqtt_str_t reason_string;
     /**
-     * `RMQTT_VERDICT_ALLOW`, `RMQTT_VERDICT_DENY` or `RMQTT_VERDICT_DROP`. Not read where a hook fills one: its return value decides.
+     * A value of `enum rmqtt_verdict_kind` but `RMQTT_VERDICT_DEFERRED`. Not read where a hook fills one: its return value
+     * decides.
      */
     rmqtt_verdict_kind_t kind;
     /**
@@ -543,9 +834,52 @@ typedef struct rmqtt_verdict_t {
      */
     bool retain;
     /**
+     * With `RMQTT_REPLACE_KEEP_ALIVE`: seconds; 0 for none.
+     */
+    uint16_t keep_alive_s;
+    /**
+     * With `RMQTT_REPLACE_PROPERTIES`: the properties of the message; NULL for none. Borrowed like `reason_string`.
+     */
+    const struct rmqtt_properties_t *properties;
+    /**
+     * User properties for an MQTT 5 client, in the packet that answers it, `user_property_count` of them. Borrowed like
+     * `reason_string`. Those for the filters of one SUBSCRIBE or UNSUBSCRIBE are sent together.
+     */
+    const struct rmqtt_user_property_t *user_properties;
+    /**
+     * How many user properties there are.
+     */
+    size_t user_property_count;
+    /**
+     * With `RMQTT_REPLACE_CLIENT_ID`: not empty. Borrowed like `reason_string`.
+     */
+    struct rmqtt_str_t client_id;
+    /**
+     * Authentication data for the client of an `auth_exchange`; absent for none. Borrowed like `reason_string`.
+     */
+    struct rmqtt_bytes_t auth_data;
+    /**
+     * Response information for an MQTT 5 client that connects and has asked for it; absent for none. Borrowed like
+     * `reason_string`.
+     */
+    struct rmqtt_str_t response_information;
+    /**
+     * Where an MQTT 5 client that may not connect should go, for 0x9C and 0x9D; absent for none. Borrowed like
+     * `reason_string`.
+     */
+    struct rmqtt_str_t server_reference;
+    /**
+     * With `RMQTT_REPLACE_SESSION_EXPIRY`: seconds; 4294967295 for never.
+     */
+    uint32_t session_expiry_s;
+    /**
+     * The configured access rules do not hold for the client that connects.
+     */
+    bool superuser;
+    /**
      * Zero.
      */
-    uint8_t reserved_too[2];
+    uint8_t reserved_tail[3];
 } rmqtt_verdict_t;
 
 /**
@@ -585,9 +919,13 @@ typedef struct rmqtt_client_t {
      */
     uint8_t protocol;
     /**
+     * A hook has said so when it connected: the configured access rules do not hold for it.
+     */
+    bool superuser;
+    /**
      * Zero.
      */
-    uint8_t reserved[7];
+    uint8_t reserved[6];
 } rmqtt_client_t;
 
 /**
@@ -631,6 +969,10 @@ typedef struct rmqtt_message_t {
      * Zero.
      */
     uint8_t reserved[2];
+    /**
+     * The MQTT 5 properties; NULL if it has none.
+     */
+    const struct rmqtt_properties_t *properties;
 } rmqtt_message_t;
 
 /**
@@ -662,16 +1004,53 @@ typedef struct rmqtt_authenticate_t {
      */
     bool clean_start;
     /**
+     * Request response information: the client would like to be told where answers go.
+     */
+    bool request_response_information;
+    /**
+     * Request problem information: the client takes reason strings and user properties with every packet.
+     */
+    bool request_problem_information;
+    /**
      * Zero.
      */
-    uint8_t reserved[5];
+    uint8_t reserved[3];
+    /**
+     * User properties of CONNECT, `user_property_count` of them; NULL if there are none.
+     */
+    const struct rmqtt_user_property_t *user_properties;
+    /**
+     * How many user properties there are.
+     */
+    size_t user_property_count;
+    /**
+     * Session expiry interval, in seconds; 4294967295 for never. Before MQTT 5: 0 with clean session, else never.
+     */
+    uint32_t session_expiry_s;
+    /**
+     * The largest packet that the client takes, in bytes; 0 for no limit.
+     */
+    uint32_t maximum_packet_size;
+    /**
+     * QoS 1 and 2 messages that the client takes at once, at least 1.
+     */
+    uint16_t receive_maximum;
+    /**
+     * Topic aliases that the client takes.
+     */
+    uint16_t topic_alias_maximum;
+    /**
+     * Zero.
+     */
+    uint8_t reserved_tail[4];
 } rmqtt_authenticate_t;
 
 /**
  * Decides whether a client may connect.
  *
  * @param event Who wants to connect, with what.
- * @param verdict The details of the answer, to be filled at will; see `rmqtt_verdict_t`.
+ * @param verdict The details of the answer: reason code and string, user properties; if it allows, another client
+ *                identifier, session expiry or keep alive, superuser, response information; see `rmqtt_verdict_t`.
  * @param user_data That of the hooks.
  * @return `RMQTT_VERDICT_ALLOW`; `RMQTT_VERDICT_DEFERRED` after `rmqtt_decision_defer`; anything else denies.
  */
@@ -920,13 +1299,457 @@ typedef rmqtt_verdict_kind_t (*rmqtt_authorize_forward_fn)(const struct rmqtt_au
                                                            void *user_data);
 
 /**
+ * A client authenticates in a way of its own, round by round: MQTT 5 enhanced authentication. All of it lives as long as
+ * the hook runs.
+ */
+typedef struct rmqtt_auth_exchange_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who authenticates.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The authentication method of its CONNECT.
+     */
+    struct rmqtt_str_t method;
+    /**
+     * The authentication data of this round; absent if there is none.
+     */
+    struct rmqtt_bytes_t data;
+    /**
+     * 1 for CONNECT, or for the AUTH that begins a re-authentication; one more for each AUTH that follows.
+     */
+    uint32_t round;
+    /**
+     * Whether the client is connected already, and authenticates again.
+     */
+    bool again;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} rmqtt_auth_exchange_t;
+
+/**
+ * Decides about one round of enhanced authentication.
+ *
+ * @param event Who authenticates, with what.
+ * @param verdict The details of the answer: `auth_data` for the client, and with the last one of a CONNECT what
+ *                `rmqtt_authenticate_fn` may say.
+ * @param user_data That of the hooks.
+ * @return `RMQTT_VERDICT_CONTINUE` to challenge the client once more; else as `rmqtt_authenticate_fn`. A re-authentication
+ *         that is denied ends the connection.
+ */
+typedef rmqtt_verdict_kind_t (*rmqtt_auth_exchange_fn)(const struct rmqtt_auth_exchange_t *event,
+                                                       struct rmqtt_verdict_t *verdict,
+                                                       void *user_data);
+
+/**
+ * A CONNECT that could be read has been answered.
+ */
+typedef struct rmqtt_connack_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who wanted to connect.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The reason string; absent if there is none.
+     */
+    struct rmqtt_str_t reason_string;
+    /**
+     * The reason code of MQTT 5, whatever the client speaks: 0 if it is connected.
+     */
+    uint8_t reason_code;
+    /**
+     * Whether the client finds the session that it had before.
+     */
+    bool session_present;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_connack_t;
+
+/**
+ * Hears how a CONNECT has been answered.
+ */
+typedef void (*rmqtt_connack_fn)(const struct rmqtt_connack_t *event, void *user_data);
+
+/**
+ * A value of `enum rmqtt_session_end`.
+ */
+typedef int32_t rmqtt_session_end_t;
+
+/**
+ * A session has begun, changed hands, or is over.
+ */
+typedef struct rmqtt_session_event_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * `session_created`, `session_resumed`: the connection that has the session. `session_taken_over`: the connection that
+     * loses it. `session_terminated`: the last connection that had it.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * For `session_terminated` a value of `enum rmqtt_session_end`, else 0.
+     */
+    rmqtt_session_end_t end;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[4];
+} rmqtt_session_event_t;
+
+/**
+ * Hears that a session has begun, changed hands, or is over.
+ */
+typedef void (*rmqtt_session_fn)(const struct rmqtt_session_event_t *event, void *user_data);
+
+/**
+ * A client has subscribed, or changed a subscription.
+ */
+typedef struct rmqtt_subscribed_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who has subscribed.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The topic filter, as in SUBSCRIBE.
+     */
+    struct rmqtt_str_t filter;
+    /**
+     * The filter whose messages it gets: that one, unless a hook has put another in its place.
+     */
+    struct rmqtt_str_t granted;
+    /**
+     * The subscription identifier; 0 for none.
+     */
+    uint32_t identifier;
+    /**
+     * The highest QoS, as granted.
+     */
+    uint8_t qos;
+    /**
+     * Not the messages that the client publishes itself.
+     */
+    bool no_local;
+    /**
+     * The retain flag as publishers set it.
+     */
+    bool retain_as_published;
+    /**
+     * As in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not.
+     */
+    uint8_t retain_handling;
+} rmqtt_subscribed_t;
+
+/**
+ * Hears that a client has subscribed.
+ */
+typedef void (*rmqtt_subscribed_fn)(const struct rmqtt_subscribed_t *event, void *user_data);
+
+/**
+ * A client has unsubscribed. When its session ends, `session_terminated` tells that all its subscriptions are over.
+ */
+typedef struct rmqtt_unsubscribed_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who has unsubscribed.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The topic filter, as it was subscribed to.
+     */
+    struct rmqtt_str_t filter;
+} rmqtt_unsubscribed_t;
+
+/**
+ * Hears that a client has unsubscribed.
+ */
+typedef void (*rmqtt_unsubscribed_fn)(const struct rmqtt_unsubscribed_t *event, void *user_data);
+
+/**
+ * A message is on its way to its receivers.
+ */
+typedef struct rmqtt_message_published_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The message, with what `authorize_publish` has changed of it.
+     */
+    const struct rmqtt_message_t *message;
+    /**
+     * How many sessions and subscriptions of the host program it goes to.
+     */
+    uint64_t receivers;
+} rmqtt_message_published_t;
+
+/**
+ * Hears that a message, or a will, is on its way.
+ */
+typedef void (*rmqtt_message_published_fn)(const struct rmqtt_message_published_t *event, void *user_data);
+
+/**
+ * A message is written to a client for the first time.
+ */
+typedef struct rmqtt_message_delivered_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who gets it.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The message, with what `authorize_forward` has changed of it.
+     */
+    const struct rmqtt_message_t *message;
+    /**
+     * The QoS that it is sent with.
+     */
+    uint8_t qos;
+    /**
+     * The retain flag that it is sent with.
+     */
+    bool retain;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_message_delivered_t;
+
+/**
+ * Hears that a message is written to a client.
+ */
+typedef void (*rmqtt_message_delivered_fn)(const struct rmqtt_message_delivered_t *event, void *user_data);
+
+/**
+ * A client has acknowledged a message of QoS 1 with PUBACK, or one of QoS 2 with PUBREC.
+ */
+typedef struct rmqtt_message_acked_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * Who has acknowledged it.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The message.
+     */
+    const struct rmqtt_message_t *message;
+    /**
+     * The QoS that it was sent with.
+     */
+    uint8_t qos;
+    /**
+     * The reason code of the acknowledgement; from 0x80 on the client has refused the message.
+     */
+    uint8_t reason_code;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_message_acked_t;
+
+/**
+ * Hears that a client has acknowledged a message.
+ */
+typedef void (*rmqtt_message_acked_fn)(const struct rmqtt_message_acked_t *event, void *user_data);
+
+/**
+ * A value of `enum rmqtt_drop_cause`.
+ */
+typedef int32_t rmqtt_drop_cause_t;
+
+/**
+ * A message does not reach a receiver, or nobody at all.
+ */
+typedef struct rmqtt_message_dropped_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The client that does not get it; NULL if nobody does, or if a subscription of the host program does not.
+     */
+    const struct rmqtt_client_t *client;
+    /**
+     * The message.
+     */
+    const struct rmqtt_message_t *message;
+    /**
+     * A value of `enum rmqtt_drop_cause`.
+     */
+    rmqtt_drop_cause_t cause;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[4];
+} rmqtt_message_dropped_t;
+
+/**
+ * Hears that a message does not reach a receiver.
+ */
+typedef void (*rmqtt_message_dropped_fn)(const struct rmqtt_message_dropped_t *event, void *user_data);
+
+/**
+ * A value of `enum rmqtt_retained_change`.
+ */
+typedef int32_t rmqtt_retained_change_t;
+
+/**
+ * The retained message of a topic has changed.
+ */
+typedef struct rmqtt_retained_changed_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The message that is retained now, that took the one before back, or that has expired.
+     */
+    const struct rmqtt_message_t *message;
+    /**
+     * A value of `enum rmqtt_retained_change`.
+     */
+    rmqtt_retained_change_t change;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[4];
+} rmqtt_retained_changed_t;
+
+/**
+ * Hears that the retained message of a topic has changed.
+ */
+typedef void (*rmqtt_retained_changed_fn)(const struct rmqtt_retained_changed_t *event, void *user_data);
+
+/**
+ * Somebody is the first to subscribe to a topic filter, or the last to give it up.
+ */
+typedef struct rmqtt_subscriber_event_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The topic filter, without `$share/{group}/`.
+     */
+    struct rmqtt_str_t filter;
+    /**
+     * The client whose subscription it is; NULL for one of the host program.
+     */
+    const struct rmqtt_client_t *client;
+} rmqtt_subscriber_event_t;
+
+/**
+ * Hears that a filter has its first subscriber, or has lost the last one.
+ */
+typedef void (*rmqtt_subscriber_fn)(const struct rmqtt_subscriber_event_t *event, void *user_data);
+
+/**
+ * A listener of a broker. Its text lives as long as the broker.
+ */
+typedef struct rmqtt_listener_info_t {
+    /**
+     * `sizeof(rmqtt_listener_info_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * The name.
+     */
+    struct rmqtt_str_t name;
+    /**
+     * The transport, such as "tcp".
+     */
+    struct rmqtt_str_t type;
+    /**
+     * Where it is bound, such as "127.0.0.1:1883"; as configured while the broker does not run.
+     */
+    struct rmqtt_str_t address;
+    /**
+     * The port of that address: the real one while the broker runs, also where port 0 is configured.
+     */
+    uint16_t port;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_listener_info_t;
+
+/**
+ * Hears that a listener is open, or closed.
+ */
+typedef void (*rmqtt_listener_fn)(const struct rmqtt_listener_info_t *event, void *user_data);
+
+/**
+ * A value of `enum rmqtt_resource`.
+ */
+typedef int32_t rmqtt_resource_t;
+
+/**
+ * Something had to be refused because a limit of the broker as a whole is reached, or there is room again: a tenth of the
+ * limit.
+ */
+typedef struct rmqtt_overload_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The limit.
+     */
+    uint64_t limit;
+    /**
+     * A value of `enum rmqtt_resource`. A number that a program does not know is one of a later version.
+     */
+    rmqtt_resource_t resource;
+    /**
+     * Whether it has begun; if not, it is over.
+     */
+    bool begun;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} rmqtt_overload_t;
+
+/**
+ * Hears that a limit is reached, or that there is room again.
+ */
+typedef void (*rmqtt_overload_fn)(const struct rmqtt_overload_t *event, void *user_data);
+
+/**
  * The code of the host program that the broker asks and tells. Start with `rmqtt_hooks_init()`, or with zeroes and
  * `struct_size`. NULL: not interested, at no cost.
  *
  * **Threads.** Hooks run on the callback threads of the broker (`callbacks.threads`), never on those that serve
- * clients, unless a flag says `RMQTT_HOOK_INLINE`: such a hook must not block, for it holds up other clients. Those of one client run one at a time and in order; those of different clients run at the same time. They
- * may call every function of this library; `rmqtt_broker_stop` answers `RMQTT_ERR_WOULD_DEADLOCK`. They may block: that
- * holds up their client and one callback thread.
+ * clients, unless a flag says `RMQTT_HOOK_INLINE`: such a hook must not block, for it holds up other clients. Those of one
+ * client run one at a time and in order; those of different clients run at the same time. They may call every function of
+ * this library; `rmqtt_broker_stop` answers `RMQTT_ERR_WOULD_DEADLOCK`. They may block: that holds up their client and one
+ * callback thread.
  *
  * **No answer is a no.** A decision that is not made within `callbacks.timeout_ms`, for which the queue has no room,
  * whose answer is a number without a meaning, or that a stop overtakes, is denied.
@@ -980,37 +1803,84 @@ typedef struct rmqtt_hooks_t {
      * Decides whether a client gets a message. Without it, it does.
      */
     rmqtt_authorize_forward_fn authorize_forward;
+    /**
+     * Decides about each round of an enhanced authentication, in the place of `authenticate`. Without it, a client that asks
+     * for one is refused with 0x8C.
+     */
+    rmqtt_auth_exchange_fn auth_exchange;
+    /**
+     * Hears how a CONNECT has been answered.
+     */
+    rmqtt_connack_fn connack;
+    /**
+     * Hears that a client has got a session that there was not before.
+     */
+    rmqtt_session_fn session_created;
+    /**
+     * Hears that a client has got the session that was kept for it.
+     */
+    rmqtt_session_fn session_resumed;
+    /**
+     * Hears that a connection loses its session to a new one under its client identifier; `disconnected` follows.
+     */
+    rmqtt_session_fn session_taken_over;
+    /**
+     * Hears that a session is over, with all that was kept in it.
+     */
+    rmqtt_session_fn session_terminated;
+    /**
+     * Hears that a client has subscribed.
+     */
+    rmqtt_subscribed_fn subscribed;
+    /**
+     * Hears that a client has unsubscribed.
+     */
+    rmqtt_unsubscribed_fn unsubscribed;
+    /**
+     * Hears of each message that is on its way, wills and those of the host program included.
+     */
+    rmqtt_message_published_fn message_published;
+    /**
+     * Hears of each message that is written to a client for the first time.
+     */
+    rmqtt_message_delivered_fn message_delivered;
+    /**
+     * Hears of each message that a client has acknowledged.
+     */
+    rmqtt_message_acked_fn message_acked;
+    /**
+     * Hears of each message that does not reach a receiver.
+     */
+    rmqtt_message_dropped_fn message_dropped;
+    /**
+     * Hears of each will that is on its way; so does `message_published`.
+     */
+    rmqtt_message_published_fn will_published;
+    /**
+     * Hears that the retained message of a topic has changed.
+     */
+    rmqtt_retained_changed_fn retained_changed;
+    /**
+     * Hears that a filter that nobody was subscribed to has its first subscriber. Not inline.
+     */
+    rmqtt_subscriber_fn first_subscriber;
+    /**
+     * Hears that nobody is subscribed to a filter any more. Not inline.
+     */
+    rmqtt_subscriber_fn last_subscriber;
+    /**
+     * Hears that a listener is open.
+     */
+    rmqtt_listener_fn listener_up;
+    /**
+     * Hears that a listener is closed.
+     */
+    rmqtt_listener_fn listener_down;
+    /**
+     * Hears that a limit of the broker as a whole is reached, or that there is room again.
+     */
+    rmqtt_overload_fn overload;
 } rmqtt_hooks_t;
-
-/**
- * A listener of a broker. Its text lives as long as the broker.
- */
-typedef struct rmqtt_listener_info_t {
-    /**
-     * `sizeof(rmqtt_listener_info_t)`, set by the caller.
-     */
-    size_t struct_size;
-    /**
-     * The name.
-     */
-    struct rmqtt_str_t name;
-    /**
-     * The transport, such as "tcp".
-     */
-    struct rmqtt_str_t type;
-    /**
-     * Where it is bound, such as "127.0.0.1:1883"; as configured while the broker does not run.
-     */
-    struct rmqtt_str_t address;
-    /**
-     * The port of that address: the real one while the broker runs, also where port 0 is configured.
-     */
-    uint16_t port;
-    /**
-     * Zero.
-     */
-    uint8_t reserved[6];
-} rmqtt_listener_info_t;
 
 /**
  * A snapshot of a broker. Start with `rmqtt_stats_init()`.
@@ -1313,7 +2183,7 @@ rmqtt_decision_t rmqtt_decision_defer(void);
  * Completes a deferred decision. The first call counts.
  *
  * @param decision A ticket.
- * @param verdict What is decided. A kind other than `RMQTT_VERDICT_ALLOW` and `RMQTT_VERDICT_DROP` denies.
+ * @param verdict What is decided. A kind without a name denies.
  * @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been decided already, by whomever, and for numbers that are no
  *         tickets; `RMQTT_ERR_INVALID_ARGUMENT` if `verdict` is NULL or has a bad `struct_size`: the decision stays
  *         open then; `RMQTT_ERR_PANIC`.
@@ -1565,6 +2435,7 @@ static inline rmqtt_bytes_t rmqtt_bytes(const void *data, size_t len) {
 /** `rmqtt_publish_init()` and so on: a struct of defaults with its `struct_size`. */
 RMQTT_DEFINE_INIT(rmqtt_fault)
 RMQTT_DEFINE_INIT(rmqtt_publish)
+RMQTT_DEFINE_INIT(rmqtt_properties)
 RMQTT_DEFINE_INIT(rmqtt_verdict)
 RMQTT_DEFINE_INIT(rmqtt_hooks)
 RMQTT_DEFINE_INIT(rmqtt_listener_info)

@@ -15,11 +15,11 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, Faults};
 use crate::hooks::{in_callback, CallbackPool, Callbacks, Consumer, HookCounters, HookTable, Hooks, SubscriptionQueue};
 use crate::limits::Places;
-use crate::model::{topic, QoS, Text};
+use crate::model::{topic, ListenerInfo, QoS, Text};
 use crate::observe::Stats;
 use crate::runtime;
 use crate::session::{self, Busy, HostMessage, Hub, Peer, SessionCounters};
-use crate::transport::{self, BindError, BoundListener, Listener};
+use crate::transport::{self, BindError, Listener};
 
 /// The largest packet that MQTT can express, without its fixed header `[MQTT-2.1.4]`.
 const MAX_REMAINING_LENGTH: usize = 268_435_455;
@@ -121,7 +121,7 @@ struct Run {
     runtime: Runtime,
     hub: Arc<Hub>,
     acceptors: Vec<JoinHandle<()>>,
-    listeners: Vec<BoundListener>,
+    listeners: Vec<ListenerInfo>,
     callbacks: Arc<Callbacks>,
     started: Instant,
     started_at: SystemTime,
@@ -317,12 +317,12 @@ impl Broker {
     }
 
     /// A listener: where it is bound while the broker runs, else where it will be.
-    pub fn listener(&self, index: usize) -> Option<BoundListener> {
+    pub fn listener(&self, index: usize) -> Option<ListenerInfo> {
         if let Some(run) = self.inner.run.read().as_ref() {
             return run.listeners.get(index).cloned();
         }
         let listener = self.inner.config.listeners.get(index)?;
-        Some(BoundListener {
+        Some(ListenerInfo {
             name: Text::from(listener.display_name(index)),
             kind: Text::from(listener.kind.as_str()),
             address: Text::from(listener.address.as_str()),

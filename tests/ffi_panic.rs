@@ -56,6 +56,11 @@ fn stats(broker: *const rmqtt_broker_t) -> rmqtt_stats_t {
     stats
 }
 
+fn no_hooks() -> rmqtt_hooks_t {
+    // SAFETY: zeroes are what C programs begin with: no pointer, no function.
+    unsafe { std::mem::zeroed() }
+}
+
 #[test]
 fn a_panic_in_a_callback_denies_or_is_counted_and_the_broker_goes_on() {
     let mut broker = ptr::null_mut();
@@ -66,13 +71,7 @@ fn a_panic_in_a_callback_denies_or_is_counted_and_the_broker_goes_on() {
         drop: Some(count_drop),
         authenticate: Some(authenticate),
         connected: Some(connected),
-        disconnected: None,
-        pre_connect: None,
-        authorize_publish: None,
-        authorize_subscribe: None,
-        authorize_unsubscribe: None,
-        flags: [0; 64],
-        authorize_forward: None,
+        ..no_hooks()
     };
     let mut subscription = ptr::null_mut();
     // SAFETY: every pointer is live for the call, every struct has the size it says.

@@ -5,17 +5,20 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 16] = [
     "library",
     "status",
     "view",
     "error",
     "log",
     "client",
+    "properties",
     "message",
-    "decision",
-    "hooks",
     "listener",
+    "decision",
+    "hook_questions",
+    "hook_events",
+    "hooks",
     "stats",
     "broker",
     "subscription",

@@ -45,7 +45,8 @@ impl Hooks for Rules {
             Question::AuthorizeUnsubscribe(asked) => &asked.filter,
             other => panic!("{other:?}"),
         };
-        let no = || Verdict::Deny(Denial { reason_code: Some(0x97), reason: Some(Text::from("no")) });
+        let no =
+            || Verdict::Deny(Denial { reason_code: Some(0x97), reason: Some(Text::from("no")), ..Denial::default() });
         let changed = |changes| Answer::Now(Verdict::Allow(Some(Box::new(changes))));
         match topic.rsplit('/').next() {
             Some("no") => Answer::Now(no()),

@@ -1,3 +1,4 @@
+use super::versioned::CBool;
 use super::view::rmqtt_str_t;
 use crate::model::Client;
 
@@ -21,8 +22,10 @@ pub struct rmqtt_client_t {
     pub serial: u64,
     /// The protocol level of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.
     pub protocol: u8,
+    /// A hook has said so when it connected: the configured access rules do not hold for it.
+    pub superuser: CBool,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 6],
 }
 
 impl rmqtt_client_t {
@@ -37,7 +40,8 @@ impl rmqtt_client_t {
             node_id: client.node_id,
             serial: client.serial,
             protocol: client.protocol as u8,
-            reserved: [0; 7],
+            superuser: client.superuser.into(),
+            reserved: [0; 6],
         }
     }
 }

@@ -4,12 +4,16 @@ use std::ptr;
 use bytes::Bytes;
 
 use super::guard::{self, or_default};
+use super::properties::{
+    read_message_properties, read_optional_bytes, read_optional_text, read_text, read_user_properties,
+    rmqtt_properties_t, rmqtt_user_property_t,
+};
 use super::status::{rmqtt_status, rmqtt_status_t};
 use super::versioned::{self, CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::Error;
-use crate::hooks::{self, Changes, Denial, Ticket, Verdict};
-use crate::model::{QoS, Text};
+use crate::hooks::{self, Changes, Denial, Remarks, Ticket, Verdict};
+use crate::model::{EncodedProperties, QoS};
 
 /// What is decided.
 #[repr(i32)]
@@ -24,6 +28,11 @@ pub enum rmqtt_verdict_kind {
     /// No, but the client is not told: its message goes nowhere and is acknowledged as if it had. Denies what is not a
     /// message.
     RMQTT_VERDICT_DROP = 3,
+    /// Not yet: an enhanced authentication goes on, with `auth_data` as the challenge. Denies what is no exchange.
+    RMQTT_VERDICT_CONTINUE = 4,
+    /// No, because the code that was to decide has failed: denies as `RMQTT_VERDICT_DENY` without details does, and is counted
+    /// as a failure. For bindings that catch an exception.
+    RMQTT_VERDICT_FAILED = 5,
 }
 
 /// A value of `enum rmqtt_verdict_kind`.
@@ -41,6 +50,14 @@ pub enum rmqtt_replace {
     RMQTT_REPLACE_QOS = 4,
     /// Whether a message is retained.
     RMQTT_REPLACE_RETAIN = 8,
+    /// All MQTT 5 properties of a message.
+    RMQTT_REPLACE_PROPERTIES = 16,
+    /// The client identifier of a client that connects. An MQTT 5 client is told if its CONNECT had none.
+    RMQTT_REPLACE_CLIENT_ID = 32,
+    /// The session expiry interval of a client that connects, up to `session.max_expiry_s`.
+    RMQTT_REPLACE_SESSION_EXPIRY = 64,
+    /// The keep alive of an MQTT 5 client that connects.
+    RMQTT_REPLACE_KEEP_ALIVE = 128,
 }
 
 /// Names a deferred decision. A plain number that needs no freeing, is never used again in this process, and stays
@@ -53,11 +70,12 @@ pub type rmqtt_decision_t = u64;
 pub struct rmqtt_verdict_t {
     /// `sizeof(rmqtt_verdict_t)`; set by the library where a hook gets one to fill.
     pub struct_size: usize,
-    /// Why, for an MQTT 5 client; absent for no reason string.
+    /// Why, for an MQTT 5 client, whatever is decided; absent for no reason string.
     /// Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
     /// returned, so no local buffer.
     pub reason_string: rmqtt_str_t,
-    /// `RMQTT_VERDICT_ALLOW`, `RMQTT_VERDICT_DENY` or `RMQTT_VERDICT_DROP`. Not read where a hook fills one: its return value decides.
+    /// A value of `enum rmqtt_verdict_kind` but `RMQTT_VERDICT_DEFERRED`. Not read where a hook fills one: its return value
+    /// decides.
     pub kind: rmqtt_verdict_kind_t,
     /// The MQTT 5 reason code of a denial, 0x80 or above; 0 for 0x87, not authorized. One that the packet of the answer
     /// does not have is sent as 0x80. A client of an older protocol that connects gets 1 for 0x84, 2 for 0x85, 3 for a
@@ -77,8 +95,31 @@ pub struct rmqtt_verdict_t {
     pub qos: u8,
     /// With `RMQTT_REPLACE_RETAIN`.
     pub retain: CBool,
+    /// With `RMQTT_REPLACE_KEEP_ALIVE`: seconds; 0 for none.
+    pub keep_alive_s: u16,
+    /// With `RMQTT_REPLACE_PROPERTIES`: the properties of the message; NULL for none. Borrowed like `reason_string`.
+    pub properties: *const rmqtt_properties_t,
+    /// User properties for an MQTT 5 client, in the packet that answers it, `user_property_count` of them. Borrowed like
+    /// `reason_string`. Those for the filters of one SUBSCRIBE or UNSUBSCRIBE are sent together.
+    pub user_properties: *const rmqtt_user_property_t,
+    /// How many user properties there are.
+    pub user_property_count: usize,
+    /// With `RMQTT_REPLACE_CLIENT_ID`: not empty. Borrowed like `reason_string`.
+    pub client_id: rmqtt_str_t,
+    /// Authentication data for the client of an `auth_exchange`; absent for none. Borrowed like `reason_string`.
+    pub auth_data: rmqtt_bytes_t,
+    /// Response information for an MQTT 5 client that connects and has asked for it; absent for none. Borrowed like
+    /// `reason_string`.
+    pub response_information: rmqtt_str_t,
+    /// Where an MQTT 5 client that may not connect should go, for 0x9C and 0x9D; absent for none. Borrowed like
+    /// `reason_string`.
+    pub server_reference: rmqtt_str_t,
+    /// With `RMQTT_REPLACE_SESSION_EXPIRY`: seconds; 4294967295 for never.
+    pub session_expiry_s: u32,
+    /// The configured access rules do not hold for the client that connects.
+    pub superuser: CBool,
     /// Zero.
-    pub reserved_too: [u8; 2],
+    pub reserved_tail: [u8; 3],
 }
 
 // SAFETY: `repr(C)`, size first; pointers and integers, which any bits make.
@@ -101,7 +142,17 @@ impl rmqtt_verdict_t {
             replace: 0,
             qos: 0,
             retain: false.into(),
-            reserved_too: [0; 2],
+            keep_alive_s: 0,
+            properties: ptr::null(),
+            user_properties: ptr::null(),
+            user_property_count: 0,
+            client_id: rmqtt_str_t::ABSENT,
+            auth_data: rmqtt_bytes_t::ABSENT,
+            response_information: rmqtt_str_t::ABSENT,
+            server_reference: rmqtt_str_t::ABSENT,
+            session_expiry_s: 0,
+            superuser: false.into(),
+            reserved_tail: [0; 3],
         }
     }
 
@@ -110,66 +161,104 @@ impl rmqtt_verdict_t {
     /// # Safety
     /// The views are readable as far as they say.
     pub(super) unsafe fn verdict(&self, kind: rmqtt_verdict_kind_t) -> Verdict {
-        if kind == rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW as i32 {
+        let is = |known: rmqtt_verdict_kind| kind == known as i32;
+        if is(rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW) || is(rmqtt_verdict_kind::RMQTT_VERDICT_CONTINUE) {
             // SAFETY: the caller's promise.
             match unsafe { self.changes() } {
-                Ok(changes) => Verdict::Allow(changes),
+                Ok(changes) if is(rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW) => Verdict::Allow(changes),
+                Ok(changes) => Verdict::Continue(changes),
                 Err(error) => {
                     tracing::warn!(%error, "a verdict cannot be understood: denied");
-                    Verdict::deny()
+                    Verdict::Failed
                 }
             }
-        } else if kind == rmqtt_verdict_kind::RMQTT_VERDICT_DROP as i32 {
+        } else if is(rmqtt_verdict_kind::RMQTT_VERDICT_DROP) {
             Verdict::Drop
-        } else {
+        } else if is(rmqtt_verdict_kind::RMQTT_VERDICT_DENY) {
             // SAFETY: the caller's promise.
             Verdict::Deny(unsafe { self.denial() })
+        } else {
+            Verdict::Failed
         }
     }
 
-    /// What is put in the place of what was asked for.
+    /// What is put in the place of what was asked for, and what the client is told besides.
     ///
     /// # Safety
     /// The views are readable as far as they say.
     unsafe fn changes(&self) -> Result<Option<Box<Changes>>, Error> {
-        if self.replace == 0 {
+        // A hook that says a plain yes is not to cost anything.
+        let is_plain = self.replace == 0
+            && self.reason_string.len == 0
+            && self.user_property_count == 0
+            && self.auth_data.ptr.is_null()
+            && self.response_information.ptr.is_null()
+            && !self.superuser.get();
+        if is_plain {
             return Ok(None);
         }
         let replaces = |bit: rmqtt_replace| self.replace & bit as u32 != 0;
-        let mut changes = Changes::default();
-        if replaces(rmqtt_replace::RMQTT_REPLACE_TOPIC) {
-            // SAFETY: the caller's promise.
-            let topic = unsafe { self.topic.read("the topic of the verdict") }?;
-            if topic.contains('\0') {
-                return Err(Error::InvalidArgument("the topic of the verdict contains U+0000".to_owned()));
+        let mut changes = Changes { superuser: self.superuser.get(), ..Changes::default() };
+        // SAFETY: the caller's promise, for all that is read here.
+        unsafe {
+            if replaces(rmqtt_replace::RMQTT_REPLACE_TOPIC) {
+                changes.topic = Some(read_text(self.topic, "topic of the verdict")?);
             }
-            changes.topic = Some(Text::from(topic));
-        }
-        if replaces(rmqtt_replace::RMQTT_REPLACE_PAYLOAD) {
-            // SAFETY: the caller's promise.
-            changes.payload = Some(Bytes::copy_from_slice(unsafe { self.payload.read("the payload of the verdict") }?));
+            if replaces(rmqtt_replace::RMQTT_REPLACE_PAYLOAD) {
+                changes.payload = Some(Bytes::copy_from_slice(self.payload.read("the payload of the verdict")?));
+            }
+            if replaces(rmqtt_replace::RMQTT_REPLACE_PROPERTIES) {
+                changes.properties = Some(match self.properties.is_null() {
+                    true => EncodedProperties::default(),
+                    false => read_message_properties(self.properties)?,
+                });
+            }
+            if replaces(rmqtt_replace::RMQTT_REPLACE_CLIENT_ID) {
+                changes.client_id = Some(read_text(self.client_id, "client identifier of the verdict")?);
+            }
+            changes.auth_data = read_optional_bytes(self.auth_data, "the authentication data")?;
+            changes.response_information = read_optional_text(self.response_information, "response information")?;
+            changes.reason = read_optional_text(self.reason_string, "reason string")?.filter(|text| !text.is_empty());
+            changes.remarks = self.remarks()?;
         }
         if replaces(rmqtt_replace::RMQTT_REPLACE_QOS) {
             let qos = QoS::try_from(self.qos)
                 .map_err(|qos| Error::InvalidArgument(format!("the QoS of the verdict is {qos}, not 0, 1 or 2")))?;
             changes.qos = Some(qos);
         }
-        if replaces(rmqtt_replace::RMQTT_REPLACE_RETAIN) {
-            changes.retain = Some(self.retain.get());
-        }
+        changes.retain = replaces(rmqtt_replace::RMQTT_REPLACE_RETAIN).then(|| self.retain.get());
+        changes.session_expiry_s =
+            replaces(rmqtt_replace::RMQTT_REPLACE_SESSION_EXPIRY).then_some(self.session_expiry_s);
+        changes.keep_alive_s = replaces(rmqtt_replace::RMQTT_REPLACE_KEEP_ALIVE).then_some(self.keep_alive_s);
         Ok(Some(Box::new(changes)))
     }
 
-    /// The details of a denial. Text that is not UTF-8 is left out: the denial stands.
+    /// What else the client is told.
     ///
     /// # Safety
-    /// `reason_string` is readable as far as it says.
+    /// The views are readable as far as they say.
+    unsafe fn remarks(&self) -> Result<Remarks, Error> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Ok(Remarks {
+                user_properties: read_user_properties(self.user_properties, self.user_property_count)?,
+                server_reference: read_optional_text(self.server_reference, "server reference")?,
+            })
+        }
+    }
+
+    /// The details of a denial. Those that MQTT cannot express are left out: the denial stands.
+    ///
+    /// # Safety
+    /// The views are readable as far as they say.
     pub(super) unsafe fn denial(&self) -> Denial {
         // SAFETY: the caller's promise.
-        let reason = unsafe { self.reason_string.read("the reason string") };
+        let (reason, remarks) = unsafe { (read_optional_text(self.reason_string, "reason string"), self.remarks()) };
+        let remarks = remarks.unwrap_or_default();
         Denial {
             reason_code: Some(self.reason_code).filter(|code| *code >= 0x80),
-            reason: reason.ok().filter(|text| !text.is_empty() && !text.contains('\0')).map(Text::from),
+            reason: reason.ok().flatten().filter(|text| !text.is_empty()),
+            remarks: (remarks != Remarks::default()).then(|| Box::new(remarks)),
         }
     }
 }
@@ -192,7 +281,7 @@ pub extern "C" fn rmqtt_decision_defer() -> rmqtt_decision_t {
 /// Completes a deferred decision. The first call counts.
 ///
 /// @param decision A ticket.
-/// @param verdict What is decided. A kind other than `RMQTT_VERDICT_ALLOW` and `RMQTT_VERDICT_DROP` denies.
+/// @param verdict What is decided. A kind without a name denies.
 /// @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been decided already, by whomever, and for numbers that are no
 ///         tickets; `RMQTT_ERR_INVALID_ARGUMENT` if `verdict` is NULL or has a bad `struct_size`: the decision stays
 ///         open then; `RMQTT_ERR_PANIC`.
@@ -210,7 +299,7 @@ pub unsafe extern "C" fn rmqtt_decision_complete(
     let status = guard::status(ptr::null_mut(), || {
         // SAFETY: the contract of the function is passed on.
         let given = unsafe { versioned::read(verdict) }?;
-        if given.reserved != [0; 3] || given.reserved_too != [0; 2] {
+        if given.reserved != [0; 3] || given.reserved_tail != [0; 3] {
             return Err(Error::InvalidArgument("the verdict has reserved bytes that are not zero".to_owned()));
         }
         // SAFETY: readable by the contract of the function.

@@ -1,5 +1,6 @@
 use super::versioned::Versioned;
 use super::view::rmqtt_str_t;
+use crate::model::ListenerInfo;
 
 /// A listener of a broker. Its text lives as long as the broker.
 #[repr(C)]
@@ -23,4 +24,18 @@ pub struct rmqtt_listener_info_t {
 unsafe impl Versioned for rmqtt_listener_info_t {
     const NAME: &'static str = "the listener info";
     const FIRST_SIZE: usize = 64;
+}
+
+impl rmqtt_listener_info_t {
+    /// A view of `listener`, which must outlive it.
+    pub(super) fn of(listener: &ListenerInfo) -> Self {
+        rmqtt_listener_info_t {
+            struct_size: size_of::<rmqtt_listener_info_t>(),
+            name: rmqtt_str_t::of(&listener.name),
+            r#type: rmqtt_str_t::of(&listener.kind),
+            address: rmqtt_str_t::of(&listener.address),
+            port: listener.port,
+            reserved: [0; 6],
+        }
+    }
 }

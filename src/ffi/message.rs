@@ -4,6 +4,7 @@ use std::ptr;
 use bytes::Bytes;
 
 use super::client::rmqtt_client_t;
+use super::properties::{rmqtt_properties_t, PropertiesView};
 use super::versioned::{self, CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::{Error, Publish};
@@ -54,6 +55,8 @@ pub struct rmqtt_message_t {
     pub retain: CBool,
     /// Zero.
     pub reserved: [u8; 2],
+    /// The MQTT 5 properties; NULL if it has none.
+    pub properties: *const rmqtt_properties_t,
 }
 
 /// Receives a message. `message` and what it points to live until this returns.
@@ -85,20 +88,22 @@ unsafe impl Versioned for rmqtt_publish_t {
     const FIRST_SIZE: usize = 48;
 }
 
-impl rmqtt_message_t {
-    /// A view of `message` and of `publisher`, the view of its publisher; both must outlive it.
-    pub(super) fn of(message: &Message, publisher: Option<&rmqtt_client_t>) -> Self {
-        rmqtt_message_t {
-            struct_size: size_of::<rmqtt_message_t>(),
-            topic: rmqtt_str_t::of(&message.topic),
-            payload: rmqtt_bytes_t::of(&message.payload),
-            publisher: publisher.map_or(ptr::null(), ptr::from_ref),
-            origin: message.origin as rmqtt_origin_t,
-            qos: message.qos as u8,
-            retain: message.retain.into(),
-            reserved: [0; 2],
-        }
-    }
+/// Calls `body` with a view of `message`.
+pub(super) fn with_view<T>(message: &Message, body: impl FnOnce(&rmqtt_message_t) -> T) -> T {
+    let publisher = message.publisher.as_deref().map(rmqtt_client_t::of);
+    let properties = PropertiesView::of(message);
+    let properties = properties.as_ref().map(PropertiesView::raw);
+    body(&rmqtt_message_t {
+        struct_size: size_of::<rmqtt_message_t>(),
+        topic: rmqtt_str_t::of(&message.topic),
+        payload: rmqtt_bytes_t::of(&message.payload),
+        publisher: publisher.as_ref().map_or(ptr::null(), ptr::from_ref),
+        origin: message.origin as rmqtt_origin_t,
+        qos: message.qos as u8,
+        retain: message.retain.into(),
+        reserved: [0; 2],
+        properties: properties.as_ref().map_or(ptr::null(), ptr::from_ref),
+    })
 }
 
 /// Reads a message to publish. Topic and payload are copied.

@@ -1,8 +1,7 @@
 use std::ffi::c_void;
 
-use super::client::rmqtt_client_t;
 use super::guard::or_default;
-use super::message::rmqtt_message_t;
+use super::message::{rmqtt_message_t, with_view};
 use super::user_data::UserData;
 use super::versioned::{self, Versioned};
 use crate::broker::{Error, SubscribeOptions, Subscription};
@@ -109,9 +108,9 @@ pub(super) fn consumer(
     user_data: UserData,
 ) -> Consumer {
     Box::new(move |message| {
-        let publisher = message.publisher.as_deref().map(rmqtt_client_t::of);
-        let message = rmqtt_message_t::of(message, publisher.as_ref());
-        // SAFETY: whoever subscribed promised a function that takes these; all of them outlive the call.
-        unsafe { on_message(&message, user_data.pointer()) };
+        with_view(message, |message| {
+            // SAFETY: whoever subscribed promised a function that takes these; all of them outlive the call.
+            unsafe { on_message(message, user_data.pointer()) };
+        });
     })
 }

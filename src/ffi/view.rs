@@ -2,6 +2,8 @@ use std::ffi::c_char;
 use std::ptr;
 use std::slice;
 
+use bytes::Bytes;
+
 use crate::broker::Error;
 use crate::model::Text;
 
@@ -68,6 +70,10 @@ impl rmqtt_bytes_t {
     /// A view of bytes that outlive it; the caller sees to that.
     pub(super) fn of(bytes: &[u8]) -> rmqtt_bytes_t {
         rmqtt_bytes_t { ptr: bytes.as_ptr(), len: bytes.len() }
+    }
+
+    pub(super) fn of_option(bytes: Option<&Bytes>) -> rmqtt_bytes_t {
+        bytes.map_or(Self::ABSENT, |bytes| Self::of(bytes))
     }
 
     /// The octets, which `what` names in the error.

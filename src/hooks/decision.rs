@@ -256,6 +256,14 @@ pub(super) fn ask_in_place(hook: Hook, terms: &Terms, ask: impl FnOnce() -> Answ
     }
 }
 
+/// Runs `tell` in place.
+pub(super) fn tell_in_place(terms: &Terms, tell: impl FnOnce()) {
+    let _in_callback = InCallback::enter();
+    if catch_unwind(AssertUnwindSafe(tell)).is_err() {
+        terms.counters.callback_panicked();
+    }
+}
+
 /// What an answer means; `None`: the verdict comes later.
 fn judge(answer: std::thread::Result<Answer>, hook: Hook, terms: &Terms, has_ticket: bool) -> Option<Verdict> {
     match answer {

@@ -1,30 +1,60 @@
-/// The hooks, by the number that they have in sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Hook {
-    Authenticate = 0,
-    Connected = 1,
-    Disconnected = 2,
-    PreConnect = 3,
-    AuthorizePublish = 4,
-    AuthorizeSubscribe = 5,
-    AuthorizeUnsubscribe = 6,
-    AuthorizeForward = 7,
+/// Declares the hooks: their numbers, which are part of the C ABI, and their names.
+macro_rules! hooks {
+    ($($hook:ident = $number:literal, $name:literal;)*) => {
+        /// The hooks, by the number that they have in sets.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Hook {
+            $($hook = $number,)*
+        }
+
+        impl Hook {
+            pub const ALL: &'static [Hook] = &[$(Hook::$hook,)*];
+
+            /// Its name in the C ABI, in logs and in statistics.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Hook::$hook => $name,)*
+                }
+            }
+        }
+    };
+}
+
+hooks! {
+    Authenticate = 0, "authenticate";
+    Connected = 1, "connected";
+    Disconnected = 2, "disconnected";
+    PreConnect = 3, "pre_connect";
+    AuthorizePublish = 4, "authorize_publish";
+    AuthorizeSubscribe = 5, "authorize_subscribe";
+    AuthorizeUnsubscribe = 6, "authorize_unsubscribe";
+    AuthorizeForward = 7, "authorize_forward";
+    AuthExchange = 8, "auth_exchange";
+    Connack = 9, "connack";
+    SessionCreated = 10, "session_created";
+    SessionResumed = 11, "session_resumed";
+    SessionTakenOver = 12, "session_taken_over";
+    SessionTerminated = 13, "session_terminated";
+    Subscribed = 14, "subscribed";
+    Unsubscribed = 15, "unsubscribed";
+    MessagePublished = 16, "message_published";
+    MessageDelivered = 17, "message_delivered";
+    MessageAcked = 18, "message_acked";
+    MessageDropped = 19, "message_dropped";
+    WillPublished = 20, "will_published";
+    RetainedChanged = 21, "retained_changed";
+    FirstSubscriber = 22, "first_subscriber";
+    LastSubscriber = 23, "last_subscriber";
+    ListenerUp = 24, "listener_up";
+    ListenerDown = 25, "listener_down";
+    Overload = 26, "overload";
 }
 
 impl Hook {
-    /// Its name in the C ABI, in logs and in statistics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Hook::Authenticate => "authenticate",
-            Hook::Connected => "connected",
-            Hook::Disconnected => "disconnected",
-            Hook::PreConnect => "pre_connect",
-            Hook::AuthorizePublish => "authorize_publish",
-            Hook::AuthorizeSubscribe => "authorize_subscribe",
-            Hook::AuthorizeUnsubscribe => "authorize_unsubscribe",
-            Hook::AuthorizeForward => "authorize_forward",
-        }
+    /// Whether it is asked for a decision; if not, it is told of an event.
+    pub fn decides(self) -> bool {
+        HookSet::DECISIONS.has(self)
     }
 }
 
@@ -35,6 +65,25 @@ pub struct HookSet(u32);
 impl HookSet {
     pub const NONE: HookSet = HookSet(0);
 
+    pub const DECISIONS: HookSet = HookSet::of(&[
+        Hook::Authenticate,
+        Hook::PreConnect,
+        Hook::AuthorizePublish,
+        Hook::AuthorizeSubscribe,
+        Hook::AuthorizeUnsubscribe,
+        Hook::AuthorizeForward,
+        Hook::AuthExchange,
+    ]);
+
+    pub const fn of(hooks: &[Hook]) -> HookSet {
+        let (mut bits, mut index) = (0, 0);
+        while index < hooks.len() {
+            bits |= 1 << hooks[index] as u8;
+            index += 1;
+        }
+        HookSet(bits)
+    }
+
     /// This set, and `hook` if `set`.
     pub fn with(self, hook: Hook, set: bool) -> HookSet {
         HookSet(self.0 | (u32::from(set) << hook as u8))
@@ -42,6 +91,10 @@ impl HookSet {
 
     pub fn has(self, hook: Hook) -> bool {
         self.0 & (1 << hook as u8) != 0
+    }
+
+    pub fn has_any(self, others: HookSet) -> bool {
+        self.0 & others.0 != 0
     }
 
     pub(super) fn bits(self) -> u32 {

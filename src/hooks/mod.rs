@@ -6,6 +6,7 @@
 
 mod counters;
 mod decision;
+mod event;
 mod hook;
 mod pool;
 mod question;
@@ -21,19 +22,23 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use crate::model::{Client, Text};
-
 use decision::Terms;
 
 pub use counters::HookCounters;
 pub use decision::{complete, defer, Decision, Expired, Ticket};
+pub use event::{
+    Connack, Disconnected, DisconnectedBy, DropCause, Event, MessageAcked, MessageDelivered, MessageDropped,
+    MessagePublished, Overload, Resource, RetainedChange, RetainedChanged, SessionEnd, SessionTerminated, Subscribed,
+    Subscriber, Unsubscribed,
+};
 pub use hook::{Hook, HookSet};
 pub use pool::{in_callback, mark_callback_thread, CallbackPool, Key};
 pub use question::{
-    Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, OwnedQuestion, PreConnect, Question,
+    AuthExchange, Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, ConnectProperties,
+    OwnedQuestion, PreConnect, Question,
 };
 pub use subscription::{Consumer, SubscriptionQueue};
-pub use verdict::{Answer, Changes, Denial, Verdict};
+pub use verdict::{Answer, Changes, Denial, Remarks, Verdict};
 
 /// What the host program wants to decide and to hear of.
 pub trait Hooks: Send + Sync {
@@ -51,39 +56,8 @@ pub trait Hooks: Send + Sync {
         Answer::Now(Verdict::deny())
     }
 
-    /// A client is connected.
-    fn connected(&self, _event: &Connected) {}
-
-    /// A connected client is gone.
-    fn disconnected(&self, _event: &Disconnected) {}
-}
-
-/// A client is connected.
-#[derive(Clone, Debug)]
-pub struct Connected {
-    pub client: Arc<Client>,
-}
-
-/// Who ended a connection. The numbers are part of the C ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub enum DisconnectedBy {
-    /// The client said DISCONNECT.
-    Client = 1,
-    /// The broker closed it.
-    Broker = 2,
-    /// The transport ended without a word.
-    Network = 3,
-}
-
-/// A connected client is gone.
-#[derive(Clone, Debug)]
-pub struct Disconnected {
-    pub client: Arc<Client>,
-    pub by: DisconnectedBy,
-    /// The MQTT 5 reason code, also for older clients.
-    pub reason_code: u8,
-    pub reason: Text,
+    /// Tells of an event.
+    fn tell(&self, _event: &Event) {}
 }
 
 /// The hooks of one broker: replaceable at any time, called through the pool of the current run.
@@ -118,13 +92,23 @@ impl HookTable {
         self.interest.store(interest.bits(), Release);
     }
 
+    fn interest(&self) -> HookSet {
+        HookSet::from_bits(self.interest.load(Acquire))
+    }
+
     fn mode(&self, hook: Hook) -> Mode {
-        if !HookSet::from_bits(self.interest.load(Acquire)).has(hook) {
+        if !self.interest().has(hook) {
             Mode::Absent
         } else if HookSet::from_bits(self.in_place.load(Acquire)).has(hook) {
             Mode::InPlace
         } else {
             Mode::Queued
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Some(hooks) = self.hooks.load_full() {
+            hooks.tell(event);
         }
     }
 
@@ -199,29 +183,28 @@ impl Callbacks {
         }
     }
 
-    /// Tells the `connected` hook.
-    pub fn connected(&self, event: Connected) {
-        if self.mode(Hook::Connected) != Mode::Absent {
-            self.notify(event.client.id.clone(), move |hooks| hooks.connected(&event));
-        }
+    /// Whether a hook is set.
+    pub fn wants(&self, hook: Hook) -> bool {
+        self.table.interest().has(hook)
     }
 
-    /// Tells the `disconnected` hook.
-    pub fn disconnected(&self, event: Disconnected) {
-        if self.mode(Hook::Disconnected) != Mode::Absent {
-            self.notify(event.client.id.clone(), move |hooks| hooks.disconnected(&event));
-        }
+    /// Whether one of these hooks is set.
+    pub fn wants_any(&self, hooks: HookSet) -> bool {
+        self.table.interest().has_any(hooks)
     }
 
-    fn notify(&self, client_id: Text, tell: impl FnOnce(&dyn Hooks) + Send + 'static) {
-        let table = self.table.clone();
-        let job = move || {
-            if let Some(hooks) = table.hooks.load_full() {
-                tell(hooks.as_ref().as_ref());
+    /// Tells a hook of an event, if it is set. Events under one key are told one after the other.
+    pub fn tell(&self, hook: Hook, key: impl FnOnce() -> Key, event: impl FnOnce() -> Event) {
+        match self.mode(hook) {
+            Mode::Absent => {}
+            Mode::InPlace => decision::tell_in_place(&self.terms, || self.table.tell(&event())),
+            Mode::Queued => {
+                let (table, event) = (self.table.clone(), event());
+                debug_assert_eq!(event.hook(), hook);
+                if !self.pool.submit(key(), move || table.tell(&event)) {
+                    self.terms.counters.event_dropped();
+                }
             }
-        };
-        if !self.pool.submit(Key::Client(client_id), job) {
-            self.terms.counters.event_dropped();
         }
     }
 }

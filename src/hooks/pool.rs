@@ -46,8 +46,12 @@ pub enum Key {
     Client(Text),
     /// A connection that has not said who it is, by its address.
     Peer(Text),
-    /// What the host program publishes.
+    /// What the host program does.
     Host,
+    /// What happens to the broker as a whole.
+    Broker,
+    /// A topic filter, for what concerns all who subscribe to it.
+    Filter(Text),
     Subscription(u64),
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{Client, Message, QoS, SubscriptionOptions, Text};
+use crate::model::{Client, Message, QoS, SubscriptionOptions, Text, UserProperties};
 
 /// A question, as a hook sees it.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,7 @@ pub enum Question<'a> {
     AuthorizeSubscribe(&'a AuthorizeSubscribe),
     AuthorizeUnsubscribe(&'a AuthorizeUnsubscribe),
     AuthorizeForward(&'a AuthorizeForward),
+    AuthExchange(&'a AuthExchange),
 }
 
 /// A question that waits for a callback thread.
@@ -27,6 +28,7 @@ pub enum OwnedQuestion {
     AuthorizeSubscribe(AuthorizeSubscribe),
     AuthorizeUnsubscribe(AuthorizeUnsubscribe),
     AuthorizeForward(AuthorizeForward),
+    AuthExchange(AuthExchange),
 }
 
 impl OwnedQuestion {
@@ -38,6 +40,7 @@ impl OwnedQuestion {
             OwnedQuestion::AuthorizeSubscribe(question) => Question::AuthorizeSubscribe(question),
             OwnedQuestion::AuthorizeUnsubscribe(question) => Question::AuthorizeUnsubscribe(question),
             OwnedQuestion::AuthorizeForward(question) => Question::AuthorizeForward(question),
+            OwnedQuestion::AuthExchange(question) => Question::AuthExchange(question),
         }
     }
 }
@@ -59,6 +62,33 @@ pub struct Authenticate {
     pub keep_alive_s: u16,
     pub clean_start: bool,
     pub will: Option<Message>,
+    pub properties: ConnectProperties,
+}
+
+/// What an MQTT 5 CONNECT says besides; the defaults of the protocol for older clients.
+#[derive(Clone, Debug)]
+pub struct ConnectProperties {
+    pub session_expiry_s: u32,
+    pub receive_maximum: u16,
+    /// `None` for no limit.
+    pub maximum_packet_size: Option<u32>,
+    pub topic_alias_maximum: u16,
+    pub request_response_information: bool,
+    pub request_problem_information: bool,
+    pub user_properties: UserProperties,
+}
+
+/// A client authenticates in a way of its own `[MQTT-5 4.12]`, round by round.
+#[derive(Clone, Debug)]
+pub struct AuthExchange {
+    pub client: Arc<Client>,
+    pub method: Text,
+    /// What CONNECT or AUTH has brought.
+    pub data: Option<Bytes>,
+    /// From 1 on.
+    pub round: u32,
+    /// The client is connected, and authenticates again.
+    pub again: bool,
 }
 
 /// A client wants to subscribe.

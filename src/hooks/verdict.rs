@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::model::{QoS, Text};
+use crate::model::{EncodedProperties, QoS, Text, UserProperties};
 
 /// What a decision hook returns.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub enum Verdict {
     Deny(Denial),
     /// No, but nobody is told: a message goes nowhere and is acknowledged as if it had.
     Drop,
+    /// Not yet: an authentication exchange goes on, with this challenge. Denies what is no exchange.
+    Continue(Option<Box<Changes>>),
+    /// No, because the code that was to decide has failed.
+    Failed,
 }
 
 impl Verdict {
@@ -38,6 +42,16 @@ pub struct Denial {
     pub reason_code: Option<u8>,
     /// The MQTT 5 reason string.
     pub reason: Option<Text>,
+    /// More for an MQTT 5 client.
+    pub remarks: Option<Box<Remarks>>,
+}
+
+/// What else the answer to an MQTT 5 client carries, where its packet has a place for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    pub user_properties: UserProperties,
+    /// Another server to use, in CONNACK.
+    pub server_reference: Option<Text>,
 }
 
 /// What becomes of what was asked for. `None` leaves it as it is; what does not belong to the question is not looked at.
@@ -49,4 +63,21 @@ pub struct Changes {
     /// Of a message, or the highest one of a subscription.
     pub qos: Option<QoS>,
     pub retain: Option<bool>,
+    /// All properties of a message.
+    pub properties: Option<EncodedProperties>,
+    /// The client identifier of a client that connects.
+    pub client_id: Option<Text>,
+    /// The configured access rules do not hold for the client that connects.
+    pub superuser: bool,
+    /// How long its session outlives its connection; no longer than the configuration allows.
+    pub session_expiry_s: Option<u32>,
+    /// How often it has to be heard of, at least; MQTT 5 only.
+    pub keep_alive_s: Option<u16>,
+    /// For a client that has asked for it.
+    pub response_information: Option<Text>,
+    /// Authentication data for the client.
+    pub auth_data: Option<Bytes>,
+    /// The reason string of an answer that says yes.
+    pub reason: Option<Text>,
+    pub remarks: Remarks,
 }

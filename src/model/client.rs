@@ -25,4 +25,6 @@ pub struct Client {
     /// Counts connections within one broker, so that two connections under one client identifier can be told apart.
     pub serial: u64,
     pub protocol: Protocol,
+    /// A hook has said so when it connected: the configured access rules do not hold for it.
+    pub superuser: bool,
 }

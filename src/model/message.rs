@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -69,6 +69,14 @@ pub struct Message {
 impl Message {
     pub fn is_expired(&self, now: Instant) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Seconds that are left of it, as a receiver is told `[MQTT-3.3.2-6]`; at least 1, for what has been sent before must be
+    /// sent again.
+    pub fn remaining_s(&self, now: Instant) -> Option<u32> {
+        let left = self.expires_at?.saturating_duration_since(now);
+        let seconds = (left + Duration::from_millis(999)).as_secs().max(1);
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     /// What it takes in memory, about.

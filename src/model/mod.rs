@@ -1,14 +1,18 @@
 //! Plain data that every other module speaks: text, clients, messages, topics. No I/O, no locks, no threads.
 
 mod client;
+mod listener;
 mod message;
+mod properties;
 mod reason;
 mod subscription;
 mod text;
 pub mod topic;
 
 pub use client::{Client, Protocol};
+pub use listener::ListenerInfo;
 pub use message::{Message, Origin, QoS};
+pub use properties::{EncodedProperties, Properties, UserProperties};
 pub use reason::ReasonCode;
 pub use subscription::{RetainHandling, SubscriptionOptions};
 pub use text::Text;

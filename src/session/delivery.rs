@@ -1,7 +1,7 @@
 //! A message on its way to receivers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -141,12 +141,4 @@ impl<'a> Outgoing<'a> {
         *place = frame;
         place
     }
-}
-
-/// Seconds that are left of a message, as a receiver is told `[MQTT-3.3.2-6]`; at least 1, for what has been sent before
-/// must be sent again.
-pub(super) fn remaining_s(expires_at: Option<Instant>, now: Instant) -> Option<u32> {
-    let left = expires_at?.saturating_duration_since(now);
-    let seconds = (left + Duration::from_millis(999)).as_secs().max(1);
-    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 
 use super::connection::{Terms, TOPIC_ALIASES};
 use super::settings::Settings;
 use crate::codec::{ConnAck, Connect, Encoder, Unsendable, Will};
-use crate::hooks::Denial;
+use crate::hooks::{ConnectProperties, Denial};
 use crate::model::topic;
 use crate::model::{Client, Message, Origin, Protocol, ReasonCode, Text};
 
@@ -71,6 +72,20 @@ pub(super) fn check(connect: &Connect, settings: &Settings) -> Result<(), Refusa
         }
     }
     Ok(())
+}
+
+/// What a hook is shown of the properties of CONNECT.
+pub(super) fn properties(connect: &Connect) -> ConnectProperties {
+    let text = |(name, value): &(ByteString, ByteString)| (Text::from(&**name), Text::from(&**value));
+    ConnectProperties {
+        session_expiry_s: connect.session_expiry_s,
+        receive_maximum: connect.receive_maximum,
+        maximum_packet_size: connect.maximum_packet_size,
+        topic_alias_maximum: connect.topic_alias_maximum,
+        request_response_information: connect.request_response_information,
+        request_problem_information: connect.request_problem_information,
+        user_properties: connect.user_properties.iter().map(text).collect(),
+    }
 }
 
 /// What holds for an accepted connection.

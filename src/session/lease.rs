@@ -14,7 +14,7 @@ use super::mailbox::Wants;
 use super::receiver::Receiver;
 use super::state::{PendingWill, State};
 use crate::codec::Will;
-use crate::hooks::{Connected, Disconnected};
+use crate::hooks::{Disconnected, Event, Hook, Key};
 use crate::model::{Client, QoS, ReasonCode, Text};
 use crate::router::Group;
 
@@ -75,7 +75,8 @@ impl Lease {
         self.will = will;
         self.session_expiry_s = session_expiry_s;
         self.hub.client_came();
-        self.hub.callbacks().connected(Connected { client });
+        let key = || Key::Client(client.id.clone());
+        self.hub.callbacks().tell(Hook::Connected, key, || Event::Connected(client.clone()));
         self.handle.mailbox().connect(wants);
         self.handle.set_online(true);
         self.handle.give_way_if_contended();
@@ -121,13 +122,15 @@ impl Lease {
             }
             Closing::by_broker(ReasonCode::UNSPECIFIED_ERROR, "the connection was cut off")
         });
-        let disconnected = Disconnected {
-            client: client.clone(),
-            by: closing.by,
-            reason_code: closing.reason.0,
-            reason: Text::from(closing.words.replace('\0', "")),
+        let disconnected = || {
+            Event::Disconnected(Disconnected {
+                client: client.clone(),
+                by: closing.by,
+                reason_code: closing.reason.0,
+                reason: Text::from(closing.words.replace('\0', "")),
+            })
         };
-        hub.callbacks().disconnected(disconnected);
+        hub.callbacks().tell(Hook::Disconnected, || Key::Client(client.id.clone()), disconnected);
         if let Some(will) = self.will.take().filter(|_| closing.with_will) {
             // Whichever comes first ends the wait [MQTT-3.1.3-9].
             let delay = Duration::from_secs(will.delay_s.min(self.session_expiry_s).into());

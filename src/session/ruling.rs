@@ -30,6 +30,7 @@ impl From<Verdict> for Ruling {
                 Ruling::Refused(denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode), denial.reason)
             }
             Verdict::Drop => Ruling::Dropped,
+            Verdict::Continue(_) | Verdict::Failed => Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None),
         }
     }
 }

@@ -177,6 +177,7 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
         node_id: settings.node_id,
         serial,
         protocol: connect.protocol,
+        superuser: false,
     });
     let question = Authenticate {
         client: client.clone(),
@@ -184,13 +185,14 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
         keep_alive_s: connect.keep_alive_s,
         clean_start: connect.clean_start,
         will: connect.will.as_ref().map(|will| registered(will, &client)),
+        properties: handshake::properties(connect),
     };
     let key = || Key::Client(client.id.clone());
     let asked = hub.callbacks().ask(Hook::Authenticate, key, || OwnedQuestion::Authenticate(Box::new(question)));
     match asked.verdict().await {
         Some(Verdict::Allow(_)) => {}
         Some(Verdict::Deny(denial)) => return Err(denial.into()),
-        Some(Verdict::Drop) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+        Some(_) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         // Nobody can check credentials: those that come with some are as anonymous as those without.
         None if settings.allow_anonymous.get(peer.listener).copied().unwrap_or(false) => {}
         None => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
@@ -203,7 +205,7 @@ async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Cl
             None => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
             Some(Verdict::Allow(_)) => {}
             Some(Verdict::Deny(denial)) => return Err(denial.into()),
-            Some(Verdict::Drop) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+            Some(_) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         }
     }
     if hub.is_stopping() {

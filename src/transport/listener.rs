@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::TcpLink;
 use crate::config;
 use crate::limits::{Place, Places};
-use crate::model::Text;
+use crate::model::{ListenerInfo, Text};
 
 /// The listen queue of the kernel: a burst of connects beyond it costs each client a second.
 const BACKLOG: u32 = 4096;
@@ -28,19 +28,10 @@ pub struct BindError {
     pub cause: io::Error,
 }
 
-/// A listener that is bound.
-#[derive(Clone, Debug)]
-pub struct BoundListener {
-    pub name: Text,
-    pub kind: Text,
-    pub address: Text,
-    pub port: u16,
-}
-
 /// A bound socket that connections are accepted from.
 #[derive(Debug)]
 pub struct Listener {
-    pub bound: BoundListener,
+    pub bound: ListenerInfo,
     socket: TcpListener,
     places: Places,
     places_in_all: Places,
@@ -51,7 +42,7 @@ pub fn bind(config: &config::Listener, index: usize, places_in_all: &Places) -> 
     let name = config.display_name(index);
     match bind_socket(config) {
         Ok((socket, local)) => Ok(Listener {
-            bound: BoundListener {
+            bound: ListenerInfo {
                 name: Text::from(name),
                 kind: Text::from(config.kind.as_str()),
                 address: Text::from(local.to_string()),

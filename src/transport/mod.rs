@@ -3,5 +3,5 @@
 mod listener;
 mod tcp;
 
-pub use listener::{bind, BindError, BoundListener, Listener};
+pub use listener::{bind, BindError, Listener};
 pub use tcp::TcpLink;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::blocks::Blocks;
 use super::super::closing::Closing;
-use super::super::delivery::{remaining_s, Delivery};
+use super::super::delivery::Delivery;
 use super::super::mailbox::Dropped;
 use super::super::state::State;
 use super::super::window::Again;
@@ -89,7 +89,7 @@ fn encode(
         topic: &message.topic,
         packet_id,
         topic_alias: None,
-        message_expiry_s: remaining_s(message.expires_at, now).filter(|_| v5),
+        message_expiry_s: message.remaining_s(now).filter(|_| v5),
         subscription_ids: if v5 { delivery.identifiers.as_slice() } else { &[] },
         properties: &message.properties,
         payload_len: message.payload.len(),

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::super::{serve, Hub, Peer, SessionCounters};
 use super::wire::{self, Sent};
 use crate::config::Config;
-use crate::hooks::{CallbackPool, Callbacks, Disconnected, Hook, HookCounters, HookSet, HookTable, Hooks};
+use crate::hooks::{CallbackPool, Callbacks, Disconnected, Event, Hook, HookCounters, HookSet, HookTable, Hooks};
 use crate::model::Text;
 
 /// Longer than anything takes that works.
@@ -33,7 +33,8 @@ impl Hooks for Told {
         HookSet::NONE.with(Hook::Disconnected, true)
     }
 
-    fn disconnected(&self, event: &Disconnected) {
+    fn tell(&self, event: &Event) {
+        let Event::Disconnected(event) = event else { panic!("{event:?}") };
         self.0.try_send(event.clone()).expect("the test looks at what it is told");
     }
 }
