@@ -118,7 +118,7 @@ fn main() {
 
     let begun = Instant::now();
     for (at, client) in clients.iter().enumerate() {
-        assert!(router.unsubscribe(&filter(at), client.key()));
+        assert!(router.unsubscribe(&filter(at), client.key()).existed);
     }
     println!("{:<18} {:>9} ns", "unsubscribe", begun.elapsed().as_nanos() / SUBSCRIPTIONS as u128);
 }

@@ -13,7 +13,9 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Faults};
-use crate::hooks::{in_callback, CallbackPool, Callbacks, Consumer, HookCounters, HookTable, Hooks, SubscriptionQueue};
+use crate::hooks::{
+    in_callback, CallbackPool, Callbacks, Consumer, Event, Hook, HookCounters, HookTable, Hooks, Key, SubscriptionQueue,
+};
 use crate::limits::Places;
 use crate::model::{topic, ListenerInfo, QoS, Text};
 use crate::observe::Stats;
@@ -157,7 +159,7 @@ impl Run {
         tokio::spawn(hub.clone().publish_for_host(host_messages));
         let accept = |(index, listener): (usize, Listener)| {
             let connect_timeout = Duration::from_millis(config.listeners[index].connect_timeout_ms);
-            tokio::spawn(accept(listener, index, connect_timeout, hub.clone()))
+            tokio::spawn(accept(listener, index, connect_timeout, hub.clone(), places.clone()))
         };
         let acceptors = bound.into_iter().enumerate().map(accept).collect();
         drop(inside);
@@ -175,7 +177,7 @@ impl Run {
     /// Stops accepting, closes every connection, and ends the threads. Clients have up to `grace` to be told; those that
     /// remain are cut off. All of them are reported as disconnected.
     fn stop(self, grace: Duration) {
-        let Run { runtime, hub, acceptors, callbacks, .. } = self;
+        let Run { runtime, hub, acceptors, listeners, callbacks, .. } = self;
         for acceptor in &acceptors {
             acceptor.abort();
         }
@@ -183,6 +185,9 @@ impl Run {
             for acceptor in acceptors {
                 // It was cancelled.
                 let _ = acceptor.await;
+            }
+            for listener in listeners {
+                callbacks.tell(Hook::ListenerDown, || Key::Broker, || Event::ListenerDown(listener));
             }
             hub.stop(grace).await;
         });
@@ -193,7 +198,7 @@ impl Run {
 }
 
 /// Accepts the connections of one listener, each of which is served by a task of its own from the first byte on.
-async fn accept(listener: Listener, index: usize, connect_timeout: Duration, hub: Arc<Hub>) {
+async fn accept(listener: Listener, index: usize, connect_timeout: Duration, hub: Arc<Hub>, in_all: Places) {
     let name = listener.bound.name.clone();
     let serve = |stream, address: SocketAddr, places| {
         let peer = Peer {
@@ -202,13 +207,14 @@ async fn accept(listener: Listener, index: usize, connect_timeout: Duration, hub
             listener_name: name.clone(),
             connect_by: Instant::now() + connect_timeout,
         };
-        let hub = hub.clone();
+        let (hub, in_all) = (hub.clone(), in_all.clone());
         tokio::spawn(async move {
-            session::serve(hub, stream, peer).await;
+            session::serve(hub.clone(), stream, peer).await;
             drop(places);
+            hub.connection_closed(in_all.taken());
         });
     };
-    let turned_away = || hub.turn_away();
+    let turned_away = |none_in_all| hub.turn_away(none_in_all);
     listener.accept(serve, turned_away).await;
 }
 
@@ -276,7 +282,11 @@ impl Broker {
                 for listener in &run.listeners {
                     tracing::info!(listener = %listener.name, address = %listener.address, "listening");
                 }
+                let listeners = run.listeners.clone();
                 *self.inner.run.write() = Some(run);
+                for listener in listeners {
+                    callbacks.tell(Hook::ListenerUp, || Key::Broker, || Event::ListenerUp(listener));
+                }
                 Ok(())
             }
             Err(error) => {

@@ -179,15 +179,12 @@ unsafe impl Send for ForeignHooks {}
 // SAFETY: as above.
 unsafe impl Sync for ForeignHooks {}
 
-/// The hooks that are never called in place: the calls for one filter have to come in the order of what they tell of,
-/// whichever thread that happens on.
-const QUEUED_ONLY: HookSet = HookSet::of(&[Hook::FirstSubscriber, Hook::LastSubscriber]);
-
 impl rmqtt_hooks_t {
     /// Why the flags are not what they may be.
     pub(super) fn check_flags(&self) -> Result<(), Error> {
         for (index, flags) in self.flags.into_iter().enumerate() {
-            let may_be_inline = Hook::ALL.iter().any(|hook| *hook as usize == index && !QUEUED_ONLY.has(*hook));
+            let may_be_inline =
+                Hook::ALL.iter().any(|hook| *hook as usize == index && !HookSet::QUEUED_ONLY.has(*hook));
             if flags & !RMQTT_HOOK_INLINE != 0 || (flags != 0 && !may_be_inline) {
                 return Err(Error::InvalidArgument(format!("flags[{index}] of the hooks is {flags}")));
             }

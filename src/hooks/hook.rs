@@ -75,6 +75,10 @@ impl HookSet {
         Hook::AuthExchange,
     ]);
 
+    /// Those that are never called in place: the calls for one filter have to come in the order of what they tell of,
+    /// whichever thread that happens on.
+    pub const QUEUED_ONLY: HookSet = HookSet::of(&[Hook::FirstSubscriber, Hook::LastSubscriber]);
+
     pub const fn of(hooks: &[Hook]) -> HookSet {
         let (mut bits, mut index) = (0, 0);
         while index < hooks.len() {
@@ -87,6 +91,11 @@ impl HookSet {
     /// This set, and `hook` if `set`.
     pub fn with(self, hook: Hook, set: bool) -> HookSet {
         HookSet(self.0 | (u32::from(set) << hook as u8))
+    }
+
+    /// This set without `others`.
+    pub fn without(self, others: HookSet) -> HookSet {
+        HookSet(self.0 & !others.0)
     }
 
     pub fn has(self, hook: Hook) -> bool {

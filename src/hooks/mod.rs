@@ -88,7 +88,7 @@ impl HookTable {
         let (interest, in_place) =
             hooks.as_ref().map_or_else(Default::default, |hooks| (hooks.interest(), hooks.in_place()));
         self.hooks.store(hooks.map(Arc::new));
-        self.in_place.store(in_place.bits(), Release);
+        self.in_place.store(in_place.without(HookSet::QUEUED_ONLY).bits(), Release);
         self.interest.store(interest.bits(), Release);
     }
 

@@ -71,15 +71,15 @@ impl SubscriptionQueue {
         self.state.lock().waiting.len()
     }
 
-    /// Queues a message for the consumer. Never blocks; what finds the queue full is dropped and counted.
-    pub fn push(&self, message: Arc<Message>) {
+    /// Queues a message for the consumer. Never blocks; `false`: it has found the queue full, and is dropped and counted.
+    pub fn push(&self, message: Arc<Message>) -> bool {
         let mut state = self.state.lock();
         if state.closed {
-            return;
+            return true;
         }
         if state.waiting.len() >= self.max_messages {
             self.counters.message_dropped();
-            return;
+            return false;
         }
         state.waiting.push_back(message);
         if !self.schedule(&mut state) {
@@ -87,6 +87,7 @@ impl SubscriptionQueue {
             state.waiting.clear();
             self.counters.message_dropped();
         }
+        true
     }
 
     /// Ends the subscription. When this returns, no call of the consumer runs or will run, and the consumer is

@@ -19,6 +19,11 @@ impl Places {
         Places { taken: Arc::default(), max }
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Relaxed)
+    }
+
     /// Takes a place, if there is one.
     pub fn take(&self) -> Option<Place> {
         let taken = self.taken.fetch_add(1, Relaxed) + 1;

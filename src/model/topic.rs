@@ -77,6 +77,14 @@ pub fn is_shared(filter: &str) -> bool {
     filter.starts_with(SHARE_PREFIX)
 }
 
+/// The group name, if the subscription is shared, and the filter proper `[MQTT-5 4.8.2]`.
+pub fn split_share(filter: &str) -> (Option<&str>, &str) {
+    match filter.strip_prefix(SHARE_PREFIX).and_then(|rest| rest.split_once('/')) {
+        Some((name, filter)) => (Some(name), filter),
+        None => (None, filter),
+    }
+}
+
 /// Says whether a filter (without `$share`) matches a topic name.
 pub fn matches(filter: &str, name: &str) -> bool {
     if name.starts_with('$') && filter.starts_with(['+', '#']) {

@@ -82,8 +82,9 @@ impl<M> RetainStore<M> {
         removed.is_some()
     }
 
-    /// Forgets what had expired by `now`, a few messages at a time with everyone else in between.
-    pub fn sweep(&self, now: Instant) {
+    /// Forgets what had expired by `now`, a few messages at a time with everyone else in between. `forgotten` gets to see
+    /// each of them, without the lock.
+    pub fn sweep(&self, now: Instant, mut forgotten: impl FnMut(M)) {
         let mut expired = Vec::with_capacity(SWEPT_AT_ONCE);
         loop {
             let mut held = self.held.write();
@@ -92,11 +93,17 @@ impl<M> RetainStore<M> {
                 expired.push(entry);
             }
             RwLockWriteGuard::unlock_fair(held);
-            if expired.len() < SWEPT_AT_ONCE {
+            let more = expired.len() == SWEPT_AT_ONCE;
+            expired.drain(..).for_each(|entry| forgotten(entry.message));
+            if !more {
                 return;
             }
-            expired.clear();
         }
+    }
+
+    /// When the next message expires.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.held.read().expiries.first().map(|(at, _)| *at)
     }
 
     /// How many messages are held, those not yet swept included.

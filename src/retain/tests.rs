@@ -53,14 +53,14 @@ fn replaces_removes_and_expires() {
     store.set("a", 2, Some(soon)).unwrap();
     assert_eq!(look_up(&store, "a", 1, now), [("a".to_owned(), 2)]);
     assert!(look_up(&store, "a", 1, soon).is_empty());
-    store.sweep(now);
+    store.sweep(now, drop);
     assert_eq!(store.count(), 1);
     // The instant of the message before counts for nothing.
     store.set("a", 3, Some(later)).unwrap();
-    store.sweep(soon);
+    store.sweep(soon, drop);
     assert_eq!(look_up(&store, "#", 1, soon), [("a".to_owned(), 3)]);
     store.set("a", 4, None).unwrap();
-    store.sweep(later);
+    store.sweep(later, drop);
     assert_eq!(look_up(&store, "#", 1, later), [("a".to_owned(), 4)]);
     assert!(store.remove("a"));
     assert!(!store.remove("a"));
@@ -76,7 +76,7 @@ fn sweeps_more_than_goes_at_once() {
         store.set(&format!("gone/{at}"), at, Some(now)).unwrap();
         store.set(&format!("kept/{at}"), at, None).unwrap();
     }
-    store.sweep(now);
+    store.sweep(now, drop);
     assert_eq!(store.count(), 3 * SWEPT_AT_ONCE);
     assert!(names(&store, "gone/#").is_empty());
 }
@@ -192,7 +192,7 @@ proptest! {
                     .collect();
                 prop_assert_eq!(look_up(&store, filter, max, then), expected, "{}", filter);
             }
-            store.sweep(then);
+            store.sweep(then, drop);
             prop_assert_eq!(store.count(), list.len());
         }
         let held = store.held.read();

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::model::SubscriptionOptions;
+use crate::model::{topic, SubscriptionOptions};
 
 use matched::Collector;
 use member::Member;
@@ -59,6 +59,17 @@ pub struct Subscribed {
     /// The first [`Router::generation`] with it: what is matched from it on reaches the subscriber, what was matched
     /// before does not.
     pub generation: u64,
+    /// Whether nobody was subscribed to the filter before, in whatever shared group.
+    pub is_first: bool,
+}
+
+/// What has come of giving a subscription up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsubscribed {
+    /// Whether the subscriber had it before.
+    pub existed: bool,
+    /// Whether nobody is subscribed to the filter any more, in whatever shared group.
+    pub was_last: bool,
 }
 
 struct Table<S> {
@@ -86,7 +97,7 @@ impl<S: Subscriber> Router<S> {
     ///
     /// If the subscriber had it before, its options are replaced `[MQTT-3.8.4-3]`.
     pub fn subscribe(&self, filter: &str, subscriber: S, options: SubscriptionOptions) -> Subscribed {
-        let (share, filter) = split_share(filter);
+        let (share, filter) = topic::split_share(filter);
         let member = Member { key: subscriber.key(), subscriber, options };
         let mut guard = self.table.write();
         let table = &mut *guard;
@@ -102,15 +113,15 @@ impl<S: Subscriber> Router<S> {
         let generation = self.generation.fetch_add(1, Ordering::Release) + 1;
         // What is replaced is dropped without the lock: it is the caller's code.
         drop(guard);
-        Subscribed { existed: replaced.is_some(), generation }
+        Subscribed { existed: replaced.is_some(), generation, is_first: filters == 0 }
     }
 
-    /// Takes the subscription of the subscriber with `key` away `[MQTT-3.10.4-2]`. Returns whether there was one.
-    pub fn unsubscribe(&self, filter: &str, key: u64) -> bool {
-        let (share, filter) = split_share(filter);
+    /// Takes the subscription of the subscriber with `key` away `[MQTT-3.10.4-2]`.
+    pub fn unsubscribe(&self, filter: &str, key: u64) -> Unsubscribed {
+        let (share, filter) = topic::split_share(filter);
         let mut guard = self.table.write();
         let table = &mut *guard;
-        let Some(node) = table.trie.find(filter) else { return false };
+        let Some(node) = table.trie.find(filter) else { return Unsubscribed::default() };
         let subscriptions = table.trie.value_mut(node);
         let filters = subscriptions.filters();
         let removed = match share {
@@ -118,14 +129,15 @@ impl<S: Subscriber> Router<S> {
             None => subscriptions.direct.remove(key),
         };
         if removed.is_none() {
-            return false;
+            return Unsubscribed::default();
         }
-        table.filters -= filters - subscriptions.filters();
+        let filters_left = subscriptions.filters();
+        table.filters -= filters - filters_left;
         table.subscriptions -= 1;
         table.trie.prune(node);
         self.generation.fetch_add(1, Ordering::Release);
         drop(guard); // before what is removed, as above
-        true
+        Unsubscribed { existed: true, was_last: filters_left == 0 }
     }
 
     /// How many subscriptions there are, shared ones included.
@@ -151,14 +163,6 @@ impl<S: Subscriber> Router<S> {
         });
         // Changes only under the write lock, so it belongs to what was found.
         collector.finish(self.generation.load(Ordering::Acquire))
-    }
-}
-
-/// The group name, if the subscription is shared, and the filter proper `[MQTT-5 4.8.2]`.
-fn split_share(filter: &str) -> (Option<&str>, &str) {
-    match filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
-        Some((name, filter)) => (Some(name), filter),
-        None => (None, filter),
     }
 }
 

@@ -114,11 +114,11 @@ fn subscribing_again_replaces() {
     assert_eq!(matched.targets[0].qos, QoS::ExactlyOnce);
     assert_eq!(matched.groups[0].pick("a", None, None).unwrap().qos, QoS::ExactlyOnce);
     for filter in ["a", "$share/g/a"] {
-        assert!(!router.unsubscribe(filter, 2));
-        assert!(router.unsubscribe(filter, 1));
-        assert!(!router.unsubscribe(filter, 1));
+        assert!(!router.unsubscribe(filter, 2).existed);
+        assert!(router.unsubscribe(filter, 1).existed);
+        assert!(!router.unsubscribe(filter, 1).existed);
     }
-    assert!(!router.unsubscribe("b", 1));
+    assert!(!router.unsubscribe("b", 1).existed);
     assert_eq!((router.subscription_count(), router.filter_count()), (0, 0));
 }
 
@@ -127,7 +127,7 @@ fn the_generation_tells_what_is_current() {
     let router = router([("a", 1)]);
     let matched = router.matches("a", None);
     assert_eq!(matched.generation, router.generation());
-    assert!(!router.unsubscribe("b", 1));
+    assert!(!router.unsubscribe("b", 1).existed);
     assert_eq!(matched.generation, router.generation(), "nothing has changed");
     router.subscribe("b", Somebody::new(1), options(QoS::AtMostOnce));
     assert_ne!(matched.generation, router.generation());
@@ -157,7 +157,7 @@ fn what_is_not_well_formed_does_no_harm() {
         router.matches(topic, None);
     }
     for filter in ["", "#/a", "$share/", "$share/g", "$share//", "a+/#", "##"] {
-        assert!(router.unsubscribe(filter, 1), "{filter}");
+        assert!(router.unsubscribe(filter, 1).existed, "{filter}");
     }
     assert_eq!(router.table.read().trie.node_count(), 1);
 }
@@ -171,7 +171,7 @@ fn depth_is_no_matter() {
     assert_eq!(keys(&router.matches(&deep, None)), [1]);
     assert_eq!(keys(&router.matches(&levels, None)), [2, 3, 4]);
     for (filter, key) in [(&*deep, 1), (&*levels, 2), (&*wildcards, 3), ("level/#", 4)] {
-        assert!(router.unsubscribe(filter, key));
+        assert!(router.unsubscribe(filter, key).existed);
     }
     assert_eq!(router.table.read().trie.node_count(), 1);
 }
@@ -188,7 +188,7 @@ fn a_filter_has_any_number_of_subscribers() {
     assert_eq!(router.matches("a", None).targets.len() as u64, CLIENTS);
     for filter in ["a", "$share/g/a"] {
         for key in 0..CLIENTS {
-            assert!(router.unsubscribe(filter, key));
+            assert!(router.unsubscribe(filter, key).existed);
         }
     }
     assert_eq!(router.table.read().trie.node_count(), 1);
@@ -214,7 +214,7 @@ fn matches_while_others_come_and_go() {
                             assert!(!router.subscribe(filter, Somebody::new(key), options(QoS::AtMostOnce)).existed);
                         }
                         for filter in ["a/b/c", "a/#", "$share/g/a/b/#", "$share/h/+/b/c", &own] {
-                            assert!(router.unsubscribe(filter, key));
+                            assert!(router.unsubscribe(filter, key).existed);
                         }
                     }
                 })
@@ -234,6 +234,6 @@ fn matches_while_others_come_and_go() {
     check(&router.matches("a/b/c", None));
     assert_eq!(router.subscription_count(), 2);
     assert_eq!(router.filter_count(), 2);
-    assert!(router.unsubscribe("a/+/c", 1) && router.unsubscribe("$share/g/a/b/#", 2));
+    assert!(router.unsubscribe("a/+/c", 1).existed && router.unsubscribe("$share/g/a/b/#", 2).existed);
     assert_eq!(router.table.read().trie.node_count(), 1);
 }

@@ -44,6 +44,11 @@ impl Deadlines {
         }
     }
 
+    /// Has whoever waits for a change look again.
+    pub(super) fn look_again(&self) {
+        self.earlier.notify_one();
+    }
+
     /// Returns when the first deadline may have changed.
     pub(super) async fn changed(&self) {
         self.earlier.notified().await;

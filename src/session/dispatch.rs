@@ -6,12 +6,12 @@ use std::time::Instant;
 use super::counters::add;
 use super::delivery::{Delivery, Frames, Outgoing};
 use super::handle::Handle;
-use super::hub::Hub;
-use super::mailbox::{Dropped, Outcome, Way};
+use super::hub::{key_of, Hub};
+use super::mailbox::{Dropped, Lost, Outcome, Room, Way};
 use super::receiver::Receiver;
-use crate::hooks::{Hook, Mode};
+use crate::hooks::{DropCause, Event, Hook, HookSet, MessagePublished};
 use crate::model::topic::{self, TopicError};
-use crate::model::Message;
+use crate::model::{Message, Origin};
 use crate::router::{Group, Matched, Target};
 
 /// Deliveries after which a batch ends: with many receivers for each message, others should not have to wait for long.
@@ -35,6 +35,7 @@ pub(super) struct Dispatch {
     remembered: Remembered,
     frames: Frames,
     touched: Vec<Arc<Handle>>,
+    lost: Lost,
     /// Deliveries of this batch.
     deliveries: usize,
     /// A session that the publisher should wait for.
@@ -53,11 +54,11 @@ impl Dispatch {
 
     /// Routes a message; to how many receivers. The topic is checked.
     pub(super) fn publish(&mut self, hub: &Hub, mut outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
-        let mut retained = None;
+        let mut kept = None;
         if outgoing.source.retain {
             topic::check_name(outgoing.source.topic, hub.settings().max_topic_levels)?;
             let look_up = hub.look_ups().begin();
-            retained = hub.retain(&mut outgoing, now).map(|retained| (retained, look_up));
+            kept = Some((hub.retain(&mut outgoing, now), look_up));
         }
         let matched = match self.remembered.find(outgoing.source.topic, hub.router().generation()) {
             Some(matched) => matched,
@@ -68,11 +69,15 @@ impl Dispatch {
                 matched
             }
         };
-        if let Some((retained, look_up)) = retained {
-            retained.matched(matched.generation);
+        if let Some((kept, look_up)) = kept {
+            if let Some(retained) = &kept.retained {
+                retained.matched(matched.generation);
+            }
             drop(look_up);
+            hub.has_retained(&kept, outgoing.message());
         }
         let way = Way { fan_out: matched.targets.len() > 1, in_advance: in_advance(hub) };
+        self.lost.are_told = hub.callbacks().wants(Hook::MessageDropped);
         for target in &matched.targets {
             self.deliver(hub, &mut outgoing, target, None, way, now);
         }
@@ -85,6 +90,9 @@ impl Dispatch {
             }
         }
         self.deliveries += receivers;
+        if hub.callbacks().wants_any(PUBLISHED) {
+            tell_published(hub, outgoing.message(), receivers);
+        }
         self.frames = outgoing.into_frames();
         Ok(receivers)
     }
@@ -104,14 +112,18 @@ impl Dispatch {
                 let qos = outgoing.source.qos.min(target.qos);
                 let message = outgoing.message();
                 let as_it_is = message.retain == retain && message.qos == qos;
-                queue.push(if as_it_is {
+                let taken = queue.push(if as_it_is {
                     message.clone()
                 } else {
                     Arc::new(Message { retain, qos, ..Message::clone(message) })
                 });
+                if !taken {
+                    hub.tell_dropped(None, || message.clone(), DropCause::QueueFull);
+                }
             }
             Receiver::Session(handle) => {
-                let outcome = handle.mailbox().offer(outgoing, target, group, way, handle.quota(), now);
+                let room = Room { quota: handle.quota(), now, lost: &mut self.lost };
+                let outcome = handle.mailbox().offer(outgoing, target, group, way, room);
                 self.settle(hub, handle, outcome);
             }
         }
@@ -119,22 +131,27 @@ impl Dispatch {
 
     /// Delivers a message to one session, whatever its subscriptions.
     pub(super) fn deliver_to(&mut self, hub: &Hub, handle: &Arc<Handle>, delivery: Delivery, now: Instant) {
-        let outcome = handle.mailbox().offer_delivery(delivery, handle.quota(), now);
+        self.lost.are_told = hub.callbacks().wants(Hook::MessageDropped);
+        let room = Room { quota: handle.quota(), now, lost: &mut self.lost };
+        let outcome = handle.mailbox().offer_delivery(delivery, room);
         self.settle(hub, handle, outcome);
     }
 
     /// Gives a message that a shared subscription's member cannot take to another member.
-    pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: u64, now: Instant) {
+    pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: &Handle, now: Instant) {
         let Some(group) = delivery.group else { return };
         let message = delivery.message;
         let publisher = message.publisher.as_ref().map(|client| &*client.id);
-        match group.pick(&message.topic, publisher, Some(departed)) {
+        match group.pick(&message.topic, publisher, Some(departed.key())) {
             Some(target) => {
                 let mut outgoing = Outgoing::of(&message);
                 let way = Way { fan_out: false, in_advance: in_advance(hub) };
                 self.deliver(hub, &mut outgoing, &target, Some(&group), way, now);
             }
-            None => add(&hub.counters().dropped_client_gone, 1),
+            None => {
+                add(&hub.counters().dropped_client_gone, 1);
+                hub.tell_dropped(departed.client(), || message.clone(), DropCause::ClientGone);
+            }
         }
     }
 
@@ -159,6 +176,12 @@ impl Dispatch {
         };
         if wake {
             self.touched.push(handle.clone());
+        }
+        if !self.lost.messages.is_empty() {
+            let client = handle.client();
+            for (message, cause) in self.lost.messages.drain(..) {
+                hub.tell_dropped(client.clone(), || message, cause);
+            }
         }
     }
 
@@ -190,9 +213,24 @@ impl Dispatch {
     }
 }
 
-/// Whether messages may be encoded before anyone is asked about the receiver.
+/// The hooks that are told of a message that is published.
+const PUBLISHED: HookSet = HookSet::of(&[Hook::MessagePublished, Hook::WillPublished]);
+
+#[cold]
+fn tell_published(hub: &Hub, message: &Arc<Message>, receivers: usize) {
+    let key = || key_of(message.publisher.as_ref());
+    let event = || MessagePublished { message: message.clone(), receivers };
+    hub.callbacks().tell(Hook::MessagePublished, key, || Event::MessagePublished(event()));
+    if message.origin == Origin::Will {
+        hub.callbacks().tell(Hook::WillPublished, key, || Event::WillPublished(event()));
+    }
+}
+
+/// Whether messages may be encoded before their receiver's turn comes: not if somebody is to see them then, or when they
+/// are dropped.
 fn in_advance(hub: &Hub) -> bool {
-    hub.callbacks().mode(Hook::AuthorizeForward) == Mode::Absent
+    const SEE_MESSAGES: HookSet = HookSet::of(&[Hook::AuthorizeForward, Hook::MessageDelivered, Hook::MessageDropped]);
+    !hub.callbacks().wants_any(SEE_MESSAGES)
 }
 
 /// The receivers of the topics that were published to last.

@@ -19,10 +19,10 @@ use super::buffer;
 use super::closing::Closing;
 use super::connection::{Connection, Host};
 use super::counters::add;
-use super::delivery::{Delivery, Outgoing, Source};
+use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
-use super::hub::Hub;
+use super::hub::{expires_at, Hub};
 use super::lease::Lease;
 use super::receiver::Receiver;
 use super::replays::Replays;
@@ -30,8 +30,8 @@ use super::ruling::{allowed_without_hook, Ruling};
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
-    Asked, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy, Hook, Key,
-    Mode, OwnedQuestion, Question, Verdict,
+    self, Asked, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy,
+    DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Unsubscribed, Verdict,
 };
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Message, Origin, ReasonCode, SubscriptionOptions, Text};
@@ -352,8 +352,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                         return Some(delivery);
                     }
                 }
-                Asked::Decided(_) => add(&self.hub.counters().dropped_refused, 1),
+                Asked::Decided(_) => {
+                    add(&self.hub.counters().dropped_refused, 1);
+                    self.hub.tell_dropped(Some(self.client.clone()), || delivery.message, DropCause::Refused);
+                }
             }
+        }
+    }
+
+    fn tell_delivered(&self, delivered: Option<MessageDelivered>) {
+        if let Some(delivered) = delivered {
+            let key = || Key::Client(self.client.id.clone());
+            self.hub.callbacks().tell(Hook::MessageDelivered, key, || Event::MessageDelivered(delivered));
         }
     }
 
@@ -401,8 +411,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         drop(mailbox);
 
         while let Some(delivery) = self.next_to_send(cx) {
-            if let Err(why) = self.connection.send(delivery, self.lease.state(), &mut blocks, now) {
-                self.hub.counters().message_dropped(why);
+            let delivered = self.hub.callbacks().wants(Hook::MessageDelivered).then(|| MessageDelivered {
+                client: self.client.clone(),
+                message: delivery.message.clone(),
+                qos: delivery.qos,
+                retain: delivery.retain,
+            });
+            match self.connection.send(delivery, self.lease.state(), &mut blocks, now) {
+                Ok(()) => self.tell_delivered(delivered),
+                Err((why, delivery)) => {
+                    self.hub.counters().message_dropped(why);
+                    self.hub.tell_dropped(Some(self.client.clone()), || delivery.message, why.into());
+                }
             }
         }
         sent += blocks.messages();
@@ -494,6 +514,23 @@ impl Doors<'_> {
         Key::Client(self.client.id.clone())
     }
 
+    /// The message as it is routed, which borrows the packet.
+    fn source<'b>(&self, topic: &'b str, publish: &'b Publish) -> Source<'b>
+    where
+        Self: 'b,
+    {
+        Source {
+            topic,
+            payload: &publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            properties: &publish.properties,
+            expires_at: expires_at(publish.message_expiry_s, self.now),
+            origin: Origin::Client,
+            publisher: Some(self.client),
+        }
+    }
+
     /// The message as a hook sees it; its payload is part of the packet.
     fn message(&self, topic: Text, publish: &Publish) -> Message {
         Message {
@@ -502,7 +539,7 @@ impl Doors<'_> {
             qos: publish.qos,
             retain: publish.retain,
             properties: publish.properties.clone(),
-            expires_at: publish.message_expiry_s.map(|seconds| self.now + Duration::from_secs(seconds.into())),
+            expires_at: expires_at(publish.message_expiry_s, self.now),
             origin: Origin::Client,
             publisher: Some(self.client.clone()),
         }
@@ -567,38 +604,43 @@ impl Host for Doors<'_> {
 
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError> {
         self.received += 1;
-        let source = Source {
-            topic,
-            payload: &publish.payload,
-            qos: publish.qos,
-            retain: publish.retain,
-            properties: &publish.properties,
-            expires_at: publish.message_expiry_s.map(|seconds| self.now + Duration::from_secs(seconds.into())),
-            origin: Origin::Client,
-            publisher: Some(self.client),
-        };
+        let source = self.source(topic, publish);
         let Some(source) = self.hub.change(source, changes) else { return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC) };
         let outgoing = Outgoing::new(source, self.dispatch.frames());
         match self.dispatch.publish(self.hub, outgoing, self.now) {
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),
             Ok(_) => Ok(ReasonCode::SUCCESS),
             Err(error) => {
-                add(&self.hub.counters().dropped_refused, 1);
+                self.hub.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
                 Err(error)
             }
         }
     }
 
-    fn refused(&mut self) {
+    fn refused(&mut self, topic: &str, publish: &Publish) {
         self.received += 1;
-        add(&self.hub.counters().dropped_refused, 1);
+        let source = self.source(topic, publish);
+        self.hub.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
     }
 
-    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed {
-        let subscribed = self.hub.router().subscribe(filter, Receiver::Session(self.handle.clone()), options);
+    fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode) {
+        let Delivery { message, qos, .. } = delivery;
+        let (client, reason_code) = (self.client.clone(), reason.0);
+        let event = || Event::MessageAcked(MessageAcked { client, message, qos, reason_code });
+        self.hub.callbacks().tell(Hook::MessageAcked, || self.key(), event);
+    }
+
+    fn subscribe(&mut self, wanted: &Text, filter: &Text, options: SubscriptionOptions) -> Subscribed {
+        let receiver = Receiver::Session(self.handle.clone());
+        let subscribed = self.hub.add_subscription(filter, receiver, options, Some(self.client));
         if !subscribed.existed {
             self.hub.count_subscriptions(1);
         }
+        let event = || {
+            let (client, filter, granted) = (self.client.clone(), wanted.clone(), filter.clone());
+            Event::Subscribed(hooks::Subscribed { client, filter, granted, options })
+        };
+        self.hub.callbacks().tell(Hook::Subscribed, || self.key(), event);
         subscribed
     }
 
@@ -607,10 +649,15 @@ impl Host for Doors<'_> {
     }
 
     fn unsubscribe(&mut self, filter: &str) {
-        if self.hub.router().unsubscribe(filter, self.handle.key()) {
+        if self.hub.remove_subscription(filter, self.handle.key(), Some(self.client)) {
             self.hub.count_subscriptions(-1);
         }
         // Its retained messages are not wanted any more.
         self.replays.cancel(filter);
+    }
+
+    fn unsubscribed(&mut self, wanted: Text) {
+        let event = || Event::Unsubscribed(Unsubscribed { client: self.client.clone(), filter: wanted });
+        self.hub.callbacks().tell(Hook::Unsubscribed, || self.key(), event);
     }
 }

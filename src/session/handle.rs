@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::closing::Closing;
 use super::mailbox::{Mailbox, Quota};
 use super::state::State;
-use crate::model::{ReasonCode, Text};
+use crate::model::{Client, ReasonCode, Text};
 
 /// A session as everybody else sees it: where its messages go, and who holds it.
 pub(super) struct Handle {
@@ -60,6 +60,11 @@ impl Handle {
 
     pub(super) fn quota(&self) -> &Quota {
         &self.quota
+    }
+
+    /// The last connection that had the session.
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
+        self.mailbox.lock().client().cloned()
     }
 
     pub(super) fn mailbox(&self) -> parking_lot::MutexGuard<'_, Mailbox> {

@@ -1,6 +1,7 @@
 //! Everything that the sessions of one run of a broker share.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -18,20 +19,24 @@ use super::deadlines::Deadlines;
 use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
+use super::overload::Overloads;
 use super::receiver::{host_key, Receiver};
 use super::replays::Replay;
 use super::retained::{LookUps, Retained};
 use super::settings::Settings;
 use super::state::State;
 use crate::config::Config;
-use crate::hooks::{Callbacks, Changes, Hook, Key, Mode, OwnedQuestion, SubscriptionQueue, Verdict};
+use crate::hooks::{
+    Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, Mode, OwnedQuestion, RetainedChange,
+    RetainedChanged, SessionEnd, SessionTerminated, Subscriber, SubscriptionQueue, Verdict,
+};
 use crate::model::topic;
-use crate::model::{Message, Origin, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
+use crate::model::{Client, Message, Origin, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
-use crate::router::Router;
+use crate::router::{Router, Subscribed};
 
-/// How often expired retained messages are looked for.
-const RETAIN_SWEEP: Duration = Duration::from_secs(10);
+/// Expired retained messages are looked for this often at most.
+const RETAIN_SWEEP: Duration = Duration::from_secs(1);
 
 /// When to look again at a session that is due but held by a handshake.
 const RETRY: Duration = Duration::from_secs(1);
@@ -67,6 +72,20 @@ impl HostMessage {
 #[derive(Debug)]
 pub struct Busy;
 
+/// What retaining a message has come to.
+pub(super) struct Kept {
+    /// The message, if it is to be retained, whether or not there was room for it.
+    pub(super) retained: Option<Arc<Retained>>,
+    /// `None`: all is as it was. Also `None` if there was no room.
+    pub(super) change: Option<RetainedChange>,
+    /// There are as many retained messages as allowed.
+    pub(super) full: bool,
+}
+
+impl Kept {
+    const NOTHING: Kept = Kept { retained: None, change: None, full: false };
+}
+
 /// A will that a hook is asked about.
 struct Leaving(Arc<Hub>);
 
@@ -96,6 +115,11 @@ pub struct Hub {
     wills_asked: AtomicU64,
     /// Told when the last client may have gone, with its will.
     nobody: Notify,
+    /// Held while a filter gets or loses a subscriber that somebody is told of, so that they are told in order.
+    turn_of_filters: Mutex<()>,
+    /// When expired retained messages are looked for next.
+    sweep_at: Mutex<Option<Instant>>,
+    overloads: Overloads,
     stopping: AtomicBool,
 }
 
@@ -123,6 +147,9 @@ impl Hub {
             connected: AtomicU64::new(0),
             wills_asked: AtomicU64::new(0),
             nobody: Notify::new(),
+            turn_of_filters: Mutex::default(),
+            sweep_at: Mutex::default(),
+            overloads: Overloads::of(config),
             stopping: AtomicBool::new(false),
         };
         (Arc::new(hub), waiting)
@@ -182,23 +209,48 @@ impl Hub {
     /// Has the hook decide about the messages of the host program, one after the other. Never returns.
     pub async fn publish_for_host(self: Arc<Self>, mut waiting: mpsc::Receiver<HostMessage>) {
         while let Some(message) = waiting.recv().await {
-            if let Some(changes) = self.ask_about(Key::Host, || Arc::new(message.as_seen())).await {
+            if let Some(changes) = self.ask_about(Key::Host, Arc::new(message.as_seen())).await {
                 self.publish_host_message(&message, changes.as_deref());
             }
         }
     }
 
     /// Asks the hook about a message that no client waits to hear of; what it changes, or `None` if it refuses.
-    async fn ask_about(&self, key: Key, message: impl FnOnce() -> Arc<Message>) -> Option<Option<Box<Changes>>> {
-        let question = || OwnedQuestion::AuthorizePublish(message());
+    async fn ask_about(&self, key: Key, message: Arc<Message>) -> Option<Option<Box<Changes>>> {
+        let question = || OwnedQuestion::AuthorizePublish(message.clone());
         match self.callbacks.ask(Hook::AuthorizePublish, || key, question).verdict().await {
             None => Some(None),
             Some(Verdict::Allow(changes)) => Some(changes),
             Some(_) => {
-                add(&self.counters.dropped_refused, 1);
+                self.refuse(|| message);
                 None
             }
         }
+    }
+
+    /// Counts and tells of a message that goes nowhere.
+    pub(super) fn refuse(&self, message: impl FnOnce() -> Arc<Message>) {
+        add(&self.counters.dropped_refused, 1);
+        self.tell_dropped(None, message, DropCause::Refused);
+    }
+
+    /// Tells of a message that does not reach a client, or nobody.
+    pub(super) fn tell_dropped(
+        &self,
+        client: Option<Arc<Client>>,
+        message: impl FnOnce() -> Arc<Message>,
+        cause: DropCause,
+    ) {
+        if !self.callbacks.wants(Hook::MessageDropped) {
+            return;
+        }
+        let message = message();
+        let key = || key_of(client.as_ref().or(message.publisher.as_ref()));
+        let event = || {
+            let (client, message) = (client.clone(), message.clone());
+            Event::MessageDropped(MessageDropped { client, message, cause })
+        };
+        self.callbacks.tell(Hook::MessageDropped, key, event);
     }
 
     /// A message with what a hook has changed of it; `None` if the topic that it has put in is none.
@@ -207,15 +259,21 @@ impl Hub {
         if let Some(instead) = &changes.topic {
             if let Err(error) = topic::check_name(instead, self.settings.max_topic_levels) {
                 tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
-                add(&self.counters.dropped_refused, 1);
+                self.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
                 return None;
             }
         }
+        let (properties, expires_at) = match &changes.properties {
+            Some(instead) => (&instead.encoded, expires_at(instead.message_expiry_s, Instant::now())),
+            None => (source.properties, source.expires_at),
+        };
         Some(Source {
             topic: changes.topic.as_deref().unwrap_or(source.topic),
             payload: changes.payload.as_ref().unwrap_or(source.payload),
             qos: changes.qos.unwrap_or(source.qos),
             retain: changes.retain.unwrap_or(source.retain),
+            properties,
+            expires_at,
             ..source
         })
     }
@@ -226,6 +284,8 @@ impl Hub {
         let message = Arc::new(Message {
             topic: changes.topic.clone().unwrap_or_else(|| delivery.message.topic.clone()),
             payload: source.payload.clone(),
+            properties: source.properties.clone(),
+            expires_at: source.expires_at,
             ..Message::clone(&delivery.message)
         });
         // The receiver has not asked for more than it gets.
@@ -242,7 +302,7 @@ impl Hub {
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             // The broker has stopped: nobody can be asked any more.
-            add(&self.counters.dropped_refused, 1);
+            self.refuse(|| message.clone());
             return;
         };
         // The stop of the broker waits for it as for a client.
@@ -251,8 +311,9 @@ impl Hub {
         let message = message.clone();
         runtime.spawn(async move {
             let hub = &leaving.0;
-            let key = message.publisher.as_ref().map_or(Key::Host, |client| Key::Client(client.id.clone()));
-            let Some(changes) = hub.ask_about(key, || message.clone()).await else { return };
+            let Some(changes) = hub.ask_about(key_of(message.publisher.as_ref()), message.clone()).await else {
+                return;
+            };
             if let Some(source) = hub.change(Outgoing::of(&message).source, changes.as_deref()) {
                 hub.publish_now(Outgoing::new(source, Frames::default()), Some(publisher), Instant::now());
             }
@@ -263,7 +324,7 @@ impl Hub {
     pub fn subscribe(&self, filter: &str, replay: bool, queue: Arc<SubscriptionQueue>) {
         let options = SubscriptionOptions { retain_handling: RetainHandling::DoNotSend, ..Default::default() };
         self.host_subscriptions.lock().insert(queue.id(), filter.to_owned());
-        let before = self.router.subscribe(filter, Receiver::Host(queue.clone()), options).generation;
+        let before = self.add_subscription(filter, Receiver::Host(queue.clone()), options, None).generation;
         // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
         if !replay || topic::is_shared(filter) {
             return;
@@ -288,38 +349,123 @@ impl Hub {
 
     /// Ends the host program's subscription of that number.
     pub fn unsubscribe(&self, subscription: u64) {
-        if let Some(filter) = self.host_subscriptions.lock().remove(&subscription) {
-            self.router.unsubscribe(&filter, host_key(subscription));
+        let filter = self.host_subscriptions.lock().remove(&subscription);
+        if let Some(filter) = filter {
+            self.remove_subscription(&filter, host_key(subscription), None);
         }
+    }
+
+    /// Adds a subscription, and tells if it is the first one to its filter.
+    pub(super) fn add_subscription(
+        &self,
+        filter: &str,
+        receiver: Receiver,
+        options: SubscriptionOptions,
+        client: Option<&Arc<Client>>,
+    ) -> Subscribed {
+        let _turn = self.turn_of_filters();
+        let subscribed = self.router.subscribe(filter, receiver, options);
+        if subscribed.is_first {
+            self.tell_of_filter(Hook::FirstSubscriber, Event::FirstSubscriber, filter, client);
+        }
+        subscribed
+    }
+
+    /// Takes a subscription away, and tells if it was the last one to its filter; whether there was one.
+    pub(super) fn remove_subscription(&self, filter: &str, key: u64, client: Option<&Arc<Client>>) -> bool {
+        let _turn = self.turn_of_filters();
+        let unsubscribed = self.router.unsubscribe(filter, key);
+        if unsubscribed.was_last {
+            self.tell_of_filter(Hook::LastSubscriber, Event::LastSubscriber, filter, client);
+        }
+        unsubscribed.existed
+    }
+
+    fn turn_of_filters(&self) -> Option<parking_lot::MutexGuard<'_, ()>> {
+        const TOLD: HookSet = HookSet::of(&[Hook::FirstSubscriber, Hook::LastSubscriber]);
+        self.callbacks.wants_any(TOLD).then(|| self.turn_of_filters.lock())
+    }
+
+    fn tell_of_filter(
+        &self,
+        hook: Hook,
+        event: impl FnOnce(Subscriber) -> Event,
+        filter: &str,
+        client: Option<&Arc<Client>>,
+    ) {
+        let filter = || Text::from(topic::split_share(filter).1);
+        let subscriber = || Subscriber { filter: filter(), client: client.cloned() };
+        self.callbacks.tell(hook, || Key::Filter(filter()), || event(subscriber()));
     }
 
     pub(super) fn look_ups(&self) -> &LookUps {
         &self.look_ups
     }
 
-    /// Retains a message, or forgets the one of its topic. What is returned has to be told when the receivers have been
-    /// looked up.
-    pub(super) fn retain(&self, outgoing: &mut Outgoing<'_>, now: Instant) -> Option<Arc<Retained>> {
+    /// Retains a message, or forgets the one of its topic. When the receivers have been looked up, what is retained has to
+    /// be told, and [`Hub::has_retained`] does the rest.
+    pub(super) fn retain(&self, outgoing: &mut Outgoing<'_>, now: Instant) -> Kept {
         let source = outgoing.source;
         if !self.settings.retain {
-            return None;
+            return Kept::NOTHING;
         }
         if source.payload.is_empty() {
-            self.retained.remove(source.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-            return None;
+            let existed = self.retained.remove(source.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            return Kept { change: existed.then_some(RetainedChange::Removed), ..Kept::NOTHING };
         }
         if source.payload.len() > self.settings.max_retained_payload_bytes {
             tracing::warn!(topic = source.topic, "not retained: larger than retain.max_payload_bytes");
-            return None;
+            return Kept::NOTHING;
         }
         if source.expires_at.is_some_and(|at| at <= now) {
-            return None;
+            return Kept::NOTHING;
         }
         let retained = Retained::new(outgoing.message().clone());
-        if self.retained.set(source.topic, retained.clone(), source.expires_at).is_err() {
+        let full = self.retained.set(source.topic, retained.clone(), source.expires_at).is_err();
+        if let Some(at) = source.expires_at.filter(|_| !full) {
+            self.sweep_by(at);
+        }
+        if full {
             tracing::warn!(topic = source.topic, "not retained: there are retain.max_messages already");
         }
-        Some(retained)
+        Kept { retained: Some(retained), change: (!full).then_some(RetainedChange::Set), full }
+    }
+
+    /// Sees to what follows from [`Hub::retain`], when nothing is locked any more.
+    pub(super) fn has_retained(&self, kept: &Kept, message: &Arc<Message>) {
+        if kept.full {
+            self.overloads.retained_messages.begin(&self.callbacks);
+        }
+        if let Some(change) = kept.change {
+            self.retained_changed(change, message);
+        }
+    }
+
+    fn retained_changed(&self, change: RetainedChange, message: &Arc<Message>) {
+        let event = || Event::RetainedChanged(RetainedChanged { change, message: message.clone() });
+        self.callbacks.tell(Hook::RetainedChanged, || key_of(message.publisher.as_ref()), event);
+        if change != RetainedChange::Set {
+            self.overloads.retained_messages.relax(&self.callbacks, self.retained.count());
+        }
+    }
+
+    /// Sees to it that what expires at `at` is forgotten soon after.
+    fn sweep_by(&self, at: Instant) {
+        let mut sweep_at = self.sweep_at.lock();
+        if sweep_at.is_none_or(|planned| at < planned) {
+            *sweep_at = Some(at);
+            self.deadlines.look_again();
+        }
+    }
+
+    fn sweep(&self, now: Instant) {
+        let due = self.sweep_at.lock().is_some_and(|at| at <= now);
+        if due {
+            self.retained.sweep(now, |retained| self.retained_changed(RetainedChange::Expired, &retained.message));
+            let mut sweep_at = self.sweep_at.lock();
+            // Under the lock: what is retained meanwhile comes after.
+            *sweep_at = self.retained.next_expiry().map(|at| at.max(now + RETAIN_SWEEP));
+        }
     }
 
     /// Up to `max` of the retained messages for a subscription of a session. The replay moves on; whether it is over.
@@ -353,6 +499,8 @@ impl Hub {
         }
         let max = self.settings.max_sessions;
         if max > 0 && sessions.len() >= max {
+            drop(sessions);
+            self.overloads.sessions.begin(&self.callbacks);
             return None;
         }
         let number = self.next_number.fetch_add(1, Relaxed);
@@ -362,12 +510,19 @@ impl Hub {
     }
 
     /// Ends a session: its subscriptions, its messages, its will, its name.
-    pub(super) fn end_session(self: &Arc<Self>, handle: &Arc<Handle>, state: &mut State, now: Instant) {
+    pub(super) fn end_session(
+        self: &Arc<Self>,
+        handle: &Arc<Handle>,
+        state: &mut State,
+        end: SessionEnd,
+        now: Instant,
+    ) {
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
-        let over = state.subscriptions.values().filter(|filter| self.router.unsubscribe(filter, handle.key()));
-        self.count_subscriptions(-(over.count() as i64));
+        let client = handle.client();
+        let over = |filter: &&Text| self.remove_subscription(filter, handle.key(), client.as_ref());
+        self.count_subscriptions(-(state.subscriptions.values().filter(over).count() as i64));
         // [MQTT-4.8.2-5]: a QoS 2 message that has been sent goes to nobody else.
         let mut orphans = state.window.withdraw(|delivery| delivery.group.is_some() && delivery.qos < QoS::ExactlyOnce);
         orphans.extend(handle.mailbox().withdraw(|delivery| delivery.group.is_some()));
@@ -380,12 +535,23 @@ impl Hub {
         if sessions.get(handle.client_id()).is_some_and(|current| Arc::ptr_eq(current, handle)) {
             sessions.remove(handle.client_id());
         }
+        let left = sessions.len();
         drop(sessions);
+        self.overloads.sessions.relax(&self.callbacks, left);
+        if let Some(client) = client {
+            self.tell_session_terminated(client, end);
+        }
         // [MQTT-3.1.3-9]: the end of the session cuts the delay of the will short.
         if let Some(will) = state.will.take() {
             self.publish_will(&will.message, will.publisher, now);
         }
         *state = State { ended: true, ..State::default() };
+    }
+
+    fn tell_session_terminated(&self, client: Arc<Client>, end: SessionEnd) {
+        let key = || Key::Client(client.id.clone());
+        let event = || Event::SessionTerminated(SessionTerminated { client: client.clone(), end });
+        self.callbacks.tell(Hook::SessionTerminated, key, event);
     }
 
     /// Gives messages of shared subscriptions to other members.
@@ -395,7 +561,7 @@ impl Hub {
         }
         let mut dispatch = Dispatch::new(None);
         for delivery in deliveries {
-            dispatch.redispatch(self, delivery, departed.key(), now);
+            dispatch.redispatch(self, delivery, departed, now);
         }
         dispatch.flush();
     }
@@ -417,9 +583,9 @@ impl Hub {
 
     /// Ends sessions and publishes wills as they fall due, and sweeps retained messages that have expired. Never returns.
     pub async fn keep_time(self: Arc<Self>) {
-        let mut sweep_at = Instant::now() + RETAIN_SWEEP;
         loop {
             let now = Instant::now();
+            self.sweep(now);
             let next = loop {
                 match self.deadlines.pop(now) {
                     Ok(Some(handle)) => self.fall_due(&handle, now),
@@ -427,13 +593,16 @@ impl Hub {
                     Err(next) => break next,
                 }
             };
-            if now >= sweep_at {
-                self.retained.sweep(now);
-                sweep_at = now + RETAIN_SWEEP;
-            }
-            let until = next.map_or(sweep_at, |next| next.min(sweep_at));
+            let sweep_at = *self.sweep_at.lock();
+            let until = [next, sweep_at].into_iter().flatten().min();
+            let due = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep_until(until.into()) => {}
+                () = due => {}
                 () = self.deadlines.changed() => {}
             }
         }
@@ -452,7 +621,7 @@ impl Hub {
             return;
         }
         if state.expires_at.is_some_and(|at| at <= now) {
-            self.end_session(handle, &mut state, now);
+            self.end_session(handle, &mut state, SessionEnd::Expired, now);
             return;
         }
         if state.will.as_ref().is_some_and(|will| will.at <= now) {
@@ -465,9 +634,17 @@ impl Hub {
 
     // Clients.
 
-    /// Counts a connection for which there was no place.
-    pub fn turn_away(&self) {
+    /// Counts a connection for which there was no place, be it with its listener or in all.
+    pub fn turn_away(&self, none_in_all: bool) {
         self.counters.connections_refused.fetch_add(1, Relaxed);
+        if none_in_all {
+            self.overloads.connections.begin(&self.callbacks);
+        }
+    }
+
+    /// A connection is gone, and `left` are still there.
+    pub fn connection_closed(&self, left: usize) {
+        self.overloads.connections.relax(&self.callbacks, left);
     }
 
     pub(super) fn client_came(&self) {
@@ -518,6 +695,10 @@ impl Hub {
         self.sessions.lock().clear();
         // Messages that wait refer to the sessions they wait for.
         for handle in handles {
+            let client = handle.client();
+            if let Some(client) = client {
+                self.tell_session_terminated(client, SessionEnd::Stopped);
+            }
             handle.mailbox().clear();
             if let Ok(mut state) = handle.seat().try_lock() {
                 *state = State { ended: true, ..State::default() };
@@ -546,6 +727,16 @@ impl Hub {
     pub fn retained_messages(&self) -> u64 {
         self.retained.count() as u64
     }
+}
+
+/// The key of events about a message that a client has published, or nobody.
+pub(super) fn key_of(publisher: Option<&Arc<Client>>) -> Key {
+    publisher.map_or(Key::Host, |client| Key::Client(client.id.clone()))
+}
+
+/// When a message expires that has so many seconds left.
+pub(super) fn expires_at(seconds: Option<u32>, now: Instant) -> Option<Instant> {
+    seconds.map(|seconds| now + Duration::from_secs(seconds.into()))
 }
 
 fn strategy(config: &Config) -> crate::router::Strategy {

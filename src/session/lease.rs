@@ -14,7 +14,7 @@ use super::mailbox::Wants;
 use super::receiver::Receiver;
 use super::state::{PendingWill, State};
 use crate::codec::Will;
-use crate::hooks::{Disconnected, Event, Hook, Key};
+use crate::hooks::{Disconnected, DisconnectedBy, DropCause, Event, Hook, Key, SessionEnd};
 use crate::model::{Client, QoS, ReasonCode, Text};
 use crate::router::Group;
 
@@ -57,7 +57,7 @@ impl Lease {
             };
             lease.state.begun = true;
             if lease.present && clean_start {
-                hub.end_session(&lease.handle, &mut lease.state, Instant::now()); // [MQTT-3.1.2-4]
+                hub.end_session(&lease.handle, &mut lease.state, SessionEnd::CleanStart, Instant::now()); // [MQTT-3.1.2-4]
                 continue;
             }
             return Ok(lease);
@@ -76,8 +76,14 @@ impl Lease {
         self.session_expiry_s = session_expiry_s;
         self.hub.client_came();
         let key = || Key::Client(client.id.clone());
-        self.hub.callbacks().tell(Hook::Connected, key, || Event::Connected(client.clone()));
-        self.handle.mailbox().connect(wants);
+        let callbacks = self.hub.callbacks();
+        if self.present {
+            callbacks.tell(Hook::SessionResumed, key, || Event::SessionResumed(client.clone()));
+        } else {
+            callbacks.tell(Hook::SessionCreated, key, || Event::SessionCreated(client.clone()));
+        }
+        callbacks.tell(Hook::Connected, key, || Event::Connected(client.clone()));
+        self.handle.mailbox().connect(client.clone(), wants);
         self.handle.set_online(true);
         self.handle.give_way_if_contended();
         if self.hub.is_stopping() {
@@ -110,18 +116,26 @@ impl Lease {
         let Some(client) = self.client.take() else {
             // The handshake came to nothing: a session that it began has never been.
             if !self.present {
-                hub.end_session(handle, state, now);
+                hub.end_session(handle, state, SessionEnd::Disconnected, now);
             }
             return;
         };
         handle.set_online(false);
-        add(&hub.counters().dropped_client_gone, handle.mailbox().disconnect());
+        let (encoded, plain) = handle.mailbox().disconnect();
+        add(&hub.counters().dropped_client_gone, encoded + plain.len());
+        for delivery in plain {
+            hub.tell_dropped(Some(client.clone()), || delivery.message, DropCause::ClientGone);
+        }
         let closing = self.closing.take().unwrap_or_else(|| {
             if hub.is_stopping() {
                 return Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, STOPPING);
             }
             Closing::by_broker(ReasonCode::UNSPECIFIED_ERROR, "the connection was cut off")
         });
+        let key = || Key::Client(client.id.clone());
+        if closing.reason == ReasonCode::SESSION_TAKEN_OVER && closing.by == DisconnectedBy::Broker {
+            hub.callbacks().tell(Hook::SessionTakenOver, key, || Event::SessionTakenOver(client.clone()));
+        }
         let disconnected = || {
             Event::Disconnected(Disconnected {
                 client: client.clone(),
@@ -130,7 +144,7 @@ impl Lease {
                 reason: Text::from(closing.words.replace('\0', "")),
             })
         };
-        hub.callbacks().tell(Hook::Disconnected, || Key::Client(client.id.clone()), disconnected);
+        hub.callbacks().tell(Hook::Disconnected, key, disconnected);
         if let Some(will) = self.will.take().filter(|_| closing.with_will) {
             // Whichever comes first ends the wait [MQTT-3.1.3-9].
             let delay = Duration::from_secs(will.delay_s.min(self.session_expiry_s).into());
@@ -142,7 +156,7 @@ impl Lease {
             }
         }
         if self.session_expiry_s == 0 {
-            hub.end_session(handle, state, now); // [MQTT-3.1.2-6]
+            hub.end_session(handle, state, SessionEnd::Disconnected, now); // [MQTT-3.1.2-6]
         } else {
             let expiry = self.session_expiry_s;
             // [MQTT-3.1.2-11.2]: the highest number means never.

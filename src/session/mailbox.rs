@@ -10,7 +10,8 @@ use super::closing::Closing;
 use super::delivery::{Delivery, Outgoing};
 use super::receiver::Receiver;
 use crate::config::SlowConsumer;
-use crate::model::{QoS, ReasonCode};
+use crate::hooks::DropCause;
+use crate::model::{Client, Message, QoS, ReasonCode};
 use crate::router::{Group, Target};
 
 /// What a waiting message takes besides its text and payload, which receivers share.
@@ -49,6 +50,15 @@ pub(super) enum Dropped {
     TooLarge,
 }
 
+impl From<Dropped> for DropCause {
+    fn from(dropped: Dropped) -> Self {
+        match dropped {
+            Dropped::Expired => DropCause::Expired,
+            Dropped::TooLarge => DropCause::TooLarge,
+        }
+    }
+}
+
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -81,8 +91,32 @@ impl Gone {
     }
 }
 
+/// Messages that were dropped, if somebody is told of them.
+#[derive(Default)]
+pub(super) struct Lost {
+    pub(super) are_told: bool,
+    pub(super) messages: Vec<(Arc<Message>, DropCause)>,
+}
+
+impl Lost {
+    fn add(&mut self, message: &Arc<Message>, cause: DropCause) {
+        if self.are_told {
+            self.messages.push((message.clone(), cause));
+        }
+    }
+}
+
+/// What decides whether there is room for a message, and what is lost of those that give way to it.
+pub(super) struct Room<'a> {
+    pub(super) quota: &'a Quota,
+    pub(super) now: Instant,
+    pub(super) lost: &'a mut Lost,
+}
+
 #[derive(Default)]
 pub(super) struct Mailbox {
+    /// The last connection that has come for the messages.
+    client: Option<Arc<Client>>,
     wants: Option<Wants>,
     /// QoS 0, encoded.
     encoded: Blocks,
@@ -101,7 +135,8 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// A client has come for the messages.
-    pub(super) fn connect(&mut self, wants: Wants) {
+    pub(super) fn connect(&mut self, client: Arc<Client>, wants: Wants) {
+        self.client = Some(client);
         self.wants = Some(wants);
         self.notified = true;
         self.lagging = false;
@@ -109,13 +144,17 @@ impl Mailbox {
         self.close = None;
     }
 
-    /// The client is gone; how many messages were dropped because they are not kept for it.
-    pub(super) fn disconnect(&mut self) -> usize {
+    pub(super) fn client(&self) -> Option<&Arc<Client>> {
+        self.client.as_ref()
+    }
+
+    /// The client is gone: how many encoded messages, and which others, are dropped because they are not kept for it.
+    pub(super) fn disconnect(&mut self) -> (usize, VecDeque<Delivery>) {
         self.wants = None;
         let plain = std::mem::take(&mut self.plain);
         self.delivery_bytes -= plain.iter().map(bytes).sum::<usize>();
         self.wake_publishers();
-        self.encoded.clear() + plain.len()
+        (self.encoded.clear(), plain)
     }
 
     pub(super) fn messages(&self) -> usize {
@@ -133,8 +172,7 @@ impl Mailbox {
         target: &Target<Receiver>,
         group: Option<&Arc<Group<Receiver>>>,
         way: Way,
-        quota: &Quota,
-        now: Instant,
+        room: Room<'_>,
     ) -> Outcome {
         let qos = target.qos.min(outgoing.source.qos);
         // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
@@ -148,12 +186,12 @@ impl Mailbox {
                 && outgoing.source.expires_at.is_none()
                 && (ids.is_empty() || !wants.v5)
             {
-                return self.offer_encoded(outgoing, wants, retain, way.fan_out, quota, now);
+                return self.offer_encoded(outgoing, wants, retain, way.fan_out, room);
             }
         }
         let message = outgoing.message().clone();
         let (identifiers, group) = (target.identifiers.clone(), group.cloned());
-        self.offer_delivery(Delivery { message, qos, retain, identifiers, group }, quota, now)
+        self.offer_delivery(Delivery { message, qos, retain, identifiers, group }, room)
     }
 
     fn offer_encoded(
@@ -162,8 +200,7 @@ impl Mailbox {
         wants: Wants,
         retain: bool,
         fan_out: bool,
-        quota: &Quota,
-        now: Instant,
+        mut room: Room<'_>,
     ) -> Outcome {
         let large = outgoing.source.payload.len() >= SHARED_PAYLOAD;
         if fan_out && !large {
@@ -171,19 +208,19 @@ impl Mailbox {
             if len > wants.maximum_packet_size {
                 return Outcome::TooLarge; // [MQTT-3.1.2-24]
             }
-            let dropped = match self.make_room(len, QoS::AtMostOnce, quota, now) {
+            let dropped = match self.make_room(len, QoS::AtMostOnce, &mut room) {
                 Ok(dropped) => dropped,
                 Err(full) => return full,
             };
             let packet = self.encoded.push_encoded(outgoing.frame(wants.v5));
             packet[0] |= u8::from(retain);
-            return self.queued(dropped, quota);
+            return self.queued(dropped, room.quota);
         }
         let len = outgoing.head(wants.v5, retain).packet_len();
         if len > wants.maximum_packet_size {
             return Outcome::TooLarge; // [MQTT-3.1.2-24]
         }
-        let dropped = match self.make_room(len, QoS::AtMostOnce, quota, now) {
+        let dropped = match self.make_room(len, QoS::AtMostOnce, &mut room) {
             Ok(dropped) => dropped,
             Err(full) => return full,
         };
@@ -191,24 +228,27 @@ impl Mailbox {
         self.encoded.push(len, &payload, |out| {
             outgoing.head(wants.v5, retain).encode(out);
         });
-        self.queued(dropped, quota)
+        self.queued(dropped, room.quota)
     }
 
     /// Takes in a message that is kept.
-    pub(super) fn offer_delivery(&mut self, delivery: Delivery, quota: &Quota, now: Instant) -> Outcome {
+    pub(super) fn offer_delivery(&mut self, delivery: Delivery, mut room: Room<'_>) -> Outcome {
         if delivery.qos == QoS::AtMostOnce && self.wants.is_none() {
             return Outcome::Absent;
         }
-        let dropped = match self.make_room(bytes(&delivery), delivery.qos, quota, now) {
+        let dropped = match self.make_room(bytes(&delivery), delivery.qos, &mut room) {
             Ok(dropped) => dropped,
-            Err(full) => return full,
+            Err(full) => {
+                room.lost.add(&delivery.message, DropCause::QueueFull);
+                return full;
+            }
         };
         self.delivery_bytes += bytes(&delivery);
         match delivery.qos {
             QoS::AtMostOnce => self.plain.push_back(delivery),
             _ => self.assured.push_back(delivery),
         }
-        self.queued(dropped, quota)
+        self.queued(dropped, room.quota)
     }
 
     fn queued(&mut self, dropped: Gone, quota: &Quota) -> Outcome {
@@ -221,17 +261,20 @@ impl Mailbox {
     }
 
     /// Makes room for a message of `len` bytes; how many others gave way, or what to say if none did.
-    fn make_room(&mut self, len: usize, qos: QoS, quota: &Quota, now: Instant) -> Result<Gone, Outcome> {
+    fn make_room(&mut self, len: usize, qos: QoS, room: &mut Room<'_>) -> Result<Gone, Outcome> {
+        let (quota, now, lost) = (room.quota, room.now, &mut *room.lost);
         let mut dropped = Gone::default();
         while self.messages() >= quota.max_messages || self.bytes() + len > quota.max_bytes.max(len) {
             // What has expired has no claim on the room.
             if self.assured.front().is_some_and(|oldest| oldest.message.is_expired(now)) {
-                self.pop_assured();
+                if let Some(expired) = self.pop_assured() {
+                    lost.add(&expired.message, DropCause::Expired);
+                }
                 dropped.expired += 1;
                 continue;
             }
             let made = match quota.policy {
-                SlowConsumer::DropOldest => self.drop_oldest(qos),
+                SlowConsumer::DropOldest => self.drop_oldest(qos, lost),
                 SlowConsumer::DropNewest => false,
                 SlowConsumer::Disconnect => {
                     if self.wants.is_some() && self.close.is_none() {
@@ -252,11 +295,18 @@ impl Mailbox {
     }
 
     /// Drops the oldest message, of those of the new one's kind first.
-    fn drop_oldest(&mut self, qos: QoS) -> bool {
-        if qos != QoS::AtMostOnce && self.pop_assured().is_some() {
-            return true;
+    fn drop_oldest(&mut self, qos: QoS, lost: &mut Lost) -> bool {
+        let mut oldest = if qos == QoS::AtMostOnce { None } else { self.pop_assured() };
+        if oldest.is_none() {
+            if self.encoded.drop_front() {
+                return true;
+            }
+            oldest = self.pop_plain().or_else(|| self.pop_assured());
         }
-        self.encoded.drop_front() || self.pop_plain().is_some() || self.pop_assured().is_some()
+        if let Some(oldest) = &oldest {
+            lost.add(&oldest.message, DropCause::QueueFull);
+        }
+        oldest.is_some()
     }
 
     fn pop_assured(&mut self) -> Option<Delivery> {
@@ -363,11 +413,15 @@ impl Mailbox {
         (quota.max_messages / 2 + 1).saturating_sub(self.messages())
     }
 
-    /// Puts back what has been taken but not sent, in its order, for the next connection.
+    /// Puts back what has been taken but not sent, in its order: for the next connection, or, with QoS 0, to be dropped with
+    /// what waits.
     pub(super) fn put_back(&mut self, deliveries: impl DoubleEndedIterator<Item = Delivery>) {
-        for delivery in deliveries.rev().filter(|delivery| delivery.qos != QoS::AtMostOnce) {
+        for delivery in deliveries.rev() {
             self.delivery_bytes += bytes(&delivery);
-            self.assured.push_front(delivery);
+            match delivery.qos {
+                QoS::AtMostOnce => self.plain.push_front(delivery),
+                _ => self.assured.push_front(delivery),
+            }
         }
     }
 
@@ -400,7 +454,7 @@ impl Mailbox {
     /// Forgets everything, with the session.
     pub(super) fn clear(&mut self) {
         self.wake_publishers();
-        *self = Mailbox { close: self.close.take(), ..Mailbox::default() };
+        *self = Mailbox { client: self.client.take(), close: self.close.take(), ..Mailbox::default() };
     }
 }
 

@@ -17,6 +17,7 @@ mod handshake;
 mod hub;
 mod lease;
 mod mailbox;
+mod overload;
 mod packet_ids;
 mod receiver;
 mod replays;

@@ -32,18 +32,27 @@ enum Slot {
     Release,
 }
 
+impl Slot {
+    fn into_delivery(self) -> Option<Delivery> {
+        match self {
+            Slot::Publish(delivery) => Some(delivery),
+            Slot::Done | Slot::Release => None,
+        }
+    }
+}
+
 /// What is to be sent again after a reconnect.
 pub(super) enum Again<'a> {
     Publish(&'a Delivery),
     Release,
 }
 
-/// What follows from an acknowledgement.
+/// What follows from an acknowledgement. Whoever acknowledges a PUBLISH for the first time gets to know which one.
 pub(super) enum Acknowledged {
     /// The exchange is over.
-    Done,
+    Done(Option<Delivery>),
     /// PUBREL is to be sent.
-    Release,
+    Release(Option<Delivery>),
     /// No such packet identifier is in use.
     Unknown,
 }
@@ -128,10 +137,10 @@ impl Window {
             Slot::Publish(delivery) if delivery.qos != QoS::ExactlyOnce => Acknowledged::Unknown,
             Slot::Publish(_) if reason.is_failure() => self.finish(index),
             Slot::Publish(_) => {
-                self.slots[index] = Slot::Release;
-                Acknowledged::Release
+                let slot = std::mem::replace(&mut self.slots[index], Slot::Release);
+                Acknowledged::Release(slot.into_delivery())
             }
-            Slot::Release => Acknowledged::Release,
+            Slot::Release => Acknowledged::Release(None),
             Slot::Done => Acknowledged::Unknown,
         }
     }
@@ -172,12 +181,12 @@ impl Window {
     }
 
     fn finish(&mut self, index: usize) -> Acknowledged {
-        self.slots[index] = Slot::Done;
+        let slot = std::mem::replace(&mut self.slots[index], Slot::Done);
         if self.first + (index as u64) < self.unsent {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
         self.trim();
-        Acknowledged::Done
+        Acknowledged::Done(slot.into_delivery())
     }
 
     fn trim(&mut self) {

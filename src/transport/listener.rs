@@ -74,7 +74,7 @@ impl Listener {
     /// Accepts connections and hands them to `serve`, each with the places that it takes; never returns. Whatever comes
     /// of a connection is the business of `serve`, which must not block. One for which there is no place is closed, and
     /// `turned_away` is told.
-    pub async fn accept(self, serve: impl Fn(TcpLink, SocketAddr, [Place; 2]), turned_away: impl Fn()) {
+    pub async fn accept(self, serve: impl Fn(TcpLink, SocketAddr, [Place; 2]), turned_away: impl Fn(bool)) {
         loop {
             let (stream, address) = match self.socket.accept().await {
                 Ok(accepted) => accepted,
@@ -87,8 +87,10 @@ impl Listener {
                     continue;
                 }
             };
-            let (Some(place), Some(place_in_all)) = (self.places.take(), self.places_in_all.take()) else {
-                turned_away();
+            let (place, place_in_all) = (self.places.take(), self.places_in_all.take());
+            let none_in_all = place_in_all.is_none();
+            let (Some(place), Some(place_in_all)) = (place, place_in_all) else {
+                turned_away(none_in_all);
                 tracing::debug!(listener = %self.bound.name, %address, "closed: as many connections as allowed");
                 continue;
             };

@@ -210,7 +210,11 @@ impl Hooks for Refuse {
     }
 
     fn decide(&self, _: Question<'_>) -> Answer {
-        Answer::Now(Verdict::Deny(Denial { reason_code: Some(0x87), reason: Some(Text::from("no ".repeat(50))) }))
+        Answer::Now(Verdict::Deny(Denial {
+            reason_code: Some(0x87),
+            reason: Some(Text::from("no ".repeat(50))),
+            ..Denial::default()
+        }))
     }
 }
 

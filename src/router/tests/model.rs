@@ -9,7 +9,7 @@ use proptest::{prop_assert, prop_assert_eq, prop_oneof};
 
 use crate::model::{topic, QoS, SubscriptionOptions};
 
-use super::super::{Router, Strategy, Subscriber};
+use super::super::{Router, Strategy, Subscriber, Unsubscribed};
 use super::support::Somebody;
 
 #[derive(Clone, Debug)]
@@ -80,12 +80,15 @@ proptest! {
         for action in actions {
             match action {
                 Action::Subscribe(filter, key, options) => {
+                    let is_first = !list.keys().any(|(other, _)| split(other).1 == split(&filter).1);
                     let existed = list.insert((filter.clone(), key), options).is_some();
-                    prop_assert_eq!(router.subscribe(&filter, Somebody::new(key), options).existed, existed);
+                    let subscribed = router.subscribe(&filter, Somebody::new(key), options);
+                    prop_assert_eq!((subscribed.existed, subscribed.is_first), (existed, is_first));
                 }
                 Action::Unsubscribe(filter, key) => {
                     let existed = list.remove(&(filter.clone(), key)).is_some();
-                    prop_assert_eq!(router.unsubscribe(&filter, key), existed);
+                    let was_last = existed && !list.keys().any(|(other, _)| split(other).1 == split(&filter).1);
+                    prop_assert_eq!(router.unsubscribe(&filter, key), Unsubscribed { existed, was_last });
                 }
                 Action::Match(name, publisher) => {
                     let mut targets: BTreeMap<u64, Expected> = BTreeMap::new();
@@ -133,7 +136,7 @@ proptest! {
         let filters = list.keys().map(|(filter, _)| filter).collect::<BTreeSet<_>>();
         prop_assert_eq!(router.filter_count(), filters.len());
         for (filter, key) in list.keys() {
-            prop_assert!(router.unsubscribe(filter, *key));
+            prop_assert!(router.unsubscribe(filter, *key).existed);
         }
         prop_assert_eq!(router.subscription_count(), 0);
         prop_assert_eq!(router.filter_count(), 0);

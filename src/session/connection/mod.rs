@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use bytestring::ByteString;
 
 use super::closing::Closing;
+use super::delivery::Delivery;
 use super::packet_ids::PacketIds;
 use super::ruling::Ruling;
 use super::state::State;
@@ -40,10 +41,13 @@ pub(super) trait Host {
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError>;
 
     /// Counts a message that may not be published.
-    fn refused(&mut self);
+    fn refused(&mut self, topic: &str, publish: &Publish);
 
-    /// Subscribes.
-    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed;
+    /// Hears that the client has acknowledged a message, with PUBACK or PUBREC.
+    fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode);
+
+    /// Subscribes to `filter`, for which the client has asked as `wanted`.
+    fn subscribe(&mut self, wanted: &Text, filter: &Text, options: SubscriptionOptions) -> Subscribed;
 
     /// Sees to it that, later, the retained messages are delivered that match and were published before the
     /// subscription's first generation.
@@ -51,6 +55,9 @@ pub(super) trait Host {
 
     /// Ends a subscription.
     fn unsubscribe(&mut self, filter: &str);
+
+    /// Hears that the client has given up what it has asked for as `wanted`.
+    fn unsubscribed(&mut self, wanted: Text);
 }
 
 /// What the configuration and CONNECT have settled for one connection.
@@ -131,10 +138,12 @@ impl Connection {
             Packet::Publish(publish) => self.publish(publish, state, host),
             Packet::PubAck(ack) => {
                 // Whatever the reason code, the message is not sent again [MQTT-4.4.0-2].
-                state.window.puback(ack.packet_id);
+                if let Acknowledged::Done(Some(delivery)) = state.window.puback(ack.packet_id) {
+                    host.acknowledged(delivery, ack.reason);
+                }
                 Ok(())
             }
-            Packet::PubRec(ack) => self.pubrec(ack, state),
+            Packet::PubRec(ack) => self.pubrec(ack, state, host),
             Packet::PubRel(ack) => {
                 self.open.remove(ack.packet_id);
                 let known = state.received.remove(ack.packet_id);
@@ -174,18 +183,23 @@ impl Connection {
         }
     }
 
-    fn pubrec(&mut self, ack: Ack, state: &mut State) -> Result<(), Closing> {
-        match state.window.pubrec(ack.packet_id, ack.reason) {
-            Acknowledged::Release => {
+    fn pubrec(&mut self, ack: Ack, state: &mut State, host: &mut impl Host) -> Result<(), Closing> {
+        let acknowledged = match state.window.pubrec(ack.packet_id, ack.reason) {
+            Acknowledged::Release(delivery) => {
                 // [MQTT-4.3.3-4]
                 self.encoder.pubrel(ack.packet_id, ReasonCode::SUCCESS, None, &mut self.out)?;
+                delivery
             }
-            Acknowledged::Done => {}
-            Acknowledged::Unknown if ack.reason.is_failure() => {}
+            Acknowledged::Done(delivery) => delivery,
+            Acknowledged::Unknown if ack.reason.is_failure() => None,
             Acknowledged::Unknown => {
                 let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
                 self.encoder.pubrel(ack.packet_id, reason, None, &mut self.out)?;
+                None
             }
+        };
+        if let Some(delivery) = acknowledged {
+            host.acknowledged(delivery, ack.reason);
         }
         Ok(())
     }

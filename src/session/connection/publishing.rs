@@ -79,11 +79,11 @@ impl Connection {
                 }
             },
             Ruling::Refused(reason, words) => {
-                host.refused();
+                host.refused(topic, &publish);
                 (reason, words)
             }
             Ruling::Dropped | Ruling::Later => {
-                host.refused();
+                host.refused(topic, &publish);
                 (ReasonCode::SUCCESS, None)
             }
         };

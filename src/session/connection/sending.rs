@@ -56,13 +56,15 @@ impl Connection {
         state: &mut State,
         blocks: &mut Blocks,
         now: Instant,
-    ) -> Result<(), Dropped> {
+    ) -> Result<(), (Dropped, Delivery)> {
         if delivery.message.is_expired(now) {
-            return Err(Dropped::Expired); // [MQTT-3.3.2-5]
+            return Err((Dropped::Expired, delivery)); // [MQTT-3.3.2-5]
         }
         let assured = delivery.qos != QoS::AtMostOnce;
         let packet_id = if assured { state.window.next_packet_id() } else { 0 };
-        encode(&self.terms, &mut self.aliases_out, &delivery, packet_id, false, blocks, now)?;
+        if let Err(why) = encode(&self.terms, &mut self.aliases_out, &delivery, packet_id, false, blocks, now) {
+            return Err((why, delivery));
+        }
         if assured {
             state.window.sent(delivery);
         }

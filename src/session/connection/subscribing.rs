@@ -103,7 +103,7 @@ impl Connection {
         };
         let filter = instead.unwrap_or_else(|| wanted.clone());
         state.is_rewritten |= filter != wanted;
-        let subscribed = host.subscribe(&filter, options);
+        let subscribed = host.subscribe(&wanted, &filter, options);
         let before = state.subscriptions.insert(wanted, filter.clone());
         if let Some(before) = before.filter(|before| *before != filter) {
             release(&before, state, host);
@@ -143,8 +143,9 @@ impl Connection {
                     Ruling::Refused(reason, _) => reason,
                     Ruling::Dropped => ReasonCode::NOT_AUTHORIZED,
                     Ruling::Allowed(_) => {
-                        if let Some(granted) = state.subscriptions.remove(&**filter) {
+                        if let Some((wanted, granted)) = state.subscriptions.remove_entry(&**filter) {
                             release(&granted, state, host);
+                            host.unsubscribed(wanted);
                         }
                         ReasonCode::SUCCESS
                     }

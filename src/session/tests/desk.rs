@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::super::delivery::{Frames, Outgoing, Source};
+use super::super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::super::handle::Handle;
-use super::super::mailbox::{Mailbox, Outcome, Quota, Wants, Way};
+use super::super::mailbox::{Lost, Mailbox, Outcome, Quota, Room, Wants, Way};
 use super::super::receiver::Receiver;
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer;
-use crate::model::{Origin, QoS, Text};
+use crate::model::{Client, Origin, Protocol, QoS, Text};
 use crate::router::{Identifiers, Target};
 
 /// What a client gets as it is encoded for all.
@@ -20,6 +20,20 @@ pub(super) const PLAIN: Wants = Wants { v5: true, maximum_packet_size: usize::MA
 
 pub(super) fn quota(policy: SlowConsumer, max_messages: usize, max_bytes: usize) -> Quota {
     Quota { max_messages, max_bytes, policy }
+}
+
+pub(super) fn client() -> Arc<Client> {
+    let text = Text::from;
+    Arc::new(Client {
+        id: text("c"),
+        username: None,
+        address: text("127.0.0.1:1"),
+        listener: text("main"),
+        node_id: 1,
+        serial: 1,
+        protocol: Protocol::V5,
+        superuser: false,
+    })
 }
 
 /// A mailbox, and a publisher who fills it.
@@ -30,6 +44,7 @@ pub(super) struct Desk {
     pub(super) topic: &'static str,
     pub(super) retain: bool,
     pub(super) target: Target<Receiver>,
+    pub(super) lost: Lost,
 }
 
 impl Desk {
@@ -42,14 +57,37 @@ impl Desk {
             retain_as_published: false,
             identifiers: Identifiers::default(),
         };
-        Desk { mailbox: Mailbox::default(), quota, now: Instant::now(), topic: "t", retain: false, target }
+        Desk {
+            mailbox: Mailbox::default(),
+            quota,
+            now: Instant::now(),
+            topic: "t",
+            retain: false,
+            target,
+            lost: Lost::default(),
+        }
     }
 
     pub(super) fn connected(quota: Quota) -> Desk {
         let mut desk = Desk::new(quota);
-        desk.mailbox.connect(PLAIN);
+        desk.connect(PLAIN);
         desk.mailbox.look();
         desk
+    }
+
+    pub(super) fn connect(&mut self, wants: Wants) {
+        self.mailbox.connect(client(), wants);
+    }
+
+    /// How many messages are dropped.
+    pub(super) fn disconnect(&mut self) -> usize {
+        let (encoded, plain) = self.mailbox.disconnect();
+        encoded + plain.len()
+    }
+
+    pub(super) fn offer_delivery(&mut self, delivery: Delivery) -> Outcome {
+        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
+        self.mailbox.offer_delivery(delivery, room)
     }
 
     pub(super) fn offer(&mut self, qos: QoS, payload: &str) -> Outcome {
@@ -77,7 +115,8 @@ impl Desk {
         };
         let mut outgoing = Outgoing::new(source, Frames::default());
         let way = Way { fan_out, in_advance: true };
-        self.mailbox.offer(&mut outgoing, &self.target, None, way, &self.quota, self.now)
+        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
+        self.mailbox.offer(&mut outgoing, &self.target, None, way, room)
     }
 
     /// Takes what waits, as a connection does: QoS 0, then the others.

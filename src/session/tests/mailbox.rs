@@ -6,7 +6,7 @@ use super::super::blocks::SHARED_PAYLOAD;
 use super::super::closing::Closing;
 use super::super::delivery::Delivery;
 use super::super::mailbox::{Gone, Mailbox, Outcome, Wants};
-use super::desk::{quota, text, Alarm, Desk, PLAIN};
+use super::desk::{client, quota, text, Alarm, Desk, PLAIN};
 use super::support::{deliver, delivery, message};
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer::{Disconnect, DropNewest, DropOldest};
@@ -30,9 +30,9 @@ fn the_connection_is_woken_once() {
     assert_eq!(desk.take(), (strings(&["1"]), strings(&["2"])));
     assert_eq!(desk.offer(ExactlyOnce, "3"), WAKE);
     // A connection that begins looks anyway.
-    desk.mailbox.disconnect();
+    desk.disconnect();
     assert_eq!(desk.offer(ExactlyOnce, "4"), QUIET);
-    desk.mailbox.connect(PLAIN);
+    desk.connect(PLAIN);
     assert_eq!(desk.offer(ExactlyOnce, "5"), QUIET);
     assert_eq!(desk.take(), (strings(&[]), strings(&["3", "4", "5"])));
 }
@@ -42,13 +42,13 @@ fn the_connection_is_woken_once() {
 fn without_a_client() {
     let mut desk = Desk::new(quota(DropNewest, 100, 1 << 20));
     assert_eq!(desk.offer(AtMostOnce, "1"), Outcome::Absent);
-    assert_eq!(desk.mailbox.offer_delivery(delivery(AtMostOnce, "2"), &desk.quota, desk.now), Outcome::Absent);
+    assert_eq!(desk.offer_delivery(delivery(AtMostOnce, "2")), Outcome::Absent);
     assert_eq!(desk.offer(AtLeastOnce, "3"), QUIET);
-    desk.mailbox.connect(PLAIN);
+    desk.connect(PLAIN);
     desk.offer(AtMostOnce, "4");
-    desk.mailbox.offer_delivery(delivery(AtMostOnce, "5"), &desk.quota, desk.now);
+    desk.offer_delivery(delivery(AtMostOnce, "5"));
     assert_eq!(desk.mailbox.messages(), 3);
-    assert_eq!(desk.mailbox.disconnect(), 2);
+    assert_eq!(desk.disconnect(), 2);
     assert_eq!(desk.take(), (strings(&[]), strings(&["3"])));
     assert_eq!((desk.mailbox.messages(), desk.bytes()), (0, 0));
 }
@@ -120,7 +120,7 @@ fn what_a_receiver_gets_alone_is_encoded_by_its_connection() {
         (Wants { v5: false, ..PLAIN }, identified, false),
     ] {
         let mut desk = Desk::new(quota(DropNewest, 100, 1 << 20));
-        desk.mailbox.connect(wants);
+        desk.connect(wants);
         desk.target.identifiers = identifiers.clone();
         desk.offer(AtMostOnce, "x");
         let mut deliveries = VecDeque::new();
@@ -138,7 +138,7 @@ fn packets_that_are_too_large() {
         for (size, expected) in [(7, WAKE), (8, Outcome::TooLarge), (SHARED_PAYLOAD, Outcome::TooLarge)] {
             let mut desk = Desk::new(quota(DropNewest, 100, 1 << 20));
             // First byte, length, topic, length of the properties, payload.
-            desk.mailbox.connect(Wants { maximum_packet_size: 1 + 1 + 3 + 1 + 7, ..PLAIN });
+            desk.connect(Wants { maximum_packet_size: 1 + 1 + 3 + 1 + 7, ..PLAIN });
             desk.mailbox.look();
             assert_eq!(desk.offer_until(AtMostOnce, &"x".repeat(size), None, fan_out), expected);
             assert_eq!(desk.mailbox.messages() == 0, desk.bytes() == 0);
@@ -216,7 +216,7 @@ fn a_full_mailbox_closes_the_connection() {
     for (payload, expected) in [("1", QUIET), ("2", QUIET), ("3", Outcome::Full { dropped: ONE, wake: false })] {
         assert_eq!(desk.offer(AtLeastOnce, payload), expected);
     }
-    desk.mailbox.connect(PLAIN);
+    desk.connect(PLAIN);
     assert_eq!(desk.mailbox.look(), None);
     assert_eq!(desk.take().1, strings(&["1", "2"]));
 }
@@ -364,13 +364,13 @@ fn publishers_do_not_wait_for_the_absent() {
         desk.offer(AtMostOnce, "x");
     }
     assert!(desk.mailbox.await_room(&waker, &desk.quota));
-    desk.mailbox.disconnect();
+    desk.disconnect();
     assert_eq!(alarm.rung(), 1);
     for _ in 0..6 {
         assert_eq!(desk.offer(AtLeastOnce, "x"), QUIET);
     }
     assert!(!desk.mailbox.await_room(&waker, &desk.quota));
-    desk.mailbox.connect(PLAIN);
+    desk.connect(PLAIN);
     assert!(desk.mailbox.await_room(&waker, &desk.quota));
 }
 
@@ -398,14 +398,14 @@ fn a_request_to_close() {
     let mut mailbox = Mailbox::default();
     assert!(!mailbox.close(because("nobody is there")));
     assert_eq!(mailbox.look(), None);
-    mailbox.connect(PLAIN);
+    mailbox.connect(client(), PLAIN);
     assert!(mailbox.close(because("first")));
     assert!(!mailbox.close(because("second")));
     assert_eq!(mailbox.look(), Some(because("first")));
     assert_eq!(mailbox.close_request(), None);
     assert!(mailbox.close(because("third")));
     mailbox.disconnect();
-    mailbox.connect(PLAIN);
+    mailbox.connect(client(), PLAIN);
     assert_eq!(mailbox.look(), None, "it was meant for the connection before");
 }
 
@@ -445,7 +445,7 @@ fn room_for_a_replay() {
     let mut queued = 0;
     while desk.mailbox.room(&desk.quota) > 0 {
         let message = message(AtMostOnce, "t", "x", None::<Instant>);
-        let outcome = desk.mailbox.offer_delivery(deliver(message), &desk.quota, desk.now);
+        let outcome = desk.offer_delivery(deliver(message));
         assert!(matches!(outcome, Outcome::Queued { .. }));
         queued += 1;
     }

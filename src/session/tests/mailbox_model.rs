@@ -112,10 +112,10 @@ proptest! {
                 }
                 Action::Wait(seconds) => desk.now += Duration::from_secs(seconds),
                 Action::Connect { aliases, maximum_packet_size } => {
-                    waiting -= desk.mailbox.disconnect();
-                    desk.mailbox.connect(Wants { aliases, maximum_packet_size, ..PLAIN });
+                    waiting -= desk.disconnect();
+                    desk.connect(Wants { aliases, maximum_packet_size, ..PLAIN });
                 }
-                Action::Disconnect => waiting -= desk.mailbox.disconnect(),
+                Action::Disconnect => waiting -= desk.disconnect(),
                 Action::TakeEncoded(max_bytes) => {
                     let mut blocks = VecDeque::new();
                     waiting -= desk.mailbox.take_encoded(&mut blocks, max_bytes);

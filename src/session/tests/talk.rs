@@ -22,6 +22,7 @@ pub(super) struct FakeHost {
     pub(super) reason: ReasonCode,
     pub(super) subscriptions: BTreeMap<String, SubscriptionOptions>,
     pub(super) replayed: Vec<String>,
+    pub(super) acknowledged: Vec<(String, ReasonCode)>,
     max_topic_levels: usize,
 }
 
@@ -44,11 +45,15 @@ impl Host for FakeHost {
         Ok(self.reason)
     }
 
-    fn refused(&mut self) {}
+    fn refused(&mut self, _topic: &str, _publish: &Publish) {}
 
-    fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Subscribed {
-        let existed = self.subscriptions.insert(filter.to_owned(), options).is_some();
-        Subscribed { existed, generation: 1 }
+    fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode) {
+        self.acknowledged.push((delivery.message.topic.to_string(), reason));
+    }
+
+    fn subscribe(&mut self, _wanted: &Text, filter: &Text, options: SubscriptionOptions) -> Subscribed {
+        let existed = self.subscriptions.insert(filter.to_string(), options).is_some();
+        Subscribed { existed, generation: 1, is_first: false }
     }
 
     fn replay(&mut self, filter: Text, _options: SubscriptionOptions, _before: u64) {
@@ -58,6 +63,8 @@ impl Host for FakeHost {
     fn unsubscribe(&mut self, filter: &str) {
         assert!(self.subscriptions.remove(filter).is_some(), "{filter} has been subscribed to");
     }
+
+    fn unsubscribed(&mut self, _wanted: Text) {}
 }
 
 /// A session and its connection, without bytes and sockets.
@@ -75,6 +82,7 @@ impl Talk {
             reason: ReasonCode::SUCCESS,
             subscriptions: BTreeMap::new(),
             replayed: Vec::new(),
+            acknowledged: Vec::new(),
             max_topic_levels: terms.max_topic_levels,
         };
         Talk { connection: Connection::new(terms), state: State::default(), host, v5: terms.protocol == Protocol::V5 }
@@ -108,7 +116,7 @@ impl Talk {
         let mut blocks = Blocks::default();
         let sent = self.connection.send(delivery, &mut self.state, &mut blocks, now);
         let mut packets = wire::packets(self.v5, &encoded(&mut blocks));
-        sent?;
+        sent.map_err(|(why, _)| why)?;
         match packets.pop() {
             Some(Sent::Publish(publish)) if packets.is_empty() => Ok(publish),
             other => panic!("one PUBLISH, not {other:?} behind {packets:?}"),

@@ -30,7 +30,7 @@ fn again(window: &mut Window, receive_maximum: usize) -> Vec<(u16, bool)> {
 }
 
 fn is_done(acknowledged: Acknowledged) -> bool {
-    matches!(acknowledged, Acknowledged::Done)
+    matches!(acknowledged, Acknowledged::Done(_))
 }
 
 /// `[MQTT-2.2.1-3]`: never 0, and none that is in use.
@@ -66,7 +66,7 @@ fn every_identifier_may_be_in_use() {
     assert_eq!(used.len(), 65_535);
     assert_eq!((used.first(), used.last()), (Some(&1), Some(&65_535)));
     for packet_id in [65_535, 1, 11, 10] {
-        assert!(matches!(window.pubrec(packet_id, ReasonCode::SUCCESS), Acknowledged::Release));
+        assert!(matches!(window.pubrec(packet_id, ReasonCode::SUCCESS), Acknowledged::Release(_)));
         assert!(is_done(window.pubcomp(packet_id)));
         assert!(!is_done(window.pubcomp(packet_id)));
     }
@@ -82,9 +82,9 @@ fn acknowledgements_out_of_order() {
     }
     assert!(is_done(window.puback(3)));
     assert!(!is_done(window.puback(3)), "once");
-    assert!(matches!(window.pubrec(4, ReasonCode::SUCCESS), Acknowledged::Release));
+    assert!(matches!(window.pubrec(4, ReasonCode::SUCCESS), Acknowledged::Release(_)));
     assert!(is_done(window.pubcomp(4)));
-    assert!(matches!(window.pubrec(2, ReasonCode::SUCCESS), Acknowledged::Release));
+    assert!(matches!(window.pubrec(2, ReasonCode::SUCCESS), Acknowledged::Release(_)));
     assert_eq!((window.outstanding(), window.room(10)), (2, 8));
     assert!(is_done(window.puback(1)));
     assert!(is_done(window.pubcomp(2)));

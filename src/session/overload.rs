@@ -1,0 +1,55 @@
+//! Limits that hold for the broker as a whole, and whether the host program has been told that one is reached.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use crate::config::Config;
+use crate::hooks::{Callbacks, Event, Hook, Key, Overload, Resource};
+
+/// The limits that the sessions of a broker share.
+pub(super) struct Overloads {
+    pub(super) connections: Limit,
+    pub(super) sessions: Limit,
+    pub(super) retained_messages: Limit,
+}
+
+impl Overloads {
+    pub(super) fn of(config: &Config) -> Self {
+        let limit = |resource, limit: u32| Limit { resource, limit: limit as usize, reached: AtomicBool::new(false) };
+        Overloads {
+            connections: limit(Resource::Connections, config.limits.max_connections),
+            sessions: limit(Resource::Sessions, config.limits.max_sessions),
+            retained_messages: limit(Resource::RetainedMessages, config.retain.max_messages),
+        }
+    }
+}
+
+/// One limit. It counts as reached from when something is refused until a tenth of it is free again, so that somebody who
+/// comes and goes at the edge is not told of each time.
+pub(super) struct Limit {
+    resource: Resource,
+    limit: usize,
+    reached: AtomicBool,
+}
+
+impl Limit {
+    /// Something has been refused.
+    pub(super) fn begin(&self, callbacks: &Callbacks) {
+        if !self.reached.swap(true, SeqCst) {
+            self.tell(callbacks, true);
+        }
+    }
+
+    /// Something has gone, and `left` is still there.
+    pub(super) fn relax(&self, callbacks: &Callbacks, left: usize) {
+        let enough = self.limit - self.limit.div_ceil(10);
+        if self.reached.load(SeqCst) && left <= enough && self.reached.swap(false, SeqCst) {
+            self.tell(callbacks, false);
+        }
+    }
+
+    fn tell(&self, callbacks: &Callbacks, begun: bool) {
+        let (resource, limit) = (self.resource, self.limit as u64);
+        tracing::warn!(?resource, limit, begun, "overload");
+        callbacks.tell(Hook::Overload, || Key::Broker, || Event::Overload(Overload { resource, begun, limit }));
+    }
+}
