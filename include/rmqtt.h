@@ -1788,7 +1788,7 @@ typedef struct rmqtt_hooks_t {
      */
     rmqtt_authorize_publish_fn authorize_publish;
     /**
-     * Decides whether a client may subscribe. Without it, it may.
+     * Decides whether a client may subscribe. Without it, it may, but to `$SYS/#` only if `acl.sys_topics` says so.
      */
     rmqtt_authorize_subscribe_fn authorize_subscribe;
     /**

@@ -60,7 +60,11 @@ impl Hooks for Rules {
 }
 
 fn broker(in_place: bool) -> (Broker, String) {
-    let broker = Broker::new(r#"{"listeners":[{"address":"127.0.0.1:0"}],"auth":{"allow_anonymous":true}}"#).unwrap();
+    broker_with(in_place, r#"{"listeners":[{"address":"127.0.0.1:0"}],"auth":{"allow_anonymous":true}}"#)
+}
+
+fn broker_with(in_place: bool, config: &str) -> (Broker, String) {
+    let broker = Broker::new(config).unwrap();
     broker.set_hooks(Some(Box::new(Rules { in_place })));
     broker.start().unwrap();
     let address = broker.listener(0).unwrap().address.to_string();
@@ -164,13 +168,16 @@ fn a_client_that_leaves_during_a_decision_leaves_nothing_behind() {
     }
 }
 
+const READABLE: &str = r#"{"listeners":[{"address":"127.0.0.1:0"}],"auth":{"allow_anonymous":true},
+                           "acl":{"sys_topics":"read"}}"#;
+
 /// Neither as a message nor as a will.
 #[test]
-fn system_topics_are_the_brokers_own() {
-    let (broker, address) = broker(false);
+fn nobody_publishes_to_system_topics() {
+    let (broker, address) = broker_with(false, READABLE);
     broker.set_hooks(None);
     let mut subscriber = Client::connect(&address, "subscriber").unwrap();
-    subscriber.subscribe("$SYS/#");
+    assert_eq!(subscriber.subscribe("$SYS/#"), Some(0));
     let mut client = Connect::v5("client").open(&address).unwrap();
     assert_eq!(client.publish_code("$SYS/x", b"x", false), Some(0x87));
     for (connect, code) in [(Connect::v5("will"), 0x87), (Connect::v3("will"), 5)] {
@@ -178,4 +185,28 @@ fn system_topics_are_the_brokers_own() {
         assert_eq!(connect.open(&address).err(), Some(code));
     }
     assert!(subscriber.messages().is_empty());
+}
+
+#[test]
+fn who_may_read_system_topics_is_configured() {
+    const SYSTEM: [&str; 5] = ["$SYS", "$SYS/#", "$SYS/x", "$share/g/$SYS/#", "$share/g/$SYS/+"];
+    const OTHERS: [&str; 4] = ["#", "+/x", "$SYSTEM/x", "$share/$SYS/x"];
+    let (broker, address) = broker(false);
+    let mut decided = Client::connect(&address, "decided").unwrap();
+    assert!(SYSTEM.iter().all(|filter| decided.subscribe(filter) == Some(0)), "a hook has the say");
+    broker.set_hooks(None);
+    for (connect, refused) in [(Connect::v5("v5"), 0x87), (Connect::v3("v3"), 0x80)] {
+        let mut client = connect.open(&address).unwrap();
+        for filter in SYSTEM {
+            assert_eq!(client.subscribe(filter), Some(refused), "{filter}");
+        }
+        for filter in OTHERS {
+            assert_eq!(client.subscribe(filter), Some(0), "{filter}");
+        }
+    }
+
+    let (broker, address) = broker_with(false, READABLE);
+    broker.set_hooks(None);
+    let mut reader = Connect::v5("reader").open(&address).unwrap();
+    assert!(SYSTEM.iter().all(|filter| reader.subscribe(filter) == Some(0)));
 }

@@ -41,6 +41,9 @@ pub struct Config {
     /// Who may connect when no `authenticate` hook is set.
     pub auth: Auth,
 
+    /// What clients may do when no hook decides about it.
+    pub acl: Acl,
+
     /// What one client may use of the broker.
     pub limits: Limits,
 
@@ -144,6 +147,26 @@ pub struct Callbacks {
 pub struct Auth {
     /// Whether clients may connect without anyone checking who they are.
     pub allow_anonymous: bool,
+}
+
+/// What clients may do when no hook decides about it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Acl {
+    /// What clients may do with the topics below `$SYS/`, which the broker and the host program publish to. No client
+    /// may publish to them.
+    pub sys_topics: SysTopicsAccess,
+}
+
+/// What clients may do with the topics below `$SYS/`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SysTopicsAccess {
+    /// Nothing.
+    #[default]
+    Deny,
+    /// Subscribe to them.
+    Read,
 }
 
 /// What one client may use of the broker.
@@ -283,6 +306,7 @@ impl Default for Config {
             runtime: Runtime::default(),
             callbacks: Callbacks::default(),
             auth: Auth::default(),
+            acl: Acl::default(),
             limits: Limits::default(),
             session: Session::default(),
             retain: Retain::default(),

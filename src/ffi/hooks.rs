@@ -112,7 +112,7 @@ pub struct rmqtt_hooks_t {
     pub pre_connect: rmqtt_pre_connect_fn,
     /// Decides whether a message may be published. Without it, every message may, but no client's to `$SYS/#`.
     pub authorize_publish: rmqtt_authorize_publish_fn,
-    /// Decides whether a client may subscribe. Without it, it may.
+    /// Decides whether a client may subscribe. Without it, it may, but to `$SYS/#` only if `acl.sys_topics` says so.
     pub authorize_subscribe: rmqtt_authorize_subscribe_fn,
     /// Decides whether a client may unsubscribe. Without it, it may.
     pub authorize_unsubscribe: rmqtt_authorize_unsubscribe_fn,

@@ -26,7 +26,7 @@ use super::hub::{expires_at, Hub};
 use super::lease::Lease;
 use super::receiver::Receiver;
 use super::replays::Replays;
-use super::ruling::{allowed_without_hook, Ruling};
+use super::ruling::{allowed_without_hook, may_subscribe_without_hook, Ruling};
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
@@ -587,10 +587,16 @@ impl Host for Doors<'_> {
     }
 
     fn may_subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Ruling {
+        let callbacks = self.hub.callbacks();
+        if callbacks.mode(Hook::AuthorizeSubscribe) == Mode::Absent
+            && !may_subscribe_without_hook(filter, self.client, self.hub.settings())
+        {
+            return Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None);
+        }
         let (client, filter) = (|| self.client.clone(), || Text::from(filter));
         let question =
             || OwnedQuestion::AuthorizeSubscribe(AuthorizeSubscribe { client: client(), filter: filter(), options });
-        let asked = self.hub.callbacks().ask(Hook::AuthorizeSubscribe, || self.key(), question);
+        let asked = callbacks.ask(Hook::AuthorizeSubscribe, || self.key(), question);
         self.rule(asked)
     }
 

@@ -1,5 +1,5 @@
 use super::mailbox::Quota;
-use crate::config::Config;
+use crate::config::{Config, SysTopicsAccess};
 use crate::model::QoS;
 
 /// What the configuration says about sessions.
@@ -8,6 +8,8 @@ pub(super) struct Settings {
     pub(super) node_id: u64,
     /// By listener.
     pub(super) allow_anonymous: Vec<bool>,
+    /// Whether clients may subscribe to the topics of the broker.
+    pub(super) sys_topics_readable: bool,
     /// 0 for no limit, as below.
     pub(super) max_sessions: usize,
     pub(super) max_client_id_length: usize,
@@ -32,6 +34,7 @@ impl Settings {
         Settings {
             node_id: config.node_id,
             allow_anonymous: anonymous.collect(),
+            sys_topics_readable: config.acl.sys_topics == SysTopicsAccess::Read,
             max_sessions: limits.max_sessions as usize,
             max_client_id_length: limits.max_client_id_length as usize,
             max_keepalive_s: limits.max_keepalive_s as u16,

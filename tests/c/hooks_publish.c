@@ -13,7 +13,9 @@ typedef struct stage {
 } stage;
 
 static void stage_begin(stage *set, int way, unsigned mask, int protocol) {
-    set->broker = judged_broker(&set->judging, way, mask);
+    set->broker = judged_broker_with(&set->judging, way, mask,
+                                     "{\"listeners\":[{\"address\":\"127.0.0.1:0\",\"allow_anonymous\":true}],"
+                                     "\"acl\":{\"sys_topics\":\"read\"}}");
     set->subscriber = client_open(set->broker, "subscriber", 5);
     subscribe(set->subscriber, "#", 1, 1);
     set->publisher = client_open(set->broker, "publisher", protocol);
