@@ -43,6 +43,10 @@ pub const OURS: Kind = Kind {
     ready: Ready::Line,
 };
 
+/// Ours with a hook that is called in place for every message.
+pub const HOOKED: Kind =
+    Kind { name: "rmqtt-c with a hook", program: "build/bin/bench-hooked", arguments: &["{config}"], ..OURS };
+
 /// The first one is what the ratios are to, unless the command line says another one.
 pub const PEERS: &[Kind] = &[Kind {
     name: "mosquitto",

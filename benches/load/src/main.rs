@@ -16,9 +16,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use broker::{Kind, OURS, PEERS};
+use broker::{Kind, HOOKED, OURS, PEERS};
 use compare::{Contender, Plan};
-use scenario::{Scenario, Target, Timing, SCENARIOS};
+use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, SCENARIOS};
 
 /// A failure is a sentence for whoever reads the table.
 pub type Result<T> = std::result::Result<T, String>;
@@ -33,6 +33,7 @@ usage: load compare [OPTION...]           starts brokers in turn and prints how 
   --only NAME[,NAME]   only these scenarios
 compare:
   --ours PROGRAM       rmqtt-broker (build/bin/rmqtt-broker)
+  --hooked PROGRAM     the same with an inline hook (build/bin/bench-hooked)
   --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto=mosquitto)
   --configs DIRECTORY  where the configurations are (benches)
   --limit S            what has not begun after so many seconds is left out (310)
@@ -83,6 +84,7 @@ struct Options {
     seconds: Option<f64>,
     scenarios: Vec<&'static Scenario>,
     ours: PathBuf,
+    hooked: PathBuf,
     peers: Vec<Contender>,
     configs: PathBuf,
     limit: u64,
@@ -104,8 +106,9 @@ impl Options {
             quick: false,
             rounds: None,
             seconds: None,
-            scenarios: SCENARIOS.iter().collect(),
+            scenarios: scenarios().collect(),
             ours: OURS.program.into(),
+            hooked: HOOKED.program.into(),
             peers: Vec::new(),
             configs: "benches".into(),
             limit: 310,
@@ -118,6 +121,7 @@ impl Options {
                 "--seconds" => options.seconds = Some(within(argument, value()?, 0.1, 60.0)?),
                 "--only" => options.scenarios = value()?.split(',').map(find_scenario).collect::<Result<_>>()?,
                 "--ours" => options.ours = value()?.into(),
+                "--hooked" => options.hooked = value()?.into(),
                 "--peer" => options.peers.push(parse_peer(value()?)?),
                 "--configs" => options.configs = value()?.into(),
                 "--limit" => options.limit = parse(argument, value()?)?,
@@ -143,15 +147,23 @@ impl Options {
                 if contenders.is_empty() {
                     contenders.extend(PEERS.iter().map(|kind| Contender { kind, program: kind.program.into() }));
                 }
-                contenders.push(Contender { kind: &OURS, program: self.ours });
-                compare::run(&Plan {
+                contenders.push(Contender { kind: &OURS, program: self.ours.clone() });
+                let (with_hook, others) = self.scenarios.into_iter().partition(|scenario| tests_hook(scenario));
+                let mut plan = Plan {
                     contenders,
                     configs: self.configs,
-                    scenarios: self.scenarios,
+                    scenarios: others,
                     timing,
                     rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }),
                     limit: Duration::from_secs(self.limit),
-                })
+                };
+                let all_well = plan.scenarios.is_empty() || compare::run(&plan)?;
+                plan.contenders = vec![
+                    Contender { kind: &OURS, program: self.ours },
+                    Contender { kind: &HOOKED, program: self.hooked },
+                ];
+                plan.scenarios = with_hook;
+                Ok((plan.scenarios.is_empty() || compare::run(&plan)?) && all_well)
             }
             Command::Against => {
                 let address = self.address.ok_or("against needs an address")?;
@@ -159,7 +171,7 @@ impl Options {
                 compare::against(&target, &self.scenarios, &timing)
             }
             Command::List => {
-                for scenario in SCENARIOS {
+                for scenario in scenarios() {
                     let titles: Vec<&str> = scenario.figures.iter().map(|figure| figure.title).collect();
                     println!("{:12} {}", scenario.name, titles.join("; "));
                 }
@@ -181,8 +193,17 @@ fn within<T: std::str::FromStr + PartialOrd>(what: &str, value: &str, least: T, 
     Ok(number)
 }
 
+fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    SCENARIOS.iter().chain(HOOK_SCENARIOS)
+}
+
+/// Whether a scenario compares the broker with a hook to the one without.
+fn tests_hook(scenario: &Scenario) -> bool {
+    HOOK_SCENARIOS.iter().any(|other| std::ptr::eq(other, scenario))
+}
+
 fn find_scenario(name: &str) -> Result<&'static Scenario> {
-    let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    let found = scenarios().find(|scenario| scenario.name == name);
     found.ok_or_else(|| format!("there is no scenario {name}; `load list` names them"))
 }
 

@@ -130,6 +130,23 @@ const fn messages(title: &'static str, times: f64) -> Figure {
     Figure { title, unit: "k msg/s", value: Value::At(0), goal: Goal::Times(times) }
 }
 
+/// What an inline `authorize_publish` hook costs: a broker with one against the same broker without.
+pub const HOOK_SCENARIOS: &[Scenario] = &[
+    Scenario { name: "hook-qos0", work: Work::Flow(ONE_TO_ONE), figures: &[messages("QoS 0, 1→1", HOOK_GOAL)] },
+    Scenario {
+        name: "hook-qos1",
+        work: Work::Flow(Shape { qos: 1, ..ONE_TO_ONE }),
+        figures: &[messages("QoS 1, 1→1, window 100", HOOK_GOAL)],
+    },
+    Scenario {
+        name: "hook-pairs",
+        work: Work::Flow(Shape { qos: 1, topics: 20, ..ONE_TO_ONE }),
+        figures: &[messages("20 pairs, QoS 1", HOOK_GOAL)],
+    },
+];
+
+const HOOK_GOAL: f64 = 0.95;
+
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "qos0", work: Work::Flow(ONE_TO_ONE), figures: &[messages("QoS 0, 1→1", 30.0)] },
     Scenario {
