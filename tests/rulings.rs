@@ -40,7 +40,7 @@ impl Hooks for Rules {
 
     fn decide(&self, question: Question<'_>) -> Answer {
         let topic = match question {
-            Question::AuthorizePublish(message) => &message.topic,
+            Question::AuthorizePublish(message) => message.topic,
             Question::AuthorizeSubscribe(asked) => &asked.filter,
             Question::AuthorizeUnsubscribe(asked) => &asked.filter,
             other => panic!("{other:?}"),

@@ -16,7 +16,7 @@ use crate::hooks::{
     Answer, AuthExchange, Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Event, Hook,
     HookSet, Hooks, MessagePublished, PreConnect, Question, SessionEnd, Subscribed, Subscriber, Verdict,
 };
-use crate::model::{Client, Message};
+use crate::model::{Client, MessageRef};
 
 /// The hooks by number: the index of a hook in `rmqtt_hooks_t.flags`.
 #[repr(i32)]
@@ -270,7 +270,7 @@ impl ForeignHooks {
             self.ask(|verdict, user_data| unsafe { authenticate(&event, verdict, user_data) })
         };
         Some(match &event.will {
-            Some(will) => with_view(will, |will| call(will)),
+            Some(will) => with_view(will.view(), |will| call(will)),
             None => call(ptr::null()),
         })
     }
@@ -302,7 +302,7 @@ impl ForeignHooks {
         Some(self.ask(|verdict, user_data| unsafe { pre_connect(&event, verdict, user_data) }))
     }
 
-    fn authorize_publish(&self, message: &Message) -> Option<Answer> {
+    fn authorize_publish(&self, message: MessageRef<'_>) -> Option<Answer> {
         let authorize = self.table.authorize_publish?;
         Some(with_view(message, |message| {
             let event = rmqtt_authorize_publish_t { struct_size: size_of::<rmqtt_authorize_publish_t>(), message };
@@ -344,7 +344,7 @@ impl ForeignHooks {
     fn authorize_forward(&self, event: &AuthorizeForward) -> Option<Answer> {
         let authorize = self.table.authorize_forward?;
         let client = rmqtt_client_t::of(&event.client);
-        Some(with_view(&event.message, |message| {
+        Some(with_view(event.message.view(), |message| {
             let event = rmqtt_authorize_forward_t {
                 struct_size: size_of::<rmqtt_authorize_forward_t>(),
                 client: &client,
@@ -378,7 +378,7 @@ impl ForeignHooks {
     }
 
     fn tell_published(&self, hook: rmqtt_message_published_fn, event: &MessagePublished) {
-        with_view(&event.message, |message| {
+        with_view(event.message.view(), |message| {
             let event = rmqtt_message_published_t {
                 struct_size: size_of::<rmqtt_message_published_t>(),
                 message,
@@ -490,7 +490,7 @@ impl Hooks for ForeignHooks {
             }
             Event::MessagePublished(event) => self.tell_published(table.message_published, event),
             Event::WillPublished(event) => self.tell_published(table.will_published, event),
-            Event::MessageDelivered(event) => with_view(&event.message, |message| {
+            Event::MessageDelivered(event) => with_view(event.message.view(), |message| {
                 let client = rmqtt_client_t::of(&event.client);
                 let event = rmqtt_message_delivered_t {
                     struct_size: size_of::<rmqtt_message_delivered_t>(),
@@ -502,7 +502,7 @@ impl Hooks for ForeignHooks {
                 };
                 self.call(table.message_delivered, &event);
             }),
-            Event::MessageAcked(event) => with_view(&event.message, |message| {
+            Event::MessageAcked(event) => with_view(event.message.view(), |message| {
                 let client = rmqtt_client_t::of(&event.client);
                 let event = rmqtt_message_acked_t {
                     struct_size: size_of::<rmqtt_message_acked_t>(),
@@ -514,7 +514,7 @@ impl Hooks for ForeignHooks {
                 };
                 self.call(table.message_acked, &event);
             }),
-            Event::MessageDropped(event) => with_view(&event.message, |message| {
+            Event::MessageDropped(event) => with_view(event.message.view(), |message| {
                 let client = event.client.as_deref().map(rmqtt_client_t::of);
                 let event = rmqtt_message_dropped_t {
                     struct_size: size_of::<rmqtt_message_dropped_t>(),
@@ -525,7 +525,7 @@ impl Hooks for ForeignHooks {
                 };
                 self.call(table.message_dropped, &event);
             }),
-            Event::RetainedChanged(event) => with_view(&event.message, |message| {
+            Event::RetainedChanged(event) => with_view(event.message.view(), |message| {
                 let event = rmqtt_retained_changed_t {
                     struct_size: size_of::<rmqtt_retained_changed_t>(),
                     message,

@@ -8,7 +8,7 @@ use super::properties::{rmqtt_properties_t, PropertiesView};
 use super::versioned::{self, CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::{Error, Publish};
-use crate::model::{Message, QoS};
+use crate::model::{MessageRef, QoS};
 
 /// What made a message enter the broker.
 #[repr(i32)]
@@ -89,14 +89,14 @@ unsafe impl Versioned for rmqtt_publish_t {
 }
 
 /// Calls `body` with a view of `message`.
-pub(super) fn with_view<T>(message: &Message, body: impl FnOnce(&rmqtt_message_t) -> T) -> T {
-    let publisher = message.publisher.as_deref().map(rmqtt_client_t::of);
-    let properties = PropertiesView::of(message);
+pub(super) fn with_view<T>(message: MessageRef<'_>, body: impl FnOnce(&rmqtt_message_t) -> T) -> T {
+    let publisher = message.publisher.map(|client| rmqtt_client_t::of(client));
+    let properties = PropertiesView::of(&message);
     let properties = properties.as_ref().map(PropertiesView::raw);
     body(&rmqtt_message_t {
         struct_size: size_of::<rmqtt_message_t>(),
-        topic: rmqtt_str_t::of(&message.topic),
-        payload: rmqtt_bytes_t::of(&message.payload),
+        topic: rmqtt_str_t::of(message.topic),
+        payload: rmqtt_bytes_t::of(message.payload),
         publisher: publisher.as_ref().map_or(ptr::null(), ptr::from_ref),
         origin: message.origin as rmqtt_origin_t,
         qos: message.qos as u8,

@@ -8,7 +8,7 @@ use super::versioned::{self, CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::Error;
 use crate::codec::{check_property_text, encode_properties, read_properties};
-use crate::model::{EncodedProperties, Message, Properties, Text, UserProperties};
+use crate::model::{EncodedProperties, MessageRef, Properties, Text, UserProperties};
 
 /// A user property of MQTT 5: a name with a value. Names may come more than once, in an order that is kept.
 #[repr(C)]
@@ -61,12 +61,12 @@ pub(super) struct PropertiesView {
 
 impl PropertiesView {
     /// Those of a message; `None` if it has none, which costs nothing.
-    pub(super) fn of(message: &Message) -> Option<Self> {
-        let message_expiry_s = message.remaining_s(Instant::now());
+    pub(super) fn of(message: &MessageRef<'_>) -> Option<Self> {
+        let message_expiry_s = message.remaining_s(Instant::now);
         if message.properties.is_empty() && message_expiry_s.is_none() {
             return None;
         }
-        let properties = Properties { message_expiry_s, ..read_properties(&message.properties) };
+        let properties = Properties { message_expiry_s, ..read_properties(message.properties) };
         let user_properties = user_properties_of(&properties.user_properties);
         Some(PropertiesView { properties, user_properties })
     }

@@ -108,7 +108,7 @@ pub(super) fn consumer(
     user_data: UserData,
 ) -> Consumer {
     Box::new(move |message| {
-        with_view(message, |message| {
+        with_view(message.view(), |message| {
             // SAFETY: whoever subscribed promised a function that takes these; all of them outlive the call.
             unsafe { on_message(message, user_data.pointer()) };
         });

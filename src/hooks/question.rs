@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{Client, Message, QoS, SubscriptionOptions, Text, UserProperties};
+use crate::model::{Client, Message, MessageRef, QoS, SubscriptionOptions, Text, UserProperties};
 
 /// A question, as a hook sees it.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +12,7 @@ pub enum Question<'a> {
     PreConnect(&'a PreConnect),
     Authenticate(&'a Authenticate),
     /// May the message be published? Its origin says whether it is a client's message, a will, or the host program's.
-    AuthorizePublish(&'a Message),
+    AuthorizePublish(MessageRef<'a>),
     AuthorizeSubscribe(&'a AuthorizeSubscribe),
     AuthorizeUnsubscribe(&'a AuthorizeUnsubscribe),
     AuthorizeForward(&'a AuthorizeForward),
@@ -36,7 +36,7 @@ impl OwnedQuestion {
         match self {
             OwnedQuestion::PreConnect(question) => Question::PreConnect(question),
             OwnedQuestion::Authenticate(question) => Question::Authenticate(question),
-            OwnedQuestion::AuthorizePublish(message) => Question::AuthorizePublish(message),
+            OwnedQuestion::AuthorizePublish(message) => Question::AuthorizePublish(message.view()),
             OwnedQuestion::AuthorizeSubscribe(question) => Question::AuthorizeSubscribe(question),
             OwnedQuestion::AuthorizeUnsubscribe(question) => Question::AuthorizeUnsubscribe(question),
             OwnedQuestion::AuthorizeForward(question) => Question::AuthorizeForward(question),

@@ -66,17 +66,46 @@ pub struct Message {
     pub publisher: Option<Arc<Client>>,
 }
 
-impl Message {
-    pub fn is_expired(&self, now: Instant) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
-    }
+/// A message as it is looked at, wherever its parts are.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageRef<'a> {
+    pub topic: &'a Text,
+    pub payload: &'a [u8],
+    pub qos: QoS,
+    pub retain: bool,
+    /// As in [`Message::properties`].
+    pub properties: &'a [u8],
+    pub expires_at: Option<Instant>,
+    pub origin: Origin,
+    pub publisher: Option<&'a Arc<Client>>,
+}
 
+impl MessageRef<'_> {
     /// Seconds that are left of it, as a receiver is told `[MQTT-3.3.2-6]`; at least 1, for what has been sent before must be
     /// sent again.
-    pub fn remaining_s(&self, now: Instant) -> Option<u32> {
-        let left = self.expires_at?.saturating_duration_since(now);
+    pub fn remaining_s(&self, now: impl FnOnce() -> Instant) -> Option<u32> {
+        let left = self.expires_at?.saturating_duration_since(now());
         let seconds = (left + Duration::from_millis(999)).as_secs().max(1);
         Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+}
+
+impl Message {
+    pub fn view(&self) -> MessageRef<'_> {
+        MessageRef {
+            topic: &self.topic,
+            payload: &self.payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties: &self.properties,
+            expires_at: self.expires_at,
+            origin: self.origin,
+            publisher: self.publisher.as_ref(),
+        }
+    }
+
+    pub fn is_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
     }
 
     /// What it takes in memory, about.

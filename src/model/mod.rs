@@ -11,7 +11,7 @@ pub mod topic;
 
 pub use client::{Client, Protocol};
 pub use listener::ListenerInfo;
-pub use message::{Message, Origin, QoS};
+pub use message::{Message, MessageRef, Origin, QoS};
 pub use properties::{EncodedProperties, Properties, UserProperties};
 pub use reason::ReasonCode;
 pub use subscription::{RetainHandling, SubscriptionOptions};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
@@ -34,7 +34,7 @@ use crate::hooks::{
     DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Unsubscribed, Verdict,
 };
 use crate::model::topic::{self, TopicError};
-use crate::model::{Client, Message, Origin, ReasonCode, SubscriptionOptions, Text};
+use crate::model::{Client, MessageRef, Origin, ReasonCode, SubscriptionOptions, Text};
 use crate::router::Subscribed;
 
 /// Reads that are worked off before the other connections of the thread get their turn.
@@ -79,8 +79,8 @@ struct Driving<S> {
     asked: Option<Box<Decision>>,
     /// The message that the host program has not made up its mind about, for this client. Those in `taken` are behind it.
     forwarding: Option<Box<(Delivery, Decision)>>,
-    /// The message that a hook was asked about in place, to be used for the next one.
-    question: Option<Box<Message>>,
+    /// The topic that a hook was asked about in place, which the next message may have, too.
+    asked_topic: Option<Text>,
 }
 
 /// What has been read.
@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             waiting_for: None,
             asked: None,
             forwarding: None,
-            question: None,
+            asked_topic: None,
         })))
     }
 }
@@ -194,6 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 Poll::Pending => {
                     buffer::release(&mut self.inbox.input);
                     self.dispatch.rest();
+                    self.asked_topic = None;
                     return self.arm_timer(cx, now);
                 }
             }
@@ -225,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             dispatch: &mut self.dispatch,
             replays: &mut self.replays,
             asked: &mut self.asked,
-            question: &mut self.question,
+            asked_topic: &mut self.asked_topic,
             now,
             received: 0,
         };
@@ -493,7 +494,7 @@ struct Doors<'a> {
     dispatch: &'a mut Dispatch,
     replays: &'a mut Replays,
     asked: &'a mut Option<Box<Decision>>,
-    question: &'a mut Option<Box<Message>>,
+    asked_topic: &'a mut Option<Text>,
     now: Instant,
     received: usize,
 }
@@ -530,59 +531,42 @@ impl Doors<'_> {
             publisher: Some(self.client),
         }
     }
-
-    /// The message as a hook sees it; its payload is part of the packet.
-    fn message(&self, topic: Text, publish: &Publish) -> Message {
-        Message {
-            topic,
-            payload: publish.payload.clone(),
-            qos: publish.qos,
-            retain: publish.retain,
-            properties: publish.properties.clone(),
-            expires_at: expires_at(publish.message_expiry_s, self.now),
-            origin: Origin::Client,
-            publisher: Some(self.client.clone()),
-        }
-    }
 }
 
 impl Host for Doors<'_> {
     fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling {
         let callbacks = self.hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
-        if mode == Mode::Absent && !allowed_without_hook(topic) {
-            return Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None);
+        if mode == Mode::Absent {
+            return match allowed_without_hook(topic) {
+                true => Ruling::Allowed(None),
+                false => Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None),
+            };
         }
-        if mode == Mode::Absent || topic::check_name(topic, self.hub.settings().max_topic_levels).is_err() {
-            return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
+        if self.asked_topic.as_ref().is_none_or(|known| **known != *topic) {
+            *self.asked_topic = None;
+            if topic::check_name(topic, self.hub.settings().max_topic_levels).is_err() {
+                return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
+            }
         }
         if mode == Mode::Queued {
-            let mut message = self.message(Text::from(topic), publish);
-            // The packet's buffer must not be kept by whoever keeps the message.
-            message.payload = Bytes::copy_from_slice(&message.payload);
-            message.properties = Bytes::copy_from_slice(&message.properties);
-            let question = OwnedQuestion::AuthorizePublish(Arc::new(message));
+            let message = Outgoing::new(self.source(topic, publish), Frames::default()).message().clone();
+            let question = OwnedQuestion::AuthorizePublish(message);
             let asked = callbacks.ask_later(Hook::AuthorizePublish, self.key(), question);
             return self.rule(asked);
         }
-        let known = self.question.take();
-        let text = match &known {
-            Some(known) if *known.topic == *topic => known.topic.clone(),
-            _ => Text::from(topic),
+        let text = self.asked_topic.get_or_insert_with(|| Text::from(topic));
+        let message = MessageRef {
+            topic: text,
+            payload: &publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            properties: &publish.properties,
+            expires_at: expires_at(publish.message_expiry_s, self.now),
+            origin: Origin::Client,
+            publisher: Some(self.client),
         };
-        let message = self.message(text, publish);
-        let mut message = match known {
-            Some(mut known) => {
-                *known = message;
-                known
-            }
-            None => Box::new(message),
-        };
-        let asked = callbacks.ask_in_place(Hook::AuthorizePublish, Question::AuthorizePublish(&message));
-        // What is kept for the next question must not keep the packet's buffer.
-        message.payload = Bytes::new();
-        message.properties = Bytes::new();
-        *self.question = Some(message);
+        let asked = callbacks.ask_in_place(Hook::AuthorizePublish, Question::AuthorizePublish(message));
         self.rule(asked)
     }
 

@@ -91,7 +91,7 @@ fn encode(
         topic: &message.topic,
         packet_id,
         topic_alias: None,
-        message_expiry_s: message.remaining_s(now).filter(|_| v5),
+        message_expiry_s: message.view().remaining_s(|| now).filter(|_| v5),
         subscription_ids: if v5 { delivery.identifiers.as_slice() } else { &[] },
         properties: &message.properties,
         payload_len: message.payload.len(),
