@@ -44,6 +44,11 @@
 #define RMQTT_HOOK_INLINE 1
 
 /**
+ * How many ranges the times of a hook are counted in.
+ */
+#define RMQTT_HOOK_TIME_BUCKETS 23
+
+/**
  * What a function answers: 0 for success, a negative number for an error. Numbers are never used again for another
  * meaning.
  */
@@ -575,6 +580,32 @@ typedef int32_t rmqtt_resource;
 #endif // __cplusplus
 
 /**
+ * How statistics are written.
+ */
+enum rmqtt_metrics_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * One JSON object: the fields of `rmqtt_stats_t` by name, and `hooks`, an object with one for each hook that is set or
+     * has been called; see docs/hooks.md.
+     */
+    RMQTT_METRICS_JSON = 0,
+    /**
+     * The text format of Prometheus. Not in this version: `RMQTT_ERR_UNSUPPORTED`.
+     */
+    RMQTT_METRICS_PROMETHEUS = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_metrics_format rmqtt_metrics_format;
+#else
+typedef int32_t rmqtt_metrics_format;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A broker.
  *
  * ```text
@@ -601,6 +632,11 @@ typedef struct rmqtt_broker_t rmqtt_broker_t;
  * frees. NULL instead of a place to write to: not interested.
  */
 typedef struct rmqtt_error_t rmqtt_error_t;
+
+/**
+ * Text that the caller keeps: UTF-8, with a NUL behind it.
+ */
+typedef struct rmqtt_string_t rmqtt_string_t;
 
 /**
  * A subscription of the host program, made by `rmqtt_broker_subscribe`.
@@ -1949,7 +1985,7 @@ typedef struct rmqtt_stats_t {
      */
     uint64_t decisions_allowed;
     /**
-     * Counter: decisions of hooks that denied, the two below included.
+     * Counter: decisions of hooks that denied, for whatever cause; those below are among them.
      */
     uint64_t decisions_denied;
     /**
@@ -2004,7 +2040,108 @@ typedef struct rmqtt_stats_t {
      * Counter: connections ended by a panic in the library, which is a fault worth reporting.
      */
     uint64_t connection_panics;
+    /**
+     * Counter: decisions denied because the hook was to answer later, but had taken no ticket.
+     */
+    uint64_t decisions_without_ticket;
+    /**
+     * Counter: decisions denied because the hook failed: it panicked, said so, or its answer could not be understood.
+     */
+    uint64_t decisions_failed;
+    /**
+     * Counter: decisions denied because the broker stopped before there was an answer.
+     */
+    uint64_t decisions_stopped;
+    /**
+     * Counter: decisions denied because whoever wanted to know was gone before there was an answer.
+     */
+    uint64_t decisions_departed;
+    /**
+     * Counter: events that hooks have been told of.
+     */
+    uint64_t events_told;
+    /**
+     * Counter: calls of hooks in place that were seen to take 10 milliseconds or more.
+     */
+    uint64_t slow_hook_calls;
 } rmqtt_stats_t;
+
+/**
+ * A snapshot of one hook. Start with `rmqtt_hook_stats_init()`.
+ *
+ * Counters run from `rmqtt_broker_new` on, over all starts and stops, and over all that have been set for the hook;
+ * gauges are of now. What does not belong to the kind of the hook is zero.
+ */
+typedef struct rmqtt_hook_stats_t {
+    /**
+     * `sizeof(rmqtt_hook_stats_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * Counter: decisions that allowed.
+     */
+    uint64_t allowed;
+    /**
+     * Counter: decisions that denied because the hook said so. Those below are apart: together they are all that denied.
+     */
+    uint64_t denied;
+    /**
+     * Counter: decisions denied because no answer came in time.
+     */
+    uint64_t expired;
+    /**
+     * Counter: decisions denied because `callbacks.queue` of them waited for a thread.
+     */
+    uint64_t overflowed;
+    /**
+     * Counter: decisions denied because the hook answered `RMQTT_VERDICT_DEFERRED` and had no ticket.
+     */
+    uint64_t without_ticket;
+    /**
+     * Counter: decisions denied because the hook failed: with `RMQTT_VERDICT_FAILED`, an answer that could not be
+     * understood, or a panic. For an event: calls that ended with a panic.
+     */
+    uint64_t failed;
+    /**
+     * Counter: decisions denied because the broker stopped before there was an answer.
+     */
+    uint64_t stopped;
+    /**
+     * Counter: decisions denied because whoever wanted to know was gone before there was an answer.
+     */
+    uint64_t departed;
+    /**
+     * Counter: events that the hook has been told of.
+     */
+    uint64_t told;
+    /**
+     * Counter: events dropped because `callbacks.queue` of them waited for a thread.
+     */
+    uint64_t dropped;
+    /**
+     * Gauge: decisions that are open; events that wait for a thread, or are being told.
+     */
+    uint64_t in_flight;
+    /**
+     * Counter: calls in place that were seen to take 10 milliseconds or more.
+     */
+    uint64_t slow;
+    /**
+     * Counter: the times below together, in microseconds.
+     */
+    uint64_t time_us_sum;
+    /**
+     * Counter: how many times are in each range. The first ones end with 1, 2, 5, 10, 20, 50 microseconds, and so on up
+     * to 10 seconds; the last one is beyond. For a decision it is the time from the question to the answer, for an event
+     * that of the call. Of calls in place, only the first of each 64 of a thread is measured, unless it is deferred.
+     */
+    uint64_t time[RMQTT_HOOK_TIME_BUCKETS];
+} rmqtt_hook_stats_t;
+
+/**
+ * A value of `enum rmqtt_metrics_format`.
+ */
+typedef int32_t rmqtt_metrics_format_t;
 
 /**
  * A message to publish. Start with `rmqtt_publish_init()`, or with zeroes and `struct_size`: zero is the default
@@ -2104,6 +2241,25 @@ bool rmqtt_has_feature(struct rmqtt_str_t name);
  *         **Threads.** Any.
  */
 struct rmqtt_str_t rmqtt_status_name(rmqtt_status_t status);
+
+/**
+ * Shows the text of a string.
+ *
+ * @param string A string, or NULL.
+ * @return The text, which lives as long as the string; absent for NULL.
+ *
+ * **Threads.** Any.
+ */
+struct rmqtt_str_t rmqtt_string_view(const struct rmqtt_string_t *string);
+
+/**
+ * Frees a string.
+ *
+ * @param string A string, which must not be used any more, or NULL.
+ *
+ * **Threads.** Any.
+ */
+void rmqtt_string_free(struct rmqtt_string_t *string);
 
 /**
  * Tells the status that came with an error.
@@ -2334,9 +2490,40 @@ rmqtt_status_t rmqtt_broker_listener_info(const struct rmqtt_broker_t *broker,
 rmqtt_status_t rmqtt_broker_stats(const struct rmqtt_broker_t *broker, struct rmqtt_stats_t *out);
 
 /**
+ * Takes a snapshot of one hook.
+ *
+ * @param broker A broker, running or not.
+ * @param hook A value of `enum rmqtt_hook`.
+ * @param out Filled on success.
+ * @return `RMQTT_OK`, also for a hook that is not set; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a number that is no hook, or
+ *         a bad `struct_size`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any. Never waits for a client or a callback.
+ */
+rmqtt_status_t rmqtt_broker_hook_stats(const struct rmqtt_broker_t *broker,
+                                       int32_t hook,
+                                       struct rmqtt_hook_stats_t *out);
+
+/**
+ * Writes all statistics of a broker, those of its hooks included, for a program that hands them on.
+ *
+ * @param broker A broker, running or not.
+ * @param format How: a value of `enum rmqtt_metrics_format`.
+ * @param out Receives the text, which the caller frees with `rmqtt_string_free`; NULL after a failure.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a number that is no format; `RMQTT_ERR_UNSUPPORTED` for
+ *         `RMQTT_METRICS_PROMETHEUS`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any. Never waits for a client or a callback.
+ */
+rmqtt_status_t rmqtt_broker_metrics(const struct rmqtt_broker_t *broker,
+                                    rmqtt_metrics_format_t format,
+                                    struct rmqtt_string_t **out);
+
+/**
  * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
  * all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
- * for the hook's decision first, behind what this program has published before, and may go nowhere.
+ * for the hook's decision first, behind what this program has published before, and may go nowhere. What a hook with
+ * `RMQTT_HOOK_INLINE` publishes waits, too: it is on its way after the hook has returned.
  *
  * @param broker A running broker.
  * @param message The message; copied.
@@ -2344,7 +2531,7 @@ rmqtt_status_t rmqtt_broker_stats(const struct rmqtt_broker_t *broker, struct rm
  * @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
  *         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
  *         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
- *         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait for `authorize_publish`;
+ *         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait already;
  *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
  *
  * **Threads.** Any, callbacks included. Messages of one thread keep their order.
@@ -2440,6 +2627,7 @@ RMQTT_DEFINE_INIT(rmqtt_verdict)
 RMQTT_DEFINE_INIT(rmqtt_hooks)
 RMQTT_DEFINE_INIT(rmqtt_listener_info)
 RMQTT_DEFINE_INIT(rmqtt_stats)
+RMQTT_DEFINE_INIT(rmqtt_hook_stats)
 RMQTT_DEFINE_INIT(rmqtt_subscribe_options)
 
 #undef RMQTT_DEFINE_INIT

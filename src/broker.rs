@@ -8,17 +8,18 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Faults};
+use crate::config::{Config, EventOverflow, Faults};
 use crate::hooks::{
-    in_callback, CallbackPool, Callbacks, Consumer, Event, Hook, HookCounters, HookTable, Hooks, Key, SubscriptionQueue,
+    in_callback, in_place, CallbackPool, Callbacks, Consumer, Event, Hook, HookCounters, HookStats, HookTable, Hooks,
+    Key, SubscriptionQueue,
 };
 use crate::limits::Places;
 use crate::model::{topic, ListenerInfo, QoS, Text};
-use crate::observe::Stats;
+use crate::observe::{metrics, Stats};
 use crate::runtime;
 use crate::session::{self, Busy, HostMessage, Hub, Peer, SessionCounters};
 use crate::transport::{self, BindError, Listener};
@@ -178,6 +179,7 @@ impl Run {
     /// remain are cut off. All of them are reported as disconnected.
     fn stop(self, grace: Duration) {
         let Run { runtime, hub, acceptors, listeners, callbacks, .. } = self;
+        callbacks.stop();
         for acceptor in &acceptors {
             acceptor.abort();
         }
@@ -193,7 +195,7 @@ impl Run {
         });
         runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
         hub.clear();
-        callbacks.pool().close();
+        callbacks.close();
     }
 }
 
@@ -248,9 +250,12 @@ impl Broker {
         &self.inner.id
     }
 
-    /// Puts hooks in the place of those before, at any time. Calls under way end with the hooks they began with.
-    pub fn set_hooks(&self, hooks: Option<Box<dyn Hooks>>) {
-        self.inner.hooks.set(hooks);
+    /// Puts hooks in the place of those before, which are returned, at any time. Calls under way end with the hooks they
+    /// began with.
+    pub fn set_hooks(&self, hooks: Option<Box<dyn Hooks>>) -> Option<Arc<Box<dyn Hooks>>> {
+        let before = self.inner.hooks.set(hooks);
+        self.inner.watch();
+        before
     }
 
     /// Binds every listener and lets clients in. If one cannot be bound, none is.
@@ -270,13 +275,17 @@ impl Broker {
         let (threads, queue) = (config.callbacks.threads as usize, config.callbacks.queue as usize);
         let pool = CallbackPool::start(threads, queue, &config.runtime.thread_name, counters.clone())
             .map_err(|error| Error::Io(format!("the callback threads could not be started: {error}")))?;
-        let callbacks = Arc::new(Callbacks::new(
+        let mut callbacks = Callbacks::new(
             self.inner.hooks.clone(),
             Arc::new(pool),
             counters,
             Duration::from_millis(config.callbacks.timeout_ms),
             config.callbacks.max_pending as usize,
-        ));
+        );
+        if config.callbacks.event_overflow == EventOverflow::Wait {
+            callbacks.be_patient();
+        }
+        let callbacks = Arc::new(callbacks);
         match Run::start(config, callbacks.clone(), self.inner.session_counters.clone()) {
             Ok(run) => {
                 for listener in &run.listeners {
@@ -284,13 +293,14 @@ impl Broker {
                 }
                 let listeners = run.listeners.clone();
                 *self.inner.run.write() = Some(run);
+                self.inner.watch();
                 for listener in listeners {
                     callbacks.tell(Hook::ListenerUp, || Key::Broker, || Event::ListenerUp(listener));
                 }
                 Ok(())
             }
             Err(error) => {
-                callbacks.pool().close();
+                callbacks.close();
                 Err(error)
             }
         }
@@ -313,12 +323,12 @@ impl Broker {
     }
 
     pub fn running(&self) -> bool {
-        self.inner.run.read().is_some()
+        self.inner.run().is_some()
     }
 
     /// The clients connected now.
     pub fn connected_clients(&self) -> u64 {
-        self.inner.run.read().as_ref().map_or(0, |run| run.hub.connected_clients())
+        self.inner.run().as_ref().map_or(0, |run| run.hub.connected_clients())
     }
 
     /// How many listeners are configured.
@@ -328,7 +338,7 @@ impl Broker {
 
     /// A listener: where it is bound while the broker runs, else where it will be.
     pub fn listener(&self, index: usize) -> Option<ListenerInfo> {
-        if let Some(run) = self.inner.run.read().as_ref() {
+        if let Some(run) = self.inner.run().as_ref() {
             return run.listeners.get(index).cloned();
         }
         let listener = self.inner.config.listeners.get(index)?;
@@ -344,6 +354,12 @@ impl Broker {
     pub fn stats(&self) -> Stats {
         let inner = &self.inner;
         let (hooks, sessions) = (&inner.hook_counters, &inner.session_counters);
+        let of_hooks: Vec<HookStats> = Hook::ALL.iter().map(|hook| hooks.hook(*hook)).collect();
+        let sum = |of: fn(&HookStats) -> u64| of_hooks.iter().map(of).sum::<u64>();
+        let decisions = |of: fn(&HookStats) -> u64| {
+            let deciding = Hook::ALL.iter().zip(&of_hooks).filter(|(hook, _)| hook.decides());
+            deciding.map(|(_, stats)| of(stats)).sum::<u64>()
+        };
         let mut stats = Stats {
             connections: sessions.connections.load(Relaxed),
             messages_received: sessions.messages_received.load(Relaxed),
@@ -351,12 +367,12 @@ impl Broker {
             messages_published: inner.messages_published.load(Relaxed),
             messages_delivered: hooks.messages_delivered(),
             messages_dropped: sessions.dropped() + hooks.messages_dropped(),
-            decisions_allowed: hooks.decisions_allowed(),
-            decisions_denied: hooks.decisions_denied(),
-            decisions_expired: hooks.decisions_expired(),
-            decisions_overflowed: hooks.decisions_overflowed(),
+            decisions_allowed: sum(|stats| stats.allowed),
+            decisions_denied: decisions(HookStats::denied_in_all),
+            decisions_expired: sum(|stats| stats.expired),
+            decisions_overflowed: sum(|stats| stats.overflowed),
             decisions_pending: hooks.decisions_pending(),
-            events_dropped: hooks.events_dropped(),
+            events_dropped: sum(|stats| stats.dropped),
             callback_panics: hooks.callback_panics(),
             messages_dropped_queue_full: sessions.dropped_queue_full.load(Relaxed) + hooks.messages_dropped(),
             messages_dropped_expired: sessions.dropped_expired.load(Relaxed),
@@ -366,9 +382,15 @@ impl Broker {
             connections_refused: sessions.connections_refused.load(Relaxed),
             connections_timed_out: sessions.connections_timed_out.load(Relaxed),
             connection_panics: sessions.connection_panics.load(Relaxed),
+            decisions_without_ticket: sum(|stats| stats.without_ticket),
+            decisions_failed: decisions(|stats| stats.failed),
+            decisions_stopped: sum(|stats| stats.stopped),
+            decisions_departed: sum(|stats| stats.departed),
+            events_told: sum(|stats| stats.told),
+            slow_hook_calls: sum(|stats| stats.slow),
             ..Stats::default()
         };
-        if let Some(run) = inner.run.read().as_ref() {
+        if let Some(run) = inner.run().as_ref() {
             let since_1970 = run.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
             stats.started_at_ms = since_1970.as_millis() as u64;
             stats.uptime_ms = run.started.elapsed().as_millis() as u64;
@@ -381,7 +403,20 @@ impl Broker {
         stats
     }
 
-    /// Publishes a message to everyone who is subscribed. It is on its way to all of them when this returns.
+    /// A snapshot of one hook.
+    pub fn hook_stats(&self, hook: Hook) -> HookStats {
+        self.inner.hook_counters.hook(hook)
+    }
+
+    /// All statistics as a JSON object, with those of the hooks that are set or have been called.
+    pub fn metrics_json(&self) -> String {
+        let interest = self.inner.hooks.interest();
+        let hooks = Hook::ALL.iter().map(|hook| (*hook, self.hook_stats(*hook)));
+        metrics::json(&self.stats(), hooks.filter(|(hook, stats)| interest.has(*hook) || !stats.is_blank()))
+    }
+
+    /// Publishes a message to everyone who is subscribed. It is on its way to all of them when this returns, unless a
+    /// hook has to be asked about it or calls this in place.
     pub fn publish(&self, publish: Publish) -> Result<(), Error> {
         let config = &self.inner.config;
         let levels = config.limits.max_topic_levels as usize;
@@ -412,7 +447,7 @@ impl Broker {
     ) -> Result<Subscription, Error> {
         topic::check_filter(filter, self.inner.config.limits.max_topic_levels as usize)
             .map_err(|error| Error::InvalidArgument(format!("the filter {error}")))?;
-        let run = self.inner.run.read();
+        let run = self.inner.run();
         let Run { hub, callbacks, .. } = run.as_ref().ok_or(NOT_RUNNING)?;
         let max_queued = match options.max_queued_messages {
             0 => DEFAULT_MAX_QUEUED,
@@ -442,13 +477,30 @@ impl Drop for Broker {
     }
 }
 
-const BUSY: &str = "too many messages wait for the authorize_publish hook";
+const BUSY: &str = "too many messages of the host program wait to be published";
 
 const NOT_RUNNING: Error = Error::InvalidState("the broker is not running");
 
 impl Inner {
     fn with_hub<T>(&self, call: impl FnOnce(&Hub) -> Result<T, Error>) -> Result<T, Error> {
-        call(&self.run.read().as_ref().ok_or(NOT_RUNNING)?.hub)
+        call(&self.run().as_ref().ok_or(NOT_RUNNING)?.hub)
+    }
+
+    /// The run, held for reading. A hook that is called in place may run within a call that holds it already: it must not
+    /// wait behind a stop that waits for that call.
+    fn run(&self) -> RwLockReadGuard<'_, Option<Run>> {
+        if in_place() {
+            self.run.read_recursive()
+        } else {
+            self.run.read()
+        }
+    }
+
+    /// Has hooks that are called in place watched, if there are any and the broker runs.
+    fn watch(&self) {
+        if let Some(run) = self.run().as_ref() {
+            run.callbacks.watch(&self.config.runtime.thread_name);
+        }
     }
 }
 

@@ -5,10 +5,11 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "library",
     "status",
     "view",
+    "string",
     "error",
     "log",
     "client",

@@ -127,18 +127,36 @@ pub struct Callbacks {
     #[schemars(range(min = 1, max = 256))]
     pub threads: u32,
 
-    /// Hook calls that may wait for a thread. A decision that finds no room is denied, an event is dropped; both
-    /// are counted.
+    /// Decisions that may wait for a thread, and as many events. A decision that finds no room is denied; what becomes
+    /// of an event, `callbacks.event_overflow` says.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub queue: u32,
 
-    /// How long a decision may take, deferred or not, in milliseconds; then it is denied.
+    /// What becomes of an event that finds no room: it is dropped, or its client is held back until there is some. What is
+    /// dropped is counted.
+    pub event_overflow: EventOverflow,
+
+    /// How long a decision may take, deferred or not, in milliseconds; then it is denied. Also how long a client may be
+    /// held back because there is no room for its events.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub timeout_ms: u64,
 
     /// Deferred decisions that may be open at the same time.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_pending: u32,
+}
+
+/// What becomes of an event that finds no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventOverflow {
+    /// It is dropped.
+    #[default]
+    Drop,
+    /// The client that has brought it about is held back until half of the events that may wait are gone. If that takes
+    /// longer than `callbacks.timeout_ms`, events that find no room are dropped until then. Those that no client brings
+    /// about are dropped, too.
+    Wait,
 }
 
 /// Who may connect when no `authenticate` hook is set.
@@ -323,7 +341,13 @@ impl Default for Runtime {
 
 impl Default for Callbacks {
     fn default() -> Self {
-        Callbacks { threads: 4, queue: 1024, timeout_ms: 5_000, max_pending: 10_000 }
+        Callbacks {
+            threads: 4,
+            queue: 1024,
+            event_overflow: EventOverflow::default(),
+            timeout_ms: 5_000,
+            max_pending: 10_000,
+        }
     }
 }
 

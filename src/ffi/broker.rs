@@ -12,14 +12,15 @@ use super::hooks::{rmqtt_hooks_t, ForeignHooks};
 use super::listener::rmqtt_listener_info_t;
 use super::message::{read_publish, rmqtt_message_fn, rmqtt_publish_t};
 use super::signals;
-use super::stats::rmqtt_stats_t;
+use super::stats::{rmqtt_hook_stats_t, rmqtt_metrics_format, rmqtt_metrics_format_t, rmqtt_stats_t};
 use super::status::rmqtt_status_t;
+use super::string::rmqtt_string_t;
 use super::subscription::{consumer, read_options, rmqtt_subscribe_options_t, rmqtt_subscription_t};
 use super::user_data::{rmqtt_drop_fn, UserData};
 use super::versioned;
 use super::view::rmqtt_str_t;
 use crate::broker::{Broker, Error};
-use crate::hooks::Hooks;
+use crate::hooks::{Hook, Hooks};
 use crate::model::Text;
 
 /// A broker.
@@ -184,7 +185,9 @@ pub unsafe extern "C" fn rmqtt_broker_set_hooks(
     // SAFETY: the contract of the function is passed on.
     unsafe {
         with_broker(broker, err, move |broker| {
-            broker.broker.set_hooks(table?);
+            let table = table?;
+            // A thread may be started. Those before are the host program's to drop, with the signals that it has.
+            drop(signals::blocked(|| broker.broker.set_hooks(table)));
             Ok(())
         })
     }
@@ -382,9 +385,76 @@ pub unsafe extern "C" fn rmqtt_broker_stats(broker: *const rmqtt_broker_t, out: 
     unsafe { with_broker(broker, ptr::null_mut(), |broker| versioned::write(out, &broker.broker.stats().into())) }
 }
 
+/// Takes a snapshot of one hook.
+///
+/// @param broker A broker, running or not.
+/// @param hook A value of `enum rmqtt_hook`.
+/// @param out Filled on success.
+/// @return `RMQTT_OK`, also for a hook that is not set; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a number that is no hook, or
+///         a bad `struct_size`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any. Never waits for a client or a callback.
+///
+/// # Safety
+/// `broker` is NULL or alive; `out` is NULL or as large as it says.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_hook_stats(
+    broker: *const rmqtt_broker_t,
+    hook: i32,
+    out: *mut rmqtt_hook_stats_t,
+) -> rmqtt_status_t {
+    let body = |broker: &rmqtt_broker_t| {
+        let hook = Hook::of_number(hook)
+            .ok_or_else(|| Error::InvalidArgument(format!("there is no hook with the number {hook}")))?;
+        // SAFETY: NULL or as large as it says, by the contract of the function.
+        unsafe { versioned::write(out, &broker.broker.hook_stats(hook).into()) }
+    };
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, ptr::null_mut(), body) }
+}
+
+/// Writes all statistics of a broker, those of its hooks included, for a program that hands them on.
+///
+/// @param broker A broker, running or not.
+/// @param format How: a value of `enum rmqtt_metrics_format`.
+/// @param out Receives the text, which the caller frees with `rmqtt_string_free`; NULL after a failure.
+/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a number that is no format; `RMQTT_ERR_UNSUPPORTED` for
+///         `RMQTT_METRICS_PROMETHEUS`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+///
+/// **Threads.** Any. Never waits for a client or a callback.
+///
+/// # Safety
+/// `broker` is NULL or alive; `out` is NULL or writable.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_broker_metrics(
+    broker: *const rmqtt_broker_t,
+    format: rmqtt_metrics_format_t,
+    out: *mut *mut rmqtt_string_t,
+) -> rmqtt_status_t {
+    let body = |broker: &rmqtt_broker_t| {
+        if out.is_null() {
+            return Err(null("the place for the text"));
+        }
+        // SAFETY: not NULL, so writable by the contract of the function.
+        unsafe { out.write(ptr::null_mut()) };
+        if format == rmqtt_metrics_format::RMQTT_METRICS_PROMETHEUS as i32 {
+            return Err(Error::Unsupported("the text format of Prometheus is not in this version"));
+        }
+        if format != rmqtt_metrics_format::RMQTT_METRICS_JSON as i32 {
+            return Err(Error::InvalidArgument(format!("there is no format with the number {format}")));
+        }
+        // SAFETY: as above.
+        unsafe { out.write(rmqtt_string_t::into_raw(broker.broker.metrics_json())) };
+        Ok(())
+    };
+    // SAFETY: the contract of the function is passed on.
+    unsafe { with_broker(broker, ptr::null_mut(), body) }
+}
+
 /// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
 /// all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
-/// for the hook's decision first, behind what this program has published before, and may go nowhere.
+/// for the hook's decision first, behind what this program has published before, and may go nowhere. What a hook with
+/// `RMQTT_HOOK_INLINE` publishes waits, too: it is on its way after the hook has returned.
 ///
 /// @param broker A running broker.
 /// @param message The message; copied.
@@ -392,7 +462,7 @@ pub unsafe extern "C" fn rmqtt_broker_stats(broker: *const rmqtt_broker_t, out: 
 /// @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
 ///         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
 ///         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
-///         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait for `authorize_publish`;
+///         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait already;
 ///         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
 ///
 /// **Threads.** Any, callbacks included. Messages of one thread keep their order.

@@ -25,6 +25,7 @@ mod message;
 mod properties;
 mod stats;
 mod status;
+mod string;
 mod subscription;
 mod view;
 
@@ -42,6 +43,7 @@ pub use message::*;
 pub use properties::*;
 pub use stats::*;
 pub use status::*;
+pub use string::*;
 pub use subscription::*;
 pub use user_data::rmqtt_drop_fn;
 pub use versioned::CBool;

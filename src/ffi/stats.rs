@@ -1,4 +1,5 @@
 use super::versioned::Versioned;
+use crate::hooks::{HookStats, TIME_BUCKETS};
 use crate::observe::Stats;
 
 /// A snapshot of a broker. Start with `rmqtt_stats_init()`.
@@ -37,7 +38,7 @@ pub struct rmqtt_stats_t {
     pub messages_dropped: u64,
     /// Counter: decisions of hooks that allowed.
     pub decisions_allowed: u64,
-    /// Counter: decisions of hooks that denied, the two below included.
+    /// Counter: decisions of hooks that denied, for whatever cause; those below are among them.
     pub decisions_denied: u64,
     /// Counter: decisions denied because no answer came in time.
     pub decisions_expired: u64,
@@ -65,6 +66,18 @@ pub struct rmqtt_stats_t {
     pub connections_timed_out: u64,
     /// Counter: connections ended by a panic in the library, which is a fault worth reporting.
     pub connection_panics: u64,
+    /// Counter: decisions denied because the hook was to answer later, but had taken no ticket.
+    pub decisions_without_ticket: u64,
+    /// Counter: decisions denied because the hook failed: it panicked, said so, or its answer could not be understood.
+    pub decisions_failed: u64,
+    /// Counter: decisions denied because the broker stopped before there was an answer.
+    pub decisions_stopped: u64,
+    /// Counter: decisions denied because whoever wanted to know was gone before there was an answer.
+    pub decisions_departed: u64,
+    /// Counter: events that hooks have been told of.
+    pub events_told: u64,
+    /// Counter: calls of hooks in place that were seen to take 10 milliseconds or more.
+    pub slow_hook_calls: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -73,38 +86,112 @@ unsafe impl Versioned for rmqtt_stats_t {
     const FIRST_SIZE: usize = 168;
 }
 
-impl From<Stats> for rmqtt_stats_t {
-    fn from(stats: Stats) -> Self {
-        rmqtt_stats_t {
-            struct_size: size_of::<rmqtt_stats_t>(),
-            started_at_ms: stats.started_at_ms,
-            uptime_ms: stats.uptime_ms,
-            connected_clients: stats.connected_clients,
-            sessions: stats.sessions,
-            subscriptions: stats.subscriptions,
-            in_process_subscriptions: stats.in_process_subscriptions,
-            retained_messages: stats.retained_messages,
-            connections: stats.connections,
-            messages_received: stats.messages_received,
-            messages_sent: stats.messages_sent,
-            messages_published: stats.messages_published,
-            messages_delivered: stats.messages_delivered,
-            messages_dropped: stats.messages_dropped,
-            decisions_allowed: stats.decisions_allowed,
-            decisions_denied: stats.decisions_denied,
-            decisions_expired: stats.decisions_expired,
-            decisions_overflowed: stats.decisions_overflowed,
-            decisions_pending: stats.decisions_pending,
-            events_dropped: stats.events_dropped,
-            callback_panics: stats.callback_panics,
-            messages_dropped_queue_full: stats.messages_dropped_queue_full,
-            messages_dropped_expired: stats.messages_dropped_expired,
-            messages_dropped_too_large: stats.messages_dropped_too_large,
-            messages_dropped_client_gone: stats.messages_dropped_client_gone,
-            messages_dropped_refused: stats.messages_dropped_refused,
-            connections_refused: stats.connections_refused,
-            connections_timed_out: stats.connections_timed_out,
-            connection_panics: stats.connection_panics,
+/// Copies all fields: one that is missing here, or on one of the two sides, does not compile.
+macro_rules! from_stats {
+    ($($field:ident)*) => {
+        impl From<Stats> for rmqtt_stats_t {
+            fn from(stats: Stats) -> Self {
+                let Stats { $($field),* } = stats;
+                rmqtt_stats_t { struct_size: size_of::<rmqtt_stats_t>(), $($field),* }
+            }
+        }
+    };
+}
+
+from_stats! {
+    started_at_ms uptime_ms connected_clients sessions subscriptions in_process_subscriptions retained_messages
+    connections messages_received messages_sent messages_published messages_delivered messages_dropped
+    decisions_allowed decisions_denied decisions_expired decisions_overflowed decisions_pending events_dropped
+    callback_panics messages_dropped_queue_full messages_dropped_expired messages_dropped_too_large
+    messages_dropped_client_gone messages_dropped_refused connections_refused connections_timed_out connection_panics
+    decisions_without_ticket decisions_failed decisions_stopped decisions_departed events_told slow_hook_calls
+}
+
+/// How many ranges the times of a hook are counted in.
+pub const RMQTT_HOOK_TIME_BUCKETS: usize = 23;
+
+/// A snapshot of one hook. Start with `rmqtt_hook_stats_init()`.
+///
+/// Counters run from `rmqtt_broker_new` on, over all starts and stops, and over all that have been set for the hook;
+/// gauges are of now. What does not belong to the kind of the hook is zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rmqtt_hook_stats_t {
+    /// `sizeof(rmqtt_hook_stats_t)`, set by the caller.
+    pub struct_size: usize,
+    /// Counter: decisions that allowed.
+    pub allowed: u64,
+    /// Counter: decisions that denied because the hook said so. Those below are apart: together they are all that denied.
+    pub denied: u64,
+    /// Counter: decisions denied because no answer came in time.
+    pub expired: u64,
+    /// Counter: decisions denied because `callbacks.queue` of them waited for a thread.
+    pub overflowed: u64,
+    /// Counter: decisions denied because the hook answered `RMQTT_VERDICT_DEFERRED` and had no ticket.
+    pub without_ticket: u64,
+    /// Counter: decisions denied because the hook failed: with `RMQTT_VERDICT_FAILED`, an answer that could not be
+    /// understood, or a panic. For an event: calls that ended with a panic.
+    pub failed: u64,
+    /// Counter: decisions denied because the broker stopped before there was an answer.
+    pub stopped: u64,
+    /// Counter: decisions denied because whoever wanted to know was gone before there was an answer.
+    pub departed: u64,
+    /// Counter: events that the hook has been told of.
+    pub told: u64,
+    /// Counter: events dropped because `callbacks.queue` of them waited for a thread.
+    pub dropped: u64,
+    /// Gauge: decisions that are open; events that wait for a thread, or are being told.
+    pub in_flight: u64,
+    /// Counter: calls in place that were seen to take 10 milliseconds or more.
+    pub slow: u64,
+    /// Counter: the times below together, in microseconds.
+    pub time_us_sum: u64,
+    /// Counter: how many times are in each range. The first ones end with 1, 2, 5, 10, 20, 50 microseconds, and so on up
+    /// to 10 seconds; the last one is beyond. For a decision it is the time from the question to the answer, for an event
+    /// that of the call. Of calls in place, only the first of each 64 of a thread is measured, unless it is deferred.
+    pub time: [u64; RMQTT_HOOK_TIME_BUCKETS],
+}
+
+const _: () = assert!(RMQTT_HOOK_TIME_BUCKETS == TIME_BUCKETS);
+
+// SAFETY: `repr(C)`, size first, integers only.
+unsafe impl Versioned for rmqtt_hook_stats_t {
+    const NAME: &'static str = "the statistics";
+    const FIRST_SIZE: usize = 296;
+}
+
+impl From<HookStats> for rmqtt_hook_stats_t {
+    fn from(stats: HookStats) -> Self {
+        rmqtt_hook_stats_t {
+            struct_size: size_of::<rmqtt_hook_stats_t>(),
+            allowed: stats.allowed,
+            denied: stats.denied,
+            expired: stats.expired,
+            overflowed: stats.overflowed,
+            without_ticket: stats.without_ticket,
+            failed: stats.failed,
+            stopped: stats.stopped,
+            departed: stats.departed,
+            told: stats.told,
+            dropped: stats.dropped,
+            in_flight: stats.in_flight,
+            slow: stats.slow,
+            time_us_sum: stats.time_us_sum,
+            time: stats.time,
         }
     }
 }
+
+/// How statistics are written.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rmqtt_metrics_format {
+    /// One JSON object: the fields of `rmqtt_stats_t` by name, and `hooks`, an object with one for each hook that is set or
+    /// has been called; see docs/hooks.md.
+    RMQTT_METRICS_JSON = 0,
+    /// The text format of Prometheus. Not in this version: `RMQTT_ERR_UNSUPPORTED`.
+    RMQTT_METRICS_PROMETHEUS = 1,
+}
+
+/// A value of `enum rmqtt_metrics_format`.
+pub type rmqtt_metrics_format_t = i32;

@@ -6,16 +6,18 @@ use std::future::Future;
 use std::num::NonZeroU64;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::pool::InCallback;
+use super::counters::{Cause, InFlight};
+use super::pool::{Kind, Refused};
+use super::watchdog::{Call, Watch};
 use super::{Answer, CallbackPool, Hook, HookCounters, Key, Verdict};
 
 /// Names one deferred decision, in this process, for ever: numbers are not used again.
@@ -27,29 +29,54 @@ pub struct Ticket(pub NonZeroU64);
 pub struct Expired;
 
 /// What holds for all decisions of one run of a broker.
-#[derive(Clone)]
 pub(super) struct Terms {
     pub(super) counters: Arc<HookCounters>,
     pub(super) timeout: Duration,
     /// Deferred decisions that may be open.
-    pub(super) max_pending: usize,
+    max_pending: usize,
+    /// The run ends: whoever gives up waiting from now on does it for that reason.
+    pub(super) stopping: AtomicBool,
+    pub(super) watch: Watch,
+}
+
+impl Terms {
+    pub(super) fn new(counters: Arc<HookCounters>, timeout: Duration, max_pending: usize) -> Terms {
+        Terms { counters, timeout, max_pending, stopping: AtomicBool::new(false), watch: Watch::default() }
+    }
+}
+
+/// A verdict, or why there is none, which denies.
+type Said = Result<Verdict, Cause>;
+
+/// Why it denies; `None` if it does not.
+fn cause_of(hook: Hook, said: &Said) -> Option<Cause> {
+    match said {
+        Ok(verdict) => Cause::of(hook, verdict),
+        Err(cause) => Some(*cause),
+    }
+}
+
+fn verdict_of(said: Said) -> Verdict {
+    said.unwrap_or_else(|_| Verdict::deny())
 }
 
 /// A decision that is being asked.
 struct Pending {
-    verdict: Mutex<Option<oneshot::Sender<Verdict>>>,
+    said: Mutex<Option<oneshot::Sender<Said>>>,
+    since: Instant,
     /// The ticket that [`defer`] gave out; 0 before.
     ticket: AtomicU64,
     /// A forked child inherits the table but not the threads that wait for the verdict.
     process: u32,
-    terms: Terms,
+    terms: Arc<Terms>,
 }
 
 impl Pending {
-    fn new(terms: &Terms) -> (Arc<Pending>, oneshot::Receiver<Verdict>) {
+    fn new(terms: &Arc<Terms>) -> (Arc<Pending>, oneshot::Receiver<Said>) {
         let (sender, receiver) = oneshot::channel();
         let pending = Pending {
-            verdict: Mutex::new(Some(sender)),
+            said: Mutex::new(Some(sender)),
+            since: Instant::now(),
             ticket: AtomicU64::new(0),
             process: std::process::id(),
             terms: terms.clone(),
@@ -57,13 +84,13 @@ impl Pending {
         (Arc::new(pending), receiver)
     }
 
-    fn answer(&self, verdict: Verdict) -> Result<(), Expired> {
-        let sender = self.verdict.lock().take().ok_or(Expired)?;
-        sender.send(verdict).map_err(|_| Expired)
+    fn answer(&self, said: Said) -> Result<(), Expired> {
+        let sender = self.said.lock().take().ok_or(Expired)?;
+        sender.send(said).map_err(|_| Expired)
     }
 
     fn is_over(&self) -> bool {
-        self.verdict.lock().as_ref().is_none_or(|sender| sender.is_closed())
+        self.said.lock().as_ref().is_none_or(|sender| sender.is_closed())
     }
 
     fn is_deferred(&self) -> bool {
@@ -87,7 +114,7 @@ enum Current {
     /// Somebody waits for the verdict.
     Asked(Arc<Pending>),
     /// Asked in place: only if it is deferred does anybody have to wait.
-    InPlace { terms: Terms, deferred: Option<(Arc<Pending>, oneshot::Receiver<Verdict>)> },
+    InPlace { terms: Arc<Terms>, deferred: Option<(Arc<Pending>, oneshot::Receiver<Said>)> },
 }
 
 thread_local! {
@@ -126,7 +153,7 @@ pub fn complete(ticket: Ticket, verdict: Verdict) -> Result<(), Expired> {
     if pending.process != std::process::id() {
         return Err(Expired);
     }
-    pending.answer(verdict)
+    pending.answer(Ok(verdict))
 }
 
 fn take_ticket(ticket: Ticket) -> Option<Arc<Pending>> {
@@ -143,23 +170,26 @@ fn take_ticket(ticket: Ticket) -> Option<Arc<Pending>> {
 /// A verdict that is waited for. Anything but an answer in time denies; so does giving up the wait.
 pub struct Decision {
     hook: Hook,
-    receiver: oneshot::Receiver<Verdict>,
+    receiver: oneshot::Receiver<Said>,
     deadline: Pin<Box<Sleep>>,
     pending: Arc<Pending>,
-    settled: bool,
+    /// Until it is settled.
+    in_flight: Option<InFlight>,
 }
 
 impl Decision {
     /// Needs a runtime.
-    fn new(hook: Hook, pending: Arc<Pending>, receiver: oneshot::Receiver<Verdict>) -> Self {
+    fn new(hook: Hook, pending: Arc<Pending>, receiver: oneshot::Receiver<Said>, in_flight: InFlight) -> Self {
         let deadline = Box::pin(tokio::time::sleep(pending.terms.timeout));
-        Decision { hook, receiver, deadline, pending, settled: false }
+        Decision { hook, receiver, deadline, pending, in_flight: Some(in_flight) }
     }
 
-    fn settle(&mut self, verdict: Verdict) -> Poll<Verdict> {
-        self.settled = true;
-        self.pending.terms.counters.decided(&verdict);
-        Poll::Ready(verdict)
+    fn settle(&mut self, said: Said) -> Poll<Verdict> {
+        let counters = &self.pending.terms.counters;
+        counters.decided(self.hook, cause_of(self.hook, &said));
+        counters.took(self.hook, self.pending.since.elapsed());
+        self.in_flight = None;
+        Poll::Ready(verdict_of(said))
     }
 }
 
@@ -168,19 +198,17 @@ impl Future for Decision {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
         match Pin::new(&mut self.receiver).poll(cx) {
-            Poll::Ready(Ok(verdict)) => return self.settle(verdict),
-            // The sender is gone without a word: the hook panicked.
-            Poll::Ready(Err(_)) => return self.settle(Verdict::deny()),
+            Poll::Ready(Ok(said)) => return self.settle(said),
+            // The sender is gone without a word.
+            Poll::Ready(Err(_)) => return self.settle(Err(Cause::Failed)),
             Poll::Pending => {}
         }
         if self.deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let terms = &self.pending.terms;
-        terms.counters.decision_expired();
-        let timeout_ms = terms.timeout.as_millis() as u64;
+        let timeout_ms = self.pending.terms.timeout.as_millis() as u64;
         tracing::warn!(hook = self.hook.name(), timeout_ms, "no decision in time: denied");
-        self.settle(Verdict::deny())
+        self.settle(Err(Cause::Expired))
     }
 }
 
@@ -188,8 +216,10 @@ impl Drop for Decision {
     /// The deadline has passed, or whoever asked is gone: the ticket is of no use any more.
     fn drop(&mut self) {
         self.pending.forget_ticket();
-        if !self.settled {
-            self.pending.terms.counters.decided(&Verdict::deny());
+        if self.in_flight.is_some() {
+            let terms = &self.pending.terms;
+            let cause = if terms.stopping.load(SeqCst) { Cause::Stopped } else { Cause::Departed };
+            terms.counters.decided(self.hook, Some(cause));
         }
     }
 }
@@ -199,17 +229,21 @@ pub(super) fn ask_later(
     pool: &CallbackPool,
     key: Key,
     hook: Hook,
-    terms: &Terms,
+    terms: &Arc<Terms>,
     ask: impl FnOnce() -> Answer + Send + 'static,
 ) -> Option<Decision> {
     let (pending, receiver) = Pending::new(terms);
     let asked = pending.clone();
-    if !pool.submit(key, move || run(&asked, hook, ask)) {
-        terms.counters.decision_overflowed();
-        terms.counters.decided(&Verdict::deny());
+    let in_flight = InFlight::new(&terms.counters, hook);
+    if let Err(refused) = pool.submit(Kind::Decision, key, move || run(&asked, hook, ask)) {
+        let cause = match refused {
+            Refused::Full => Cause::Overflowed,
+            Refused::Closed => Cause::Stopped,
+        };
+        terms.counters.decided(hook, Some(cause));
         return None;
     }
-    Some(Decision::new(hook, pending, receiver))
+    Some(Decision::new(hook, pending, receiver, in_flight))
 }
 
 /// The part of a decision that runs on a callback thread.
@@ -220,63 +254,55 @@ fn run(pending: &Arc<Pending>, hook: Hook, ask: impl FnOnce() -> Answer) {
     CURRENT.set(Some(Current::Asked(pending.clone())));
     let answer = catch_unwind(AssertUnwindSafe(ask));
     CURRENT.set(None);
-    let verdict = match judge(answer, hook, &pending.terms, pending.is_deferred()) {
-        Some(verdict) => verdict,
+    let said = match judge(answer, hook, &pending.terms, pending.is_deferred()) {
+        Some(said) => said,
         None => return,
     };
     pending.forget_ticket();
     // Another thread may have completed the ticket before the hook returned; the first answer counts.
-    let _ = pending.answer(verdict);
+    let _ = pending.answer(said);
 }
 
 /// Runs `ask` in place: a verdict, or a decision to wait for.
-pub(super) fn ask_in_place(hook: Hook, terms: &Terms, ask: impl FnOnce() -> Answer) -> Result<Verdict, Decision> {
+pub(super) fn ask_in_place(hook: Hook, terms: &Arc<Terms>, ask: impl FnOnce() -> Answer) -> Result<Verdict, Decision> {
     let before = CURRENT.replace(Some(Current::InPlace { terms: terms.clone(), deferred: None }));
-    let answer = {
-        let _in_callback = InCallback::enter();
-        catch_unwind(AssertUnwindSafe(ask))
-    };
+    let call = Call::begin(terms, hook);
+    let answer = catch_unwind(AssertUnwindSafe(ask));
     let deferred = match CURRENT.replace(before) {
         Some(Current::InPlace { deferred, .. }) => deferred,
         _ => None,
     };
     let is_deferred = deferred.as_ref().is_some_and(|(pending, _)| pending.is_deferred());
     match (judge(answer, hook, terms, is_deferred), deferred) {
-        (None, Some((pending, receiver))) => Err(Decision::new(hook, pending, receiver)),
-        (verdict, deferred) => {
+        (None, Some((pending, receiver))) => {
+            Err(Decision::new(hook, pending, receiver, InFlight::new(&terms.counters, hook)))
+        }
+        (said, deferred) => {
             let first = deferred.and_then(|(pending, mut receiver)| {
                 pending.forget_ticket();
                 // Another thread may have completed the ticket before the hook returned; the first answer counts.
                 receiver.try_recv().ok()
             });
-            let verdict = first.or(verdict).unwrap_or_else(Verdict::deny);
-            terms.counters.decided(&verdict);
-            Ok(verdict)
+            let said = first.or(said).unwrap_or(Err(Cause::WithoutTicket));
+            call.decided(cause_of(hook, &said));
+            Ok(verdict_of(said))
         }
-    }
-}
-
-/// Runs `tell` in place.
-pub(super) fn tell_in_place(terms: &Terms, tell: impl FnOnce()) {
-    let _in_callback = InCallback::enter();
-    if catch_unwind(AssertUnwindSafe(tell)).is_err() {
-        terms.counters.callback_panicked();
     }
 }
 
 /// What an answer means; `None`: the verdict comes later.
-fn judge(answer: std::thread::Result<Answer>, hook: Hook, terms: &Terms, has_ticket: bool) -> Option<Verdict> {
+fn judge(answer: std::thread::Result<Answer>, hook: Hook, terms: &Terms, has_ticket: bool) -> Option<Said> {
     match answer {
-        Ok(Answer::Now(verdict)) => Some(verdict),
+        Ok(Answer::Now(verdict)) => Some(Ok(verdict)),
         Ok(Answer::Deferred) if has_ticket => None,
         Ok(Answer::Deferred) => {
             tracing::warn!(hook = hook.name(), "a hook deferred its decision without a ticket: denied");
-            Some(Verdict::deny())
+            Some(Err(Cause::WithoutTicket))
         }
         Err(_) => {
             terms.counters.callback_panicked();
             tracing::error!(hook = hook.name(), "a decision hook panicked: denied");
-            Some(Verdict::deny())
+            Some(Err(Cause::Failed))
         }
     }
 }
@@ -286,6 +312,7 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
+    use super::super::HookStats;
     use super::*;
     use crate::model::Text;
 
@@ -307,6 +334,14 @@ mod tests {
             }
         }
 
+        fn stats(&self) -> HookStats {
+            self.counters.hook(Hook::Authenticate)
+        }
+
+        fn terms(&self, timeout: Duration, max_pending: usize) -> Arc<Terms> {
+            Arc::new(Terms::new(self.counters.clone(), timeout, max_pending))
+        }
+
         fn ask(&self, timeout: Duration, ask: impl FnOnce() -> Answer + Send + 'static) -> bool {
             self.ask_with(timeout, 1, ask)
         }
@@ -317,7 +352,7 @@ mod tests {
             max_pending: usize,
             ask: impl FnOnce() -> Answer + Send + 'static,
         ) -> bool {
-            let terms = Terms { counters: self.counters.clone(), timeout, max_pending };
+            let terms = self.terms(timeout, max_pending);
             let verdict = self.runtime.block_on(async {
                 let key = Key::Client(Text::from("c"));
                 match ask_later(&self.pool, key, Hook::Authenticate, &terms, ask) {
@@ -334,7 +369,9 @@ mod tests {
         let bench = Bench::new();
         assert!(bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
         assert!(!bench.ask(LONG, || Answer::Now(Verdict::deny())));
-        assert_eq!((bench.counters.decisions_allowed(), bench.counters.decisions_denied()), (1, 1));
+        let stats = bench.stats();
+        assert_eq!((stats.allowed, stats.denied, stats.denied_in_all(), stats.in_flight), (1, 1, 1, 0));
+        assert_eq!(stats.time.iter().sum::<u64>(), 2);
     }
 
     #[test]
@@ -384,7 +421,9 @@ mod tests {
             Answer::Deferred
         }));
         assert_eq!(complete(receive.recv().unwrap(), Verdict::ALLOW), Err(Expired));
-        assert_eq!((bench.counters.decisions_expired(), bench.counters.decisions_pending()), (1, 0));
+        let stats = bench.stats();
+        assert_eq!((stats.expired, stats.denied_in_all(), bench.counters.decisions_pending()), (1, 1, 0));
+        assert!(stats.time_us_sum >= 20_000, "{stats:?}");
     }
 
     #[test]
@@ -412,6 +451,7 @@ mod tests {
             assert_eq!(defer(), None);
             Answer::Deferred
         }));
+        assert_eq!((bench.stats().without_ticket, bench.stats().denied_in_all()), (2, 2));
         assert_eq!(bench.counters.decisions_pending(), 0);
     }
 
@@ -420,6 +460,8 @@ mod tests {
         let bench = Bench::new();
         assert!(!bench.ask(LONG, || panic!("on purpose")));
         assert!(bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
+        assert!(!bench.ask(LONG, || Answer::Now(Verdict::Failed)));
+        assert_eq!((bench.stats().failed, bench.stats().denied_in_all()), (2, 2));
         assert_eq!(bench.counters.callback_panics(), 1);
     }
 
@@ -429,22 +471,27 @@ mod tests {
         let (unblock, blocked) = mpsc::channel::<()>();
         let (started, start) = mpsc::channel();
         let key = || Key::Client(Text::from("c"));
-        assert!(bench.pool.submit(key(), move || {
+        let job = move || {
             started.send(()).unwrap();
             blocked.recv_timeout(LONG).unwrap();
-        }));
+        };
+        bench.pool.submit(Kind::Decision, key(), job).unwrap();
         start.recv_timeout(LONG).unwrap();
-        assert!(bench.pool.submit(key(), || ()));
-        assert!(bench.pool.submit(key(), || ()));
+        bench.pool.submit(Kind::Decision, key(), || ()).unwrap();
+        bench.pool.submit(Kind::Decision, key(), || ()).unwrap();
         assert!(!bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
-        assert_eq!(bench.counters.decisions_overflowed(), 1);
+        let stats = bench.stats();
+        assert_eq!((stats.overflowed, stats.denied_in_all(), stats.in_flight), (1, 1, 0));
         unblock.send(()).unwrap();
+        bench.pool.close();
+        assert!(!bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
+        assert_eq!((bench.stats().overflowed, bench.stats().stopped), (1, 1));
     }
 
     #[test]
     fn in_place_the_same_rules_hold() {
         let bench = Bench::new();
-        let terms = Terms { counters: bench.counters.clone(), timeout: LONG, max_pending: 1 };
+        let terms = bench.terms(LONG, 1);
         let inside = bench.runtime.enter();
         let ask = |ask: &mut dyn FnMut() -> Answer| ask_in_place(Hook::AuthorizePublish, &terms, ask);
         let allowed = |asked: Result<Verdict, Decision>| matches!(asked, Ok(Verdict::Allow(_)));
@@ -470,22 +517,30 @@ mod tests {
         assert_eq!(complete(ticket.unwrap(), Verdict::ALLOW), Ok(()));
         drop(inside);
         assert!(matches!(bench.runtime.block_on(decision), Verdict::Allow(_)));
-        assert_eq!((bench.counters.decisions_allowed(), bench.counters.decisions_denied()), (2, 3));
+        let stats = bench.counters.hook(Hook::AuthorizePublish);
+        assert_eq!((stats.allowed, stats.without_ticket, stats.failed, stats.denied), (2, 1, 1, 1));
+        // The first of each 64 in place, and each that is deferred.
+        assert_eq!(stats.time.iter().sum::<u64>(), 2);
     }
 
     #[test]
     fn giving_up_the_wait_denies_and_expires_the_ticket() {
         let bench = Bench::new();
-        let terms = Terms { counters: bench.counters.clone(), timeout: LONG, max_pending: 1 };
-        let inside = bench.runtime.enter();
-        let mut ticket = None;
-        let asked = ask_in_place(Hook::AuthorizePublish, &terms, || {
-            ticket = defer();
-            Answer::Deferred
-        });
-        drop(asked);
-        drop(inside);
-        assert_eq!(complete(ticket.unwrap(), Verdict::ALLOW), Err(Expired));
-        assert_eq!((bench.counters.decisions_denied(), bench.counters.decisions_pending()), (1, 0));
+        let terms = bench.terms(LONG, 1);
+        let _inside = bench.runtime.enter();
+        let stats = || bench.counters.hook(Hook::AuthorizePublish);
+        for (stopping, departed, stopped) in [(false, 1, 0), (true, 1, 1)] {
+            terms.stopping.store(stopping, SeqCst);
+            let mut ticket = None;
+            let asked = ask_in_place(Hook::AuthorizePublish, &terms, || {
+                ticket = defer();
+                Answer::Deferred
+            });
+            assert_eq!((stats().in_flight, stats().denied_in_all()), (1, departed + stopped - 1));
+            drop(asked);
+            assert_eq!(complete(ticket.unwrap(), Verdict::ALLOW), Err(Expired));
+            assert_eq!((stats().departed, stats().stopped, stats().in_flight), (departed, stopped, 0));
+            assert_eq!(bench.counters.decisions_pending(), 0);
+        }
     }
 }

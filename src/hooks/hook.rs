@@ -11,6 +11,16 @@ macro_rules! hooks {
         impl Hook {
             pub const ALL: &'static [Hook] = &[$(Hook::$hook,)*];
 
+            pub const COUNT: usize = Hook::ALL.len();
+
+            /// The hook of that number.
+            pub fn of_number(number: i32) -> Option<Hook> {
+                match number {
+                    $($number => Some(Hook::$hook),)*
+                    _ => None,
+                }
+            }
+
             /// Its name in the C ABI, in logs and in statistics.
             pub fn name(self) -> &'static str {
                 match self {

@@ -10,21 +10,26 @@ mod event;
 mod hook;
 mod pool;
 mod question;
+mod room;
 mod subscription;
 mod verdict;
+mod watchdog;
 
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{
     AtomicU32,
-    Ordering::{Acquire, Release},
+    Ordering::{Acquire, Release, SeqCst},
 };
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
+use counters::InFlight;
 use decision::Terms;
+use watchdog::{Call, Watch};
 
-pub use counters::HookCounters;
+pub use counters::{time_bound_us, HookCounters, HookStats, TIME_BUCKETS};
 pub use decision::{complete, defer, Decision, Expired, Ticket};
 pub use event::{
     Connack, Disconnected, DisconnectedBy, DropCause, Event, MessageAcked, MessageDelivered, MessageDropped,
@@ -32,13 +37,15 @@ pub use event::{
     Subscriber, Unsubscribed,
 };
 pub use hook::{Hook, HookSet};
-pub use pool::{in_callback, mark_callback_thread, CallbackPool, Key};
+pub use pool::{in_callback, mark_callback_thread, CallbackPool, Key, Kind, Refused};
 pub use question::{
     AuthExchange, Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, ConnectProperties,
     OwnedQuestion, PreConnect, Question,
 };
+pub use room::{Patience, Room};
 pub use subscription::{Consumer, SubscriptionQueue};
 pub use verdict::{Answer, Changes, Denial, Remarks, Verdict};
+pub use watchdog::in_place;
 
 /// What the host program wants to decide and to hear of.
 pub trait Hooks: Send + Sync {
@@ -83,16 +90,18 @@ pub enum Mode {
 }
 
 impl HookTable {
-    /// Puts `hooks` in the place of those before. Calls under way end with the hooks they began with.
-    pub fn set(&self, hooks: Option<Box<dyn Hooks>>) {
+    /// Puts `hooks` in the place of those before, which are returned. Calls under way end with the hooks they began with.
+    pub fn set(&self, hooks: Option<Box<dyn Hooks>>) -> Option<Arc<Box<dyn Hooks>>> {
         let (interest, in_place) =
             hooks.as_ref().map_or_else(Default::default, |hooks| (hooks.interest(), hooks.in_place()));
-        self.hooks.store(hooks.map(Arc::new));
+        let before = self.hooks.swap(hooks.map(Arc::new));
         self.in_place.store(in_place.without(HookSet::QUEUED_ONLY).bits(), Release);
         self.interest.store(interest.bits(), Release);
+        before
     }
 
-    fn interest(&self) -> HookSet {
+    /// The hooks that are set.
+    pub fn interest(&self) -> HookSet {
         HookSet::from_bits(self.interest.load(Acquire))
     }
 
@@ -106,14 +115,19 @@ impl HookTable {
         }
     }
 
+    /// Whether a hook is set that is called in place.
+    fn has_in_place(&self) -> bool {
+        self.interest().has_any(HookSet::from_bits(self.in_place.load(Acquire)))
+    }
+
     fn tell(&self, event: &Event) {
-        if let Some(hooks) = self.hooks.load_full() {
+        if let Some(hooks) = &*self.hooks.load() {
             hooks.tell(event);
         }
     }
 
     fn decide(&self, question: Question<'_>) -> Answer {
-        match self.hooks.load_full() {
+        match &*self.hooks.load() {
             Some(hooks) => hooks.decide(question),
             // The hooks were taken away between the question and now: denying costs the client one retry.
             None => Answer::Now(Verdict::deny()),
@@ -133,7 +147,9 @@ pub enum Asked {
 pub struct Callbacks {
     table: Arc<HookTable>,
     pool: Arc<CallbackPool>,
-    terms: Terms,
+    terms: Arc<Terms>,
+    /// Clients wait for room for their events.
+    patient: bool,
 }
 
 impl Callbacks {
@@ -145,7 +161,29 @@ impl Callbacks {
         timeout: Duration,
         max_pending: usize,
     ) -> Self {
-        Callbacks { table, pool, terms: Terms { counters, timeout, max_pending } }
+        Callbacks { table, pool, terms: Arc::new(Terms::new(counters, timeout, max_pending)), patient: false }
+    }
+
+    /// Has clients wait for room for their events, for as long as a decision may take.
+    pub fn be_patient(&mut self) {
+        self.patient = true;
+    }
+
+    /// Sees to it that hooks which are called in place are watched, by a thread named `{name}-watch`. Called when the run
+    /// has begun, and when hooks have been set since.
+    pub fn watch(&self, name: &str) {
+        Watch::look_after(&self.terms, &self.table, name);
+    }
+
+    /// The run ends: decisions that nobody waits for any more are denied for that reason.
+    pub fn stop(&self) {
+        self.terms.stopping.store(true, SeqCst);
+    }
+
+    /// Makes the calls that wait, and ends the threads. Not for callback threads.
+    pub fn close(&self) {
+        self.pool.close();
+        self.terms.watch.close();
     }
 
     pub fn pool(&self) -> &Arc<CallbackPool> {
@@ -197,15 +235,66 @@ impl Callbacks {
     pub fn tell(&self, hook: Hook, key: impl FnOnce() -> Key, event: impl FnOnce() -> Event) {
         match self.mode(hook) {
             Mode::Absent => {}
-            Mode::InPlace => decision::tell_in_place(&self.terms, || self.table.tell(&event())),
-            Mode::Queued => {
-                let (table, event) = (self.table.clone(), event());
+            Mode::InPlace => {
+                let event = event();
                 debug_assert_eq!(event.hook(), hook);
-                if !self.pool.submit(key(), move || table.tell(&event)) {
-                    self.terms.counters.event_dropped();
-                }
+                let call = Call::begin(&self.terms, hook);
+                tell_now(&self.table, &self.terms.counters, hook, &event);
+                call.told();
+            }
+            Mode::Queued => {
+                let event = event();
+                debug_assert_eq!(event.hook(), hook);
+                self.tell_later(hook, key(), event);
             }
         }
+    }
+
+    fn tell_later(&self, hook: Hook, key: Key, event: Event) {
+        let (table, counters) = (self.table.clone(), self.terms.counters.clone());
+        let in_flight = InFlight::new(&counters, hook);
+        let job = move || {
+            let begun = Instant::now();
+            tell_now(&table, &counters, hook, &event);
+            counters.took(hook, begun.elapsed());
+            counters.told(hook);
+            drop(in_flight);
+        };
+        let queued = match room::is_patient() {
+            true => self.pool.submit_patiently(key, job),
+            false => self.pool.submit(Kind::Event, key, job),
+        };
+        if queued.is_err() {
+            self.terms.counters.event_dropped(hook);
+        }
+    }
+
+    /// To be held while a client is served that [`Callbacks::room_for_events`] is asked for.
+    pub fn patience(&self) -> Patience {
+        Patience::begin(self.patient)
+    }
+
+    /// Whether there is no room for events, and clients wait for some.
+    pub fn is_crowded(&self) -> bool {
+        self.patient && self.pool.is_crowded()
+    }
+
+    /// What a client has to wait for before it brings about more events; `None`: nothing. Needs a runtime.
+    pub fn room_for_events(&self) -> Option<Room> {
+        self.is_crowded().then(|| Room::new(&self.pool, self.terms.timeout))
+    }
+}
+
+fn tell_now(table: &HookTable, counters: &HookCounters, hook: Hook, event: &Event) {
+    if catch_unwind(AssertUnwindSafe(|| table.tell(event))).is_err() {
+        counters.event_failed(hook);
+        tracing::error!(hook = hook.name(), "an event hook panicked");
+    }
+}
+
+impl Drop for Callbacks {
+    fn drop(&mut self) {
+        self.terms.watch.close();
     }
 }
 

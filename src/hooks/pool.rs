@@ -1,10 +1,16 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::Notify;
 
 use super::HookCounters;
 use crate::model::Text;
@@ -55,6 +61,22 @@ pub enum Key {
     Subscription(u64),
 }
 
+/// What a job has a place for. One kind takes no place away from the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Decision,
+    Event,
+}
+
+/// Why a job is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// As many of its kind wait as may.
+    Full,
+    /// The pool is closed.
+    Closed,
+}
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A fixed number of threads that run the host program's callbacks.
@@ -69,8 +91,12 @@ pub struct CallbackPool {
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
-    /// Jobs that may wait, those submitted with [`CallbackPool::submit_always`] apart.
+    /// Jobs of one kind that may wait, those submitted with [`CallbackPool::submit_always`] apart.
     capacity: usize,
+    /// An event has found no room, and was queued all the same: those who bring events should wait. Written with the lock.
+    crowded: AtomicBool,
+    /// Told when that is over.
+    room: Arc<Notify>,
     counters: Arc<HookCounters>,
 }
 
@@ -80,24 +106,45 @@ struct State {
     keys: HashMap<Key, VecDeque<Waiting>>,
     /// Keys with a waiting job and none running.
     ready: VecDeque<Key>,
-    counted: usize,
+    decisions: usize,
+    events: usize,
+    /// Somebody has waited for room for an event in vain: until half of them are gone, nobody waits.
+    given_up: bool,
     closing: bool,
 }
 
 struct Waiting {
     job: Job,
-    counted: bool,
+    /// Whose place it has; `None` if it needs none.
+    kind: Option<Kind>,
+}
+
+impl State {
+    fn count(&mut self, kind: Option<Kind>) -> Option<&mut usize> {
+        kind.map(|kind| match kind {
+            Kind::Decision => &mut self.decisions,
+            Kind::Event => &mut self.events,
+        })
+    }
 }
 
 impl CallbackPool {
-    /// Starts `threads` threads named `{name}-cb`. Fails if the system refuses one.
+    /// Starts `threads` threads named `{name}-cb`. `capacity` decisions and as many events may wait. Fails if the system
+    /// refuses a thread.
     pub fn start(
         threads: usize,
         capacity: usize,
         name: &str,
         counters: Arc<HookCounters>,
     ) -> std::io::Result<CallbackPool> {
-        let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new(), capacity, counters });
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            capacity,
+            crowded: AtomicBool::new(false),
+            room: Arc::default(),
+            counters,
+        });
         let pool = CallbackPool { shared, threads: Mutex::default() };
         for _ in 0..threads {
             let shared = pool.shared.clone();
@@ -113,16 +160,43 @@ impl CallbackPool {
         Ok(pool)
     }
 
-    /// Queues a job. `false`: as many jobs as allowed are waiting, or the pool is closed; the job is dropped.
-    #[must_use]
-    pub fn submit(&self, key: Key, job: impl FnOnce() + Send + 'static) -> bool {
-        self.shared.push(key, Waiting { job: Box::new(job), counted: true })
+    /// Queues a job. One that is refused is dropped.
+    pub fn submit(&self, kind: Kind, key: Key, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.shared.push(key, Waiting { job: Box::new(job), kind: Some(kind) }, false)
+    }
+
+    /// Queues an event even if there is no room for it, which makes the pool crowded, unless waiting for room has been of
+    /// no use. For those who wait then.
+    pub fn submit_patiently(&self, key: Key, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        self.shared.push(key, Waiting { job: Box::new(job), kind: Some(Kind::Event) }, true)
     }
 
     /// Queues a job whatever the number of those that wait. For jobs whose number is bounded otherwise.
     #[must_use]
     pub fn submit_always(&self, key: Key, job: impl FnOnce() + Send + 'static) -> bool {
-        self.shared.push(key, Waiting { job: Box::new(job), counted: false })
+        self.shared.push(key, Waiting { job: Box::new(job), kind: None }, false).is_ok()
+    }
+
+    /// Whether those who bring events should wait until half of those that may wait are gone.
+    pub fn is_crowded(&self) -> bool {
+        self.shared.crowded.load(Acquire)
+    }
+
+    /// Told when the pool is not crowded any more; asked for before looking whether it is.
+    pub(super) fn room(&self) -> OwnedNotified {
+        self.shared.room.clone().notified_owned()
+    }
+
+    /// Somebody has waited for too long: the pool is not crowded any more, and takes no events that it has no room for
+    /// until half of those that may wait are gone. `false`: it was not crowded.
+    pub(super) fn give_up(&self) -> bool {
+        let mut state = self.shared.state.lock();
+        let crowded = self.is_crowded();
+        if crowded {
+            state.given_up = true;
+            self.shared.clear();
+        }
+        crowded
     }
 
     /// Refuses new jobs, runs those that wait, and returns when every thread has ended. Not for callback threads.
@@ -137,12 +211,21 @@ impl CallbackPool {
 }
 
 impl Shared {
-    fn push(&self, key: Key, waiting: Waiting) -> bool {
+    fn push(&self, key: Key, waiting: Waiting, patiently: bool) -> Result<(), Refused> {
         let mut state = self.state.lock();
-        if state.closing || (waiting.counted && state.counted >= self.capacity) {
-            return false;
+        if state.closing {
+            return Err(Refused::Closed);
         }
-        state.counted += usize::from(waiting.counted);
+        let given_up = state.given_up;
+        if let Some(count) = state.count(waiting.kind) {
+            if *count >= self.capacity {
+                if !patiently || given_up {
+                    return Err(Refused::Full);
+                }
+                self.crowded.store(true, Release);
+            }
+            *count += 1;
+        }
         if let Some(queue) = state.keys.get_mut(&key) {
             queue.push_back(waiting);
         } else {
@@ -151,7 +234,23 @@ impl Shared {
             drop(state);
             self.work.notify_one();
         }
-        true
+        Ok(())
+    }
+
+    /// A job has left the queue.
+    fn popped(&self, state: &mut State, kind: Option<Kind>) {
+        if let Some(count) = state.count(kind) {
+            *count -= 1;
+        }
+        if state.events <= self.capacity / 2 && (state.given_up || self.crowded.load(Acquire)) {
+            state.given_up = false;
+            self.clear();
+        }
+    }
+
+    fn clear(&self) {
+        self.crowded.store(false, Release);
+        self.room.notify_waiters();
     }
 
     fn run(&self) {
@@ -167,8 +266,8 @@ impl Shared {
                 continue;
             };
             let waiting = state.keys.get_mut(&key).and_then(VecDeque::pop_front);
-            if let Some(Waiting { job, counted }) = waiting {
-                state.counted -= usize::from(counted);
+            if let Some(Waiting { job, kind }) = waiting {
+                self.popped(&mut state, kind);
                 drop(state);
                 if catch_unwind(AssertUnwindSafe(job)).is_err() {
                     self.counters.callback_panicked();
@@ -208,10 +307,11 @@ mod tests {
         let busy = Arc::new(Mutex::new(()));
         for number in 0..500 {
             let (send, busy) = (send.clone(), busy.clone());
-            assert!(pool.submit(client("a"), move || {
+            let job = move || {
                 let _alone = busy.try_lock().expect("two jobs of one key at a time");
                 send.send(number).unwrap();
-            }));
+            };
+            pool.submit(Kind::Event, client("a"), job).unwrap();
         }
         pool.close();
         assert_eq!(receive.try_iter().collect::<Vec<_>>(), (0..500).collect::<Vec<_>>());
@@ -222,30 +322,37 @@ mod tests {
         let pool = pool(2, 10);
         let (unblock, blocked) = mpsc::channel::<()>();
         let (send, receive) = mpsc::channel();
-        assert!(pool.submit(client("slow"), move || blocked.recv_timeout(LONG).unwrap()));
-        assert!(pool.submit(client("fast"), move || send.send(in_callback()).unwrap()));
+        pool.submit(Kind::Event, client("slow"), move || blocked.recv_timeout(LONG).unwrap()).unwrap();
+        pool.submit(Kind::Event, client("fast"), move || send.send(in_callback()).unwrap()).unwrap();
         assert_eq!(receive.recv_timeout(LONG), Ok(true));
         unblock.send(()).unwrap();
         pool.close();
     }
 
     #[test]
-    fn the_queue_is_bounded() {
-        let pool = pool(1, 2);
-        let (unblock, blocked) = mpsc::channel::<()>();
-        let (started, start) = mpsc::channel();
-        assert!(pool.submit(client("a"), move || {
-            started.send(()).unwrap();
-            blocked.recv_timeout(LONG).unwrap();
-        }));
-        start.recv_timeout(LONG).unwrap();
-        assert!(pool.submit(client("b"), || ()));
-        assert!(pool.submit(client("a"), || ()));
-        assert!(!pool.submit(client("c"), || ()));
-        assert!(pool.submit_always(Key::Subscription(1), || ()));
-        unblock.send(()).unwrap();
-        pool.close();
-        assert!(!pool.submit(client("a"), || ()));
+    fn the_queue_is_bounded_for_each_kind() {
+        for (full, other) in [(Kind::Event, Kind::Decision), (Kind::Decision, Kind::Event)] {
+            let pool = pool(1, 2);
+            let (unblock, blocked) = mpsc::channel::<()>();
+            let (started, start) = mpsc::channel();
+            let job = move || {
+                started.send(()).unwrap();
+                blocked.recv_timeout(LONG).unwrap();
+            };
+            pool.submit(full, client("a"), job).unwrap();
+            start.recv_timeout(LONG).unwrap();
+            pool.submit(full, client("b"), || ()).unwrap();
+            pool.submit(full, client("a"), || ()).unwrap();
+            assert_eq!(pool.submit(full, client("c"), || ()), Err(Refused::Full));
+            assert!(!pool.is_crowded(), "nobody has said that he would wait");
+            pool.submit(other, client("c"), || ()).unwrap();
+            pool.submit(other, client("c"), || ()).unwrap();
+            assert_eq!(pool.submit(other, client("c"), || ()), Err(Refused::Full));
+            assert!(pool.submit_always(Key::Subscription(1), || ()));
+            unblock.send(()).unwrap();
+            pool.close();
+            assert_eq!(pool.submit(full, client("a"), || ()), Err(Refused::Closed));
+        }
     }
 
     #[test]
@@ -253,8 +360,8 @@ mod tests {
         let counters = Arc::new(HookCounters::default());
         let pool = CallbackPool::start(1, 10, "test", counters.clone()).unwrap();
         let (send, receive) = mpsc::channel();
-        assert!(pool.submit(client("a"), || panic!("on purpose")));
-        assert!(pool.submit(client("a"), move || send.send(()).unwrap()));
+        pool.submit(Kind::Event, client("a"), || panic!("on purpose")).unwrap();
+        pool.submit(Kind::Event, client("a"), move || send.send(()).unwrap()).unwrap();
         receive.recv_timeout(LONG).unwrap();
         assert_eq!(counters.callback_panics(), 1);
         pool.close();

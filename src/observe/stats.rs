@@ -1,5 +1,7 @@
+use serde::Serialize;
+
 /// A snapshot of a broker. Counters run from the creation of the broker, over all of its runs; gauges are of now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// When the current run started, in milliseconds since 1970; 0 when the broker does not run.
     pub started_at_ms: u64,
@@ -29,7 +31,7 @@ pub struct Stats {
     pub messages_dropped: u64,
     /// Counter: decisions of hooks that allowed.
     pub decisions_allowed: u64,
-    /// Counter: decisions of hooks that denied, the two below included.
+    /// Counter: decisions of hooks that denied, for whatever cause; those below are among them.
     pub decisions_denied: u64,
     /// Counter: decisions denied because no answer came in time.
     pub decisions_expired: u64,
@@ -57,4 +59,16 @@ pub struct Stats {
     pub connections_timed_out: u64,
     /// Counter: connections ended by a panic in the library, which is a fault worth reporting.
     pub connection_panics: u64,
+    /// Counter: decisions denied because the hook was to answer later, but had taken no ticket.
+    pub decisions_without_ticket: u64,
+    /// Counter: decisions denied because the hook failed: it panicked, said so, or its answer could not be understood.
+    pub decisions_failed: u64,
+    /// Counter: decisions denied because the broker stopped before there was an answer.
+    pub decisions_stopped: u64,
+    /// Counter: decisions denied because whoever wanted to know was gone before there was an answer.
+    pub decisions_departed: u64,
+    /// Counter: events that hooks have been told of.
+    pub events_told: u64,
+    /// Counter: calls of hooks in place that were seen to take 10 milliseconds or more.
+    pub slow_hook_calls: u64,
 }

@@ -31,7 +31,8 @@ use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
     self, Asked, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy,
-    DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Unsubscribed, Verdict,
+    DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Room, Unsubscribed,
+    Verdict,
 };
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, MessageRef, Origin, ReasonCode, SubscriptionOptions, Text};
@@ -81,6 +82,8 @@ struct Driving<S> {
     forwarding: Option<Box<(Delivery, Decision)>>,
     /// The topic that a hook was asked about in place, which the next message may have, too.
     asked_topic: Option<Text>,
+    /// There is no room for the events that this client brings about: it is not read from, and its messages wait.
+    held_back: Option<Box<Room>>,
 }
 
 /// What has been read.
@@ -145,6 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             asked: None,
             forwarding: None,
             asked_topic: None,
+            held_back: None,
         })))
     }
 }
@@ -169,6 +173,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closing> {
         for _ in 0..READS_PER_TURN {
             let now = Instant::now();
+            if self.is_held_back(cx) {
+                // Answers that have been given are not held back.
+                return self.write(cx, now);
+            }
             self.hear_decision(cx, now)?;
             let finished = self.work_off_input(now)?;
             // One that has just been asked for has to know whom to wake.
@@ -176,6 +184,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             let replayed = self.replay(now);
             self.write(cx, now)?;
             self.look_after_receiver(cx, now);
+            if self.must_wait_for_room() {
+                continue;
+            }
             if !self.may_read() {
                 return self.arm_timer(cx, now);
             }
@@ -201,6 +212,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         cx.waker().wake_by_ref();
         Ok(())
+    }
+
+    /// Whether there is no room for events of this client yet. It is woken when there is.
+    fn is_held_back(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.must_wait_for_room() {
+            let Some(room) = &mut self.held_back else { break };
+            if Pin::new(&mut **room).poll(cx).is_pending() {
+                return true;
+            }
+            self.held_back = None;
+        }
+        false
+    }
+
+    /// Looks whether there is room for events; if not, the client is held back from now on.
+    fn must_wait_for_room(&mut self) -> bool {
+        if self.held_back.is_none() {
+            self.held_back = self.hub.callbacks().room_for_events().map(Box::new);
+        }
+        self.held_back.is_some()
     }
 
     /// Goes on with the packet that waits, if the host program has made up its mind.
@@ -269,7 +300,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             return Ok(false);
         }
         self.with_host(now, |inbox, connection, state, host| {
-            while !host.dispatch.is_full() && connection.out.len() < MAX_ANSWERS && !connection.is_held() {
+            let callbacks = host.hub.callbacks();
+            while !host.dispatch.is_full()
+                && connection.out.len() < MAX_ANSWERS
+                && !connection.is_held()
+                && !callbacks.is_crowded()
+            {
                 let Some(packet) = inbox.decoder.decode(&mut inbox.input)? else { return Ok(true) };
                 inbox.last_packet = now;
                 connection.handle(packet, state, host)?;
@@ -329,7 +365,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     /// The next message that has been taken and may be sent.
     fn next_to_send(&mut self, cx: &mut Context<'_>) -> Option<Delivery> {
-        loop {
+        while !self.must_wait_for_room() {
             let (delivery, asked) = match self.forwarding.take() {
                 Some(mut waiting) => match Pin::new(&mut waiting.1).poll(cx) {
                     Poll::Ready(verdict) => (waiting.0, Asked::Decided(verdict)),
@@ -359,6 +395,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 }
             }
         }
+        None
     }
 
     fn tell_delivered(&self, delivered: Option<MessageDelivered>) {

@@ -27,8 +27,8 @@ use super::settings::Settings;
 use super::state::State;
 use crate::config::Config;
 use crate::hooks::{
-    Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, Mode, OwnedQuestion, RetainedChange,
-    RetainedChanged, SessionEnd, SessionTerminated, Subscriber, SubscriptionQueue, Verdict,
+    in_place, Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, Mode, OwnedQuestion,
+    RetainedChange, RetainedChanged, SessionEnd, SessionTerminated, Subscriber, SubscriptionQueue, Verdict,
 };
 use crate::model::topic;
 use crate::model::{Client, Message, Origin, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
@@ -171,9 +171,10 @@ impl Hub {
         &self.router
     }
 
-    /// Publishes a message of the host program. If a hook has to be asked about it, it waits for its turn.
+    /// Publishes a message of the host program. If a hook has to be asked about it, it waits for its turn; so does what a
+    /// hook publishes that is called in place, which might never end otherwise.
     pub fn publish(&self, message: HostMessage) -> Result<(), Busy> {
-        if self.callbacks.mode(Hook::AuthorizePublish) == Mode::Absent {
+        if self.callbacks.mode(Hook::AuthorizePublish) == Mode::Absent && !in_place() {
             self.publish_host_message(&message, None);
             return Ok(());
         }

@@ -1,10 +1,10 @@
 //! A connection from its first byte to its last.
 
 use std::collections::VecDeque;
-use std::future::{pending, poll_fn};
+use std::future::{pending, poll_fn, Future};
 use std::io::{self, IoSlice};
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{pin, Pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,9 +47,14 @@ pub struct Peer {
 
 /// Serves one client until its connection ends. A panic ends this connection and is counted.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
-    let counters = hub.clone();
-    if AssertUnwindSafe(serve_guarded(hub, stream, peer)).catch_unwind().await.is_err() {
-        add(&counters.counters().connection_panics, 1);
+    let shared = hub.clone();
+    let mut served = pin!(AssertUnwindSafe(serve_guarded(hub, stream, peer)).catch_unwind());
+    let patiently = poll_fn(|cx| {
+        let _patience = shared.callbacks().patience();
+        served.as_mut().poll(cx)
+    });
+    if patiently.await.is_err() {
+        add(&shared.counters().connection_panics, 1);
         tracing::error!("a panic has ended a connection");
     }
 }

@@ -15,6 +15,8 @@ static void inherited_ones_are_inert(rmqtt_broker_t *broker, rmqtt_subscription_
     rmqtt_error_t *error = NULL;
     rmqtt_listener_info_t info = rmqtt_listener_info_init();
     rmqtt_stats_t stats = rmqtt_stats_init();
+    rmqtt_hook_stats_t hook_stats = rmqtt_hook_stats_init();
+    rmqtt_string_t *metrics = NULL;
     rmqtt_publish_t message = rmqtt_publish_init();
     message.topic = rmqtt_str("t");
 
@@ -25,6 +27,8 @@ static void inherited_ones_are_inert(rmqtt_broker_t *broker, rmqtt_subscription_
     CHECK_STATUS(rmqtt_broker_stop(broker, 1000), RMQTT_ERR_FORKED);
     CHECK_STATUS(rmqtt_broker_publish(broker, &message, NULL), RMQTT_ERR_FORKED);
     CHECK_STATUS(rmqtt_broker_stats(broker, &stats), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_hook_stats(broker, RMQTT_HOOK_CONNECTED, &hook_stats), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_metrics(broker, RMQTT_METRICS_JSON, &metrics), RMQTT_ERR_FORKED);
     CHECK_STATUS(rmqtt_broker_listener_info(broker, 0, &info), RMQTT_ERR_FORKED);
     CHECK(!rmqtt_broker_running(broker));
     CHECK_EQ(rmqtt_broker_connected_clients(broker), 0);

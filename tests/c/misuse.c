@@ -179,6 +179,11 @@ static rmqtt_status_t call_stats(void *value, void *context) {
     return rmqtt_broker_stats((const rmqtt_broker_t *)context, (rmqtt_stats_t *)value);
 }
 
+static rmqtt_status_t call_hook_stats(void *value, void *context) {
+    return rmqtt_broker_hook_stats((const rmqtt_broker_t *)context, RMQTT_HOOK_CONNECTED,
+                                   (rmqtt_hook_stats_t *)value);
+}
+
 static sized sized_test(const char *name, size_t size, rmqtt_status_t (*call)(void *, void *), void *context,
                         bool out) {
     sized test;
@@ -236,6 +241,10 @@ static void sizes_that_cannot_be_are_refused(rmqtt_broker_t *broker) {
     test = sized_test("rmqtt_stats_t", sizeof stats, call_stats, broker, true);
     test.first_size = offsetof(rmqtt_stats_t, messages_dropped_queue_full);
     sizes_are_checked(&test, &stats);
+
+    rmqtt_hook_stats_t hook_stats = rmqtt_hook_stats_init();
+    test = sized_test("rmqtt_hook_stats_t", sizeof hook_stats, call_hook_stats, broker, true);
+    sizes_are_checked(&test, &hook_stats);
 }
 
 /* ---- values ---- */
