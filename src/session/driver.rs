@@ -26,12 +26,12 @@ use super::hub::Hub;
 use super::lease::Lease;
 use super::receiver::Receiver;
 use super::replays::Replays;
-use super::ruling::{allowed_without_hook, Ruling};
+use super::ruling::{allowed_without_hook, Refusal, Ruling};
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
-    Asked, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy, Hook, Key,
-    Mode, OwnedQuestion, Question, Verdict,
+    Asked, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy,
+    Hook, Key, Mode, OwnedQuestion, Question, Verdict,
 };
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Message, Origin, ReasonCode, SubscriptionOptions, Text};
@@ -513,8 +513,8 @@ impl Host for Doors<'_> {
     fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling {
         let callbacks = self.hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
-        if mode == Mode::Absent && !allowed_without_hook(topic) {
-            return Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None);
+        if mode == Mode::Absent && !allowed_without_hook(self.client, topic) {
+            return Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         }
         if mode == Mode::Absent || topic::check_name(topic, self.hub.settings().max_topic_levels).is_err() {
             return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
@@ -563,6 +563,23 @@ impl Host for Doors<'_> {
             || OwnedQuestion::AuthorizeUnsubscribe(AuthorizeUnsubscribe { client: client(), filter: filter() });
         let asked = self.hub.callbacks().ask(Hook::AuthorizeUnsubscribe, || self.key(), question);
         self.rule(asked)
+    }
+
+    fn may_authenticate(&mut self, method: &Text, data: Option<&[u8]>, round: u32) -> Ruling {
+        let question = || {
+            OwnedQuestion::AuthExchange(AuthExchange {
+                client: self.client.clone(),
+                method: method.clone(),
+                data: data.map(Bytes::copy_from_slice),
+                round,
+                again: true,
+            })
+        };
+        match self.hub.callbacks().ask(Hook::AuthExchange, || self.key(), question) {
+            // The hook that let the client in is gone.
+            Asked::Nobody => Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+            asked => self.rule(asked),
+        }
     }
 
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError> {
