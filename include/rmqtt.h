@@ -277,15 +277,17 @@ enum rmqtt_replace
      */
     RMQTT_REPLACE_PROPERTIES = 16,
     /**
-     * The client identifier of a client that connects. An MQTT 5 client is told if its CONNECT had none.
+     * The client identifier of a client that connects. An MQTT 5 client is told if its CONNECT had none. What is empty or
+     * longer than `limits.max_client_id_length` refuses the client with 0x85.
      */
     RMQTT_REPLACE_CLIENT_ID = 32,
     /**
-     * The session expiry interval of a client that connects, up to `session.max_expiry_s`.
+     * The session expiry interval of a client that connects, up to `session.max_expiry_s`. DISCONNECT can shorten it, not
+     * extend it. A clean session before MQTT 5 ends with its connection nevertheless.
      */
     RMQTT_REPLACE_SESSION_EXPIRY = 64,
     /**
-     * The keep alive of an MQTT 5 client that connects.
+     * The keep alive of an MQTT 5 client that connects, up to `limits.max_keepalive_s`.
      */
     RMQTT_REPLACE_KEEP_ALIVE = 128,
 };
@@ -827,7 +829,8 @@ typedef struct rmqtt_verdict_t {
      */
     size_t struct_size;
     /**
-     * Why, for an MQTT 5 client, whatever is decided; absent for no reason string.
+     * Why, for an MQTT 5 client, whatever is decided, in the packet that answers it; absent for no reason string. Of those
+     * for the filters of one SUBSCRIBE or UNSUBSCRIBE, the first is sent.
      * Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
      * returned, so no local buffer.
      */
@@ -891,7 +894,8 @@ typedef struct rmqtt_verdict_t {
      */
     struct rmqtt_str_t client_id;
     /**
-     * Authentication data for the client of an `auth_exchange`; absent for none. Borrowed like `reason_string`.
+     * Authentication data for the client of an `auth_exchange`, with a yes or to go on; absent for none. Borrowed like
+     * `reason_string`.
      */
     struct rmqtt_bytes_t auth_data;
     /**
@@ -900,8 +904,8 @@ typedef struct rmqtt_verdict_t {
      */
     struct rmqtt_str_t response_information;
     /**
-     * Where an MQTT 5 client that may not connect should go, for 0x9C and 0x9D; absent for none. Borrowed like
-     * `reason_string`.
+     * Where an MQTT 5 client that may not connect, or not stay connected, should go, for 0x9C and 0x9D; absent for none.
+     * Borrowed like `reason_string`.
      */
     struct rmqtt_str_t server_reference;
     /**
@@ -1202,8 +1206,8 @@ typedef struct rmqtt_authorize_publish_t {
  * Decides whether a message may be published.
  *
  * @param event The message.
- * @param verdict The details of the answer: a reason code and string for PUBACK or PUBREC, or what is to be published
- *                instead.
+ * @param verdict The details of the answer: a reason code, string and user properties for PUBACK or PUBREC, or what is to
+ *                be published instead.
  * @param user_data That of the hooks.
  * @return As `rmqtt_authenticate_fn`, or `RMQTT_VERDICT_DROP`.
  */
@@ -1253,7 +1257,8 @@ typedef struct rmqtt_authorize_subscribe_t {
  * Decides whether a client may subscribe, filter by filter.
  *
  * @param event Who wants to subscribe to what.
- * @param verdict The details of the answer: a reason code for SUBACK, a lower QoS, or another filter.
+ * @param verdict The details of the answer: a reason code, string and user properties for SUBACK, a lower QoS, or
+ *                another filter.
  * @param user_data That of the hooks.
  * @return As `rmqtt_authenticate_fn`.
  */
@@ -1283,7 +1288,8 @@ typedef struct rmqtt_authorize_unsubscribe_t {
  * Decides whether a client may unsubscribe, filter by filter.
  *
  * @param event Who wants to unsubscribe from what.
- * @param verdict The details of the answer: a reason code for UNSUBACK, which clients before MQTT 5 do not see.
+ * @param verdict The details of the answer: a reason code, string and user properties for UNSUBACK, which clients
+ *                before MQTT 5 do not see.
  * @param user_data That of the hooks.
  * @return As `rmqtt_authenticate_fn`.
  */
@@ -1376,8 +1382,9 @@ typedef struct rmqtt_auth_exchange_t {
  * @param verdict The details of the answer: `auth_data` for the client, and with the last one of a CONNECT what
  *                `rmqtt_authenticate_fn` may say.
  * @param user_data That of the hooks.
- * @return `RMQTT_VERDICT_CONTINUE` to challenge the client once more; else as `rmqtt_authenticate_fn`. A re-authentication
- *         that is denied ends the connection.
+ * @return `RMQTT_VERDICT_CONTINUE` to challenge the client once more, which denies in round 64; else as
+ *         `rmqtt_authenticate_fn`. A re-authentication that is denied ends the connection; of one that is allowed nothing
+ *         is looked at but `auth_data`, reason string and user properties.
  */
 typedef rmqtt_verdict_kind_t (*rmqtt_auth_exchange_fn)(const struct rmqtt_auth_exchange_t *event,
                                                        struct rmqtt_verdict_t *verdict,
@@ -1820,7 +1827,8 @@ typedef struct rmqtt_hooks_t {
      */
     rmqtt_pre_connect_fn pre_connect;
     /**
-     * Decides whether a message may be published. Without it, every message may, but no client's to `$SYS/#`.
+     * Decides whether a message may be published. Without it, every message may, but no client's to `$SYS/#` that is not
+     * a superuser.
      */
     rmqtt_authorize_publish_fn authorize_publish;
     /**

@@ -1,6 +1,6 @@
 use bytes::Bytes;
-use bytestring::ByteString;
 
+use super::Diagnosis;
 use crate::model::{QoS, ReasonCode};
 
 /// The answer to a CONNECT. Before MQTT 5 only the first two fields are sent.
@@ -18,13 +18,14 @@ pub struct ConnAck<'a> {
     pub maximum_packet_size: u32,
     pub assigned_client_id: Option<&'a str>,
     pub topic_alias_maximum: u16,
-    pub reason_string: Option<&'a str>,
     pub server_keep_alive_s: Option<u16>,
     pub shared_subscription_available: bool,
     pub response_information: Option<&'a str>,
-    pub user_properties: &'a [(ByteString, ByteString)],
+    /// Not sent unless the reason is "use another server" or "server moved" `[MQTT-5 3.2.2.3.16]`.
+    pub server_reference: Option<&'a str>,
     pub authentication_method: Option<&'a str>,
     pub authentication_data: Option<&'a Bytes>,
+    pub diagnosis: Diagnosis<'a>,
 }
 
 impl Default for ConnAck<'_> {
@@ -40,13 +41,13 @@ impl Default for ConnAck<'_> {
             maximum_packet_size: 0,
             assigned_client_id: None,
             topic_alias_maximum: 0,
-            reason_string: None,
             server_keep_alive_s: None,
             shared_subscription_available: true,
             response_information: None,
-            user_properties: &[],
+            server_reference: None,
             authentication_method: None,
             authentication_data: None,
+            diagnosis: Diagnosis::default(),
         }
     }
 }

@@ -8,9 +8,9 @@ use rmqtt::codec::v3;
 use rmqtt::codec::v5;
 use tokio_util::codec::Encoder as _;
 
-use crate::model::{Protocol, QoS, ReasonCode};
+use crate::model::{Protocol, QoS, ReasonCode, Text};
 
-use super::ConnAck;
+use super::{ConnAck, Diagnosis};
 
 /// Writes the packets to one client, except for PUBLISH.
 ///
@@ -57,8 +57,8 @@ impl Encoder {
             });
             return self.put_v3(packet, out);
         }
-        let packet = |reason_string: Option<&str>, user_properties: &[(ByteString, ByteString)]| {
-            v5::Packet::ConnectAck(Box::new(v5::ConnectAck {
+        with_diagnosis(Some(&connack.diagnosis), |reason_string, user_properties| {
+            let connack = v5::ConnectAck {
                 session_present,
                 reason_code: v5_reason(connack.reason, v5::ConnectAckReason::UnspecifiedError),
                 session_expiry_interval_secs: connack.session_expiry_s,
@@ -77,20 +77,14 @@ impl Encoder {
                 shared_subscription_available: connack.shared_subscription_available,
                 server_keepalive_sec: connack.server_keep_alive_s,
                 response_info: connack.response_information.map(ByteString::from),
-                server_reference: None,
+                server_reference: server_reference(connack.reason, connack.server_reference),
                 auth_method: connack.authentication_method.map(ByteString::from),
                 auth_data: connack.authentication_data.cloned(),
-                reason_string: reason_string.map(ByteString::from),
-                user_properties: user_properties.to_vec(),
-            }))
-        };
-        if !connack.user_properties.is_empty() {
-            let all = packet(connack.reason_string, connack.user_properties);
-            if self.put_v5(all, out).is_ok() {
-                return Ok(());
-            }
-        }
-        with_words(connack.reason_string, |words| self.put_v5(packet(words, &[]), out))
+                reason_string,
+                user_properties,
+            };
+            self.put_v5(v5::Packet::ConnectAck(Box::new(connack)), out)
+        })
     }
 
     #[inline]
@@ -98,10 +92,10 @@ impl Encoder {
         &self,
         packet_id: u16,
         reason: ReasonCode,
-        reason_string: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
-        self.ack(PUBACK, packet_id, reason, reason_string, out)
+        self.ack(PUBACK, packet_id, reason, diagnosis, out)
     }
 
     #[inline]
@@ -109,10 +103,10 @@ impl Encoder {
         &self,
         packet_id: u16,
         reason: ReasonCode,
-        reason_string: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
-        self.ack(PUBREC, packet_id, reason, reason_string, out)
+        self.ack(PUBREC, packet_id, reason, diagnosis, out)
     }
 
     #[inline]
@@ -120,10 +114,10 @@ impl Encoder {
         &self,
         packet_id: u16,
         reason: ReasonCode,
-        reason_string: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
-        self.ack(PUBREL, packet_id, reason, reason_string, out)
+        self.ack(PUBREL, packet_id, reason, diagnosis, out)
     }
 
     #[inline]
@@ -131,10 +125,10 @@ impl Encoder {
         &self,
         packet_id: u16,
         reason: ReasonCode,
-        reason_string: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
-        self.ack(PUBCOMP, packet_id, reason, reason_string, out)
+        self.ack(PUBCOMP, packet_id, reason, diagnosis, out)
     }
 
     /// Before MQTT 5, every failure becomes 0x80.
@@ -142,7 +136,7 @@ impl Encoder {
         &self,
         packet_id: u16,
         reasons: &[ReasonCode],
-        reason_string: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
         let packet_id = NonZeroU16::new(packet_id).ok_or(Unsendable)?;
@@ -154,52 +148,63 @@ impl Encoder {
             let status = reasons.iter().map(status).collect();
             return self.put_v3(v3::Packet::SubscribeAck { packet_id, status }, out);
         }
-        with_words(self.allowed(reason_string), |words| {
+        with_diagnosis(self.allowed(diagnosis), |reason_string, properties| {
             let status = |reason: &ReasonCode| v5_reason(*reason, v5::SubscribeAckReason::UnspecifiedError);
-            let suback = v5::SubscribeAck {
-                packet_id,
-                properties: Vec::new(),
-                reason_string: words.map(ByteString::from),
-                status: reasons.iter().map(status).collect(),
-            };
+            let suback =
+                v5::SubscribeAck { packet_id, properties, reason_string, status: reasons.iter().map(status).collect() };
             self.put_v5(v5::Packet::SubscribeAck(suback), out)
         })
     }
 
     /// Before MQTT 5, the reasons are not sent.
-    pub fn unsuback(&self, packet_id: u16, reasons: &[ReasonCode], out: &mut BytesMut) -> Result<(), Unsendable> {
+    pub fn unsuback(
+        &self,
+        packet_id: u16,
+        reasons: &[ReasonCode],
+        diagnosis: Option<&Diagnosis<'_>>,
+        out: &mut BytesMut,
+    ) -> Result<(), Unsendable> {
         let packet_id = NonZeroU16::new(packet_id).ok_or(Unsendable)?;
         if self.protocol != Protocol::V5 {
             return self.put_v3(v3::Packet::UnsubscribeAck { packet_id }, out);
         }
-        let status = |reason: &ReasonCode| v5_reason(*reason, v5::UnsubscribeAckReason::UnspecifiedError);
-        let unsuback = v5::UnsubscribeAck {
-            packet_id,
-            properties: Vec::new(),
-            reason_string: None,
-            status: reasons.iter().map(status).collect(),
-        };
-        self.put_v5(v5::Packet::UnsubscribeAck(unsuback), out)
+        with_diagnosis(self.allowed(diagnosis), |reason_string, properties| {
+            let status = |reason: &ReasonCode| v5_reason(*reason, v5::UnsubscribeAckReason::UnspecifiedError);
+            let unsuback = v5::UnsubscribeAck {
+                packet_id,
+                properties,
+                reason_string,
+                status: reasons.iter().map(status).collect(),
+            };
+            self.put_v5(v5::Packet::UnsubscribeAck(unsuback), out)
+        })
     }
 
     pub fn pingresp(&self, out: &mut BytesMut) -> Result<(), Unsendable> {
         self.put(&[0xD0, 0], out)
     }
 
-    /// Before MQTT 5, servers do not send this: nothing is appended.
+    /// Before MQTT 5, servers do not send this: nothing is appended. For the server reference see
+    /// [`ConnAck::server_reference`].
     pub fn disconnect(
         &self,
         reason: ReasonCode,
-        reason_string: Option<&str>,
+        server_reference: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
         if self.protocol != Protocol::V5 {
             return Ok(());
         }
         let reason_code = v5_reason(reason, v5::DisconnectReasonCode::UnspecifiedError);
-        with_words(reason_string, |words| {
-            let reason_string = words.map(ByteString::from);
-            let disconnect = v5::Disconnect { reason_string, ..v5::Disconnect::new(reason_code) };
+        with_diagnosis(diagnosis, |reason_string, user_properties| {
+            let disconnect = v5::Disconnect {
+                reason_code,
+                session_expiry_interval_secs: None,
+                server_reference: self::server_reference(reason, server_reference),
+                reason_string,
+                user_properties,
+            };
             self.put_v5(v5::Packet::Disconnect(disconnect), out)
         })
     }
@@ -210,20 +215,20 @@ impl Encoder {
         reason: ReasonCode,
         method: Option<&str>,
         data: Option<&Bytes>,
-        reason_string: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
         if self.protocol != Protocol::V5 {
             return Err(Unsendable);
         }
         let reason_code = v5::AuthReasonCode::try_from(reason.0).map_err(|_| Unsendable)?;
-        with_words(self.allowed(reason_string), |words| {
+        with_diagnosis(self.allowed(diagnosis), |reason_string, user_properties| {
             let auth = v5::Auth {
                 reason_code,
                 auth_method: method.map(ByteString::from),
                 auth_data: data.cloned(),
-                reason_string: words.map(ByteString::from),
-                user_properties: Vec::new(),
+                reason_string,
+                user_properties,
             };
             self.put_v5(v5::Packet::Auth(auth), out)
         })
@@ -235,14 +240,14 @@ impl Encoder {
         first: u8,
         packet_id: u16,
         reason: ReasonCode,
-        words: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
-        if self.protocol != Protocol::V5 || (reason == ReasonCode::SUCCESS && words.is_none()) {
+        if self.protocol != Protocol::V5 || (reason == ReasonCode::SUCCESS && diagnosis.is_none()) {
             let [high, low] = packet_id.to_be_bytes();
             return self.put(&[first, 2, high, low], out);
         }
-        self.ack_with_reason(first, packet_id, reason, words, out)
+        self.ack_with_reason(first, packet_id, reason, diagnosis, out)
     }
 
     #[cold]
@@ -251,37 +256,36 @@ impl Encoder {
         first: u8,
         packet_id: u16,
         reason: ReasonCode,
-        words: Option<&str>,
+        diagnosis: Option<&Diagnosis<'_>>,
         out: &mut BytesMut,
     ) -> Result<(), Unsendable> {
         let packet_id = NonZeroU16::new(packet_id).ok_or(Unsendable)?;
-        let publish_ack = |words: Option<&str>| v5::PublishAck {
-            packet_id,
-            reason_code: v5_reason(reason, v5::PublishAckReason::UnspecifiedError),
-            properties: Vec::new(),
-            reason_string: words.map(ByteString::from),
-        };
-        let release_ack = |words: Option<&str>| v5::PublishAck2 {
-            packet_id,
-            // The only failure that there is for these packets.
-            reason_code: v5_reason(reason, v5::PublishAck2Reason::PacketIdNotFound),
-            properties: Vec::new(),
-            reason_string: words.map(ByteString::from),
-        };
-        with_words(self.allowed(words), |words| {
-            let packet = match first {
-                PUBACK => v5::Packet::PublishAck(publish_ack(words)),
-                PUBREC => v5::Packet::PublishReceived(publish_ack(words)),
-                PUBREL => v5::Packet::PublishRelease(release_ack(words)),
-                _ => v5::Packet::PublishComplete(release_ack(words)),
+        with_diagnosis(self.allowed(diagnosis), |reason_string, properties| {
+            let packet = if first == PUBACK || first == PUBREC {
+                let reason_code = v5_reason(reason, v5::PublishAckReason::UnspecifiedError);
+                let ack = v5::PublishAck { packet_id, reason_code, properties, reason_string };
+                if first == PUBACK {
+                    v5::Packet::PublishAck(ack)
+                } else {
+                    v5::Packet::PublishReceived(ack)
+                }
+            } else {
+                // The only failure that there is for these packets.
+                let reason_code = v5_reason(reason, v5::PublishAck2Reason::PacketIdNotFound);
+                let ack = v5::PublishAck2 { packet_id, reason_code, properties, reason_string };
+                if first == PUBREL {
+                    v5::Packet::PublishRelease(ack)
+                } else {
+                    v5::Packet::PublishComplete(ack)
+                }
             };
             self.put_v5(packet, out)
         })
     }
 
-    /// Reason strings where the client decides whether it wants them `[MQTT-3.1.2-29]`.
-    fn allowed<'a>(&self, words: Option<&'a str>) -> Option<&'a str> {
-        words.filter(|_| self.problem_information)
+    /// Diagnosis where the client decides whether it wants it `[MQTT-3.1.2-29]`.
+    fn allowed<'a, 'b>(&self, diagnosis: Option<&'a Diagnosis<'b>>) -> Option<&'a Diagnosis<'b>> {
+        diagnosis.filter(|_| self.problem_information)
     }
 
     #[inline]
@@ -318,15 +322,28 @@ impl Encoder {
     }
 }
 
-/// Puts a packet with a reason string; without it if there is none, or if it is too much.
-fn with_words(
-    words: Option<&str>,
-    mut put: impl FnMut(Option<&str>) -> Result<(), Unsendable>,
+/// Puts a packet with its diagnosis: without user properties if they are too much, without anything if that is.
+fn with_diagnosis(
+    diagnosis: Option<&Diagnosis<'_>>,
+    mut put: impl FnMut(Option<ByteString>, v5::UserProperties) -> Result<(), Unsendable>,
 ) -> Result<(), Unsendable> {
-    if words.is_some() && put(words).is_ok() {
-        return Ok(());
+    if let Some(Diagnosis { reason_string, user_properties }) = diagnosis {
+        let words = || reason_string.map(ByteString::from);
+        let pair = |(name, value): &(Text, Text)| (ByteString::from(&**name), ByteString::from(&**value));
+        if !user_properties.is_empty() && put(words(), user_properties.iter().map(pair).collect()).is_ok() {
+            return Ok(());
+        }
+        if reason_string.is_some() && put(words(), Vec::new()).is_ok() {
+            return Ok(());
+        }
     }
-    put(None)
+    put(None, Vec::new())
+}
+
+/// Another server belongs to these reasons only `[MQTT-5 4.11]`.
+fn server_reference(reason: ReasonCode, server_reference: Option<&str>) -> Option<ByteString> {
+    let refers = [ReasonCode::USE_ANOTHER_SERVER, ReasonCode::SERVER_MOVED].contains(&reason);
+    server_reference.filter(|_| refers).map(ByteString::from)
 }
 
 fn v5_reason<T: TryFrom<u8>>(reason: ReasonCode, otherwise: T) -> T {

@@ -5,6 +5,7 @@ mod check;
 mod connack;
 mod convert;
 mod decoder;
+mod diagnosis;
 mod encoder;
 mod fault;
 mod message_properties;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use connack::ConnAck;
 pub use decoder::Decoder;
+pub use diagnosis::Diagnosis;
 pub use encoder::{Encoder, Unsendable};
 pub use fault::Fault;
 pub use message_properties::{check_property_text, encode_properties, read_properties, Inexpressible};

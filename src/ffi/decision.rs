@@ -52,11 +52,13 @@ pub enum rmqtt_replace {
     RMQTT_REPLACE_RETAIN = 8,
     /// All MQTT 5 properties of a message.
     RMQTT_REPLACE_PROPERTIES = 16,
-    /// The client identifier of a client that connects. An MQTT 5 client is told if its CONNECT had none.
+    /// The client identifier of a client that connects. An MQTT 5 client is told if its CONNECT had none. What is empty or
+    /// longer than `limits.max_client_id_length` refuses the client with 0x85.
     RMQTT_REPLACE_CLIENT_ID = 32,
-    /// The session expiry interval of a client that connects, up to `session.max_expiry_s`.
+    /// The session expiry interval of a client that connects, up to `session.max_expiry_s`. DISCONNECT can shorten it, not
+    /// extend it. A clean session before MQTT 5 ends with its connection nevertheless.
     RMQTT_REPLACE_SESSION_EXPIRY = 64,
-    /// The keep alive of an MQTT 5 client that connects.
+    /// The keep alive of an MQTT 5 client that connects, up to `limits.max_keepalive_s`.
     RMQTT_REPLACE_KEEP_ALIVE = 128,
 }
 
@@ -70,7 +72,8 @@ pub type rmqtt_decision_t = u64;
 pub struct rmqtt_verdict_t {
     /// `sizeof(rmqtt_verdict_t)`; set by the library where a hook gets one to fill.
     pub struct_size: usize,
-    /// Why, for an MQTT 5 client, whatever is decided; absent for no reason string.
+    /// Why, for an MQTT 5 client, whatever is decided, in the packet that answers it; absent for no reason string. Of those
+    /// for the filters of one SUBSCRIBE or UNSUBSCRIBE, the first is sent.
     /// Borrowed: for the call, or, where a hook fills it, until the library has read it right after the hook has
     /// returned, so no local buffer.
     pub reason_string: rmqtt_str_t,
@@ -106,13 +109,14 @@ pub struct rmqtt_verdict_t {
     pub user_property_count: usize,
     /// With `RMQTT_REPLACE_CLIENT_ID`: not empty. Borrowed like `reason_string`.
     pub client_id: rmqtt_str_t,
-    /// Authentication data for the client of an `auth_exchange`; absent for none. Borrowed like `reason_string`.
+    /// Authentication data for the client of an `auth_exchange`, with a yes or to go on; absent for none. Borrowed like
+    /// `reason_string`.
     pub auth_data: rmqtt_bytes_t,
     /// Response information for an MQTT 5 client that connects and has asked for it; absent for none. Borrowed like
     /// `reason_string`.
     pub response_information: rmqtt_str_t,
-    /// Where an MQTT 5 client that may not connect should go, for 0x9C and 0x9D; absent for none. Borrowed like
-    /// `reason_string`.
+    /// Where an MQTT 5 client that may not connect, or not stay connected, should go, for 0x9C and 0x9D; absent for none.
+    /// Borrowed like `reason_string`.
     pub server_reference: rmqtt_str_t,
     /// With `RMQTT_REPLACE_SESSION_EXPIRY`: seconds; 4294967295 for never.
     pub session_expiry_s: u32,

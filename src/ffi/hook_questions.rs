@@ -164,8 +164,9 @@ pub type rmqtt_authenticate_fn = Option<
 /// @param verdict The details of the answer: `auth_data` for the client, and with the last one of a CONNECT what
 ///                `rmqtt_authenticate_fn` may say.
 /// @param user_data That of the hooks.
-/// @return `RMQTT_VERDICT_CONTINUE` to challenge the client once more; else as `rmqtt_authenticate_fn`. A re-authentication
-///         that is denied ends the connection.
+/// @return `RMQTT_VERDICT_CONTINUE` to challenge the client once more, which denies in round 64; else as
+///         `rmqtt_authenticate_fn`. A re-authentication that is denied ends the connection; of one that is allowed nothing
+///         is looked at but `auth_data`, reason string and user properties.
 pub type rmqtt_auth_exchange_fn = Option<
     unsafe extern "C-unwind" fn(
         event: *const rmqtt_auth_exchange_t,
@@ -191,8 +192,8 @@ pub type rmqtt_pre_connect_fn = Option<
 /// Decides whether a message may be published.
 ///
 /// @param event The message.
-/// @param verdict The details of the answer: a reason code and string for PUBACK or PUBREC, or what is to be published
-///                instead.
+/// @param verdict The details of the answer: a reason code, string and user properties for PUBACK or PUBREC, or what is to
+///                be published instead.
 /// @param user_data That of the hooks.
 /// @return As `rmqtt_authenticate_fn`, or `RMQTT_VERDICT_DROP`.
 pub type rmqtt_authorize_publish_fn = Option<
@@ -206,7 +207,8 @@ pub type rmqtt_authorize_publish_fn = Option<
 /// Decides whether a client may subscribe, filter by filter.
 ///
 /// @param event Who wants to subscribe to what.
-/// @param verdict The details of the answer: a reason code for SUBACK, a lower QoS, or another filter.
+/// @param verdict The details of the answer: a reason code, string and user properties for SUBACK, a lower QoS, or
+///                another filter.
 /// @param user_data That of the hooks.
 /// @return As `rmqtt_authenticate_fn`.
 pub type rmqtt_authorize_subscribe_fn = Option<
@@ -220,7 +222,8 @@ pub type rmqtt_authorize_subscribe_fn = Option<
 /// Decides whether a client may unsubscribe, filter by filter.
 ///
 /// @param event Who wants to unsubscribe from what.
-/// @param verdict The details of the answer: a reason code for UNSUBACK, which clients before MQTT 5 do not see.
+/// @param verdict The details of the answer: a reason code, string and user properties for UNSUBACK, which clients
+///                before MQTT 5 do not see.
 /// @param user_data That of the hooks.
 /// @return As `rmqtt_authenticate_fn`.
 pub type rmqtt_authorize_unsubscribe_fn = Option<

@@ -110,7 +110,8 @@ pub struct rmqtt_hooks_t {
     pub disconnected: rmqtt_disconnected_fn,
     /// Decides whether a connection may say anything.
     pub pre_connect: rmqtt_pre_connect_fn,
-    /// Decides whether a message may be published. Without it, every message may, but no client's to `$SYS/#`.
+    /// Decides whether a message may be published. Without it, every message may, but no client's to `$SYS/#` that is not
+    /// a superuser.
     pub authorize_publish: rmqtt_authorize_publish_fn,
     /// Decides whether a client may subscribe. Without it, it may, but to `$SYS/#` only if `acl.sys_topics` says so.
     pub authorize_subscribe: rmqtt_authorize_subscribe_fn,

@@ -50,7 +50,7 @@ pub struct Denial {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remarks {
     pub user_properties: UserProperties,
-    /// Another server to use, in CONNACK.
+    /// Another server to use, in CONNACK and DISCONNECT.
     pub server_reference: Option<Text>,
 }
 

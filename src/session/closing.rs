@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
+use super::ruling::Refusal;
 use crate::codec::{Fault, Unsendable};
-use crate::hooks::DisconnectedBy;
+use crate::hooks::{DisconnectedBy, Remarks};
 use crate::model::ReasonCode;
 
 /// The words to "server shutting down".
@@ -13,6 +14,8 @@ pub(super) struct Closing {
     pub(super) by: DisconnectedBy,
     pub(super) reason: ReasonCode,
     pub(super) words: Cow<'static, str>,
+    /// What else the client is told.
+    pub(super) remarks: Option<Box<Remarks>>,
     /// Whether the will is published `[MQTT-3.1.2-8]`.
     pub(super) with_will: bool,
 }
@@ -20,13 +23,19 @@ pub(super) struct Closing {
 impl Closing {
     /// The broker ends it, and says why.
     pub(super) fn by_broker(reason: ReasonCode, words: &'static str) -> Self {
-        Closing { by: DisconnectedBy::Broker, reason, words: Cow::Borrowed(words), with_will: true }
+        Closing { by: DisconnectedBy::Broker, reason, words: Cow::Borrowed(words), remarks: None, with_will: true }
+    }
+
+    /// The host program ends it; `otherwise` is why, if it has no words for it.
+    pub(super) fn by_refusal(refusal: Refusal, otherwise: &'static str) -> Self {
+        let words = refusal.words.map_or(Cow::Borrowed(otherwise), |words| Cow::Owned(words.to_string()));
+        Closing { words, remarks: refusal.remarks, ..Closing::by_broker(refusal.reason, otherwise) }
     }
 
     /// The client has said DISCONNECT.
     pub(super) fn by_client(reason: ReasonCode, words: Option<&str>, with_will: bool) -> Self {
         let words = words.map_or(Cow::Borrowed("disconnected"), |words| Cow::Owned(words.to_owned()));
-        Closing { by: DisconnectedBy::Client, reason, words, with_will }
+        Closing { by: DisconnectedBy::Client, reason, words, remarks: None, with_will }
     }
 
     /// The transport has ended.
@@ -35,6 +44,7 @@ impl Closing {
             by: DisconnectedBy::Network,
             reason: ReasonCode::UNSPECIFIED_ERROR,
             words: Cow::Borrowed(words),
+            remarks: None,
             with_will: true,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
@@ -26,13 +26,13 @@ use super::hub::{expires_at, Hub};
 use super::lease::Lease;
 use super::receiver::Receiver;
 use super::replays::Replays;
-use super::ruling::{allowed_without_hook, may_subscribe_without_hook, Ruling};
+use super::ruling::{allowed_without_hook, may_subscribe_without_hook, Refusal, Ruling};
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
-    self, Asked, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision, DisconnectedBy,
-    DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Room, Unsubscribed,
-    Verdict,
+    self, Asked, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision,
+    DisconnectedBy, DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Room,
+    Unsubscribed, Verdict,
 };
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, MessageRef, Origin, ReasonCode, SubscriptionOptions, Text};
@@ -575,9 +575,9 @@ impl Host for Doors<'_> {
         let callbacks = self.hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
         if mode == Mode::Absent {
-            return match allowed_without_hook(topic) {
+            return match allowed_without_hook(self.client, topic) {
                 true => Ruling::Allowed(None),
-                false => Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None),
+                false => Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
             };
         }
         if self.asked_topic.as_ref().is_none_or(|known| **known != *topic) {
@@ -612,7 +612,7 @@ impl Host for Doors<'_> {
         if callbacks.mode(Hook::AuthorizeSubscribe) == Mode::Absent
             && !may_subscribe_without_hook(filter, self.client, self.hub.settings())
         {
-            return Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None);
+            return Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         }
         let (client, filter) = (|| self.client.clone(), || Text::from(filter));
         let question =
@@ -627,6 +627,23 @@ impl Host for Doors<'_> {
             || OwnedQuestion::AuthorizeUnsubscribe(AuthorizeUnsubscribe { client: client(), filter: filter() });
         let asked = self.hub.callbacks().ask(Hook::AuthorizeUnsubscribe, || self.key(), question);
         self.rule(asked)
+    }
+
+    fn may_authenticate(&mut self, method: &Text, data: Option<&[u8]>, round: u32) -> Ruling {
+        let question = || {
+            OwnedQuestion::AuthExchange(AuthExchange {
+                client: self.client.clone(),
+                method: method.clone(),
+                data: data.map(Bytes::copy_from_slice),
+                round,
+                again: true,
+            })
+        };
+        match self.hub.callbacks().ask(Hook::AuthExchange, || self.key(), question) {
+            // The hook that let the client in is gone.
+            Asked::Nobody => Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+            asked => self.rule(asked),
+        }
     }
 
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError> {

@@ -8,34 +8,61 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 use super::connection::{Terms, TOPIC_ALIASES};
+use super::ruling::{diagnosis_of, Refusal};
+use super::serve::Peer;
 use super::settings::Settings;
-use crate::codec::{ConnAck, Connect, Encoder, Unsendable, Will};
-use crate::hooks::{ConnectProperties, Denial};
+use crate::codec::{check_property_text, ConnAck, Connect, Encoder, Will};
+use crate::hooks::{Changes, ConnectProperties};
 use crate::model::topic;
 use crate::model::{Client, Message, Origin, Protocol, ReasonCode, Text};
 
-/// A CONNECT that is not accepted.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) reason: ReasonCode,
-    pub(super) words: Option<Text>,
-}
-
-impl Refusal {
-    pub(super) fn new(reason: ReasonCode) -> Self {
-        Refusal { reason, words: None }
+/// Who wants to connect. A CONNECT without a client identifier gets one.
+pub(super) fn client(connect: &Connect, peer: &Peer, node_id: u64, serial: u64) -> Client {
+    let id = if connect.client_id.is_empty() {
+        assign_client_id(serial) // [MQTT-3.1.3-6]
+    } else {
+        Text::from(&*connect.client_id)
+    };
+    Client {
+        id,
+        username: connect.username.as_ref().map(|name| Text::from(&**name)),
+        address: peer.address.clone(),
+        listener: peer.listener_name.clone(),
+        node_id,
+        serial,
+        protocol: connect.protocol,
+        superuser: false,
     }
 }
 
-impl From<Denial> for Refusal {
-    fn from(denial: Denial) -> Self {
-        Refusal { reason: denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode), words: denial.reason }
+/// Makes of the client what the hook wants that has let it in.
+pub(super) fn change_client(client: &mut Arc<Client>, granted: &Changes, settings: &Settings) -> Result<(), Refusal> {
+    if let Some(id) = &granted.client_id {
+        let is_text = check_property_text("client identifier", id).is_ok();
+        if id.is_empty() || !is_text || !has_room(id, settings) {
+            tracing::warn!(client_id = %id, "a client is refused: what a hook has put in is no client identifier");
+            return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
+        }
+        Arc::make_mut(client).id = id.clone();
     }
+    if granted.superuser {
+        Arc::make_mut(client).superuser = true;
+    }
+    Ok(())
+}
+
+fn has_room(client_id: &str, settings: &Settings) -> bool {
+    settings.max_client_id_length == 0 || client_id.len() <= settings.max_client_id_length
 }
 
 /// The packet that tells of a refusal, if it fits into what the client takes.
 pub(super) fn refuse(protocol: Protocol, maximum_packet_size: Option<u32>, refusal: &Refusal, out: &mut BytesMut) {
-    let ack = ConnAck { reason: refusal.reason, reason_string: refusal.words.as_deref(), ..ConnAck::default() };
+    let ack = ConnAck {
+        reason: refusal.reason,
+        server_reference: refusal.server_reference(),
+        diagnosis: refusal.diagnosis().unwrap_or_default(),
+        ..ConnAck::default()
+    };
     // A client that takes not even the plain one just sees the end.
     let _ = Encoder::new(protocol, true, maximum_packet_size.unwrap_or(u32::MAX)).connack(&ack, out);
 }
@@ -49,12 +76,8 @@ pub(super) fn is_told(protocol: Protocol, reason: ReasonCode) -> bool {
 
 /// Checks what can be told without asking anyone.
 pub(super) fn check(connect: &Connect, settings: &Settings) -> Result<(), Refusal> {
-    let max_length = settings.max_client_id_length;
-    if max_length > 0 && connect.client_id.len() > max_length {
+    if !has_room(&connect.client_id, settings) {
         return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
-    }
-    if connect.authentication_method.is_some() {
-        return Err(Refusal::new(ReasonCode::BAD_AUTHENTICATION_METHOD)); // [MQTT-4.12.0-1]
     }
     if connect.protocol != Protocol::V5 && connect.keep_alive_s > settings.max_keepalive_s {
         // Nothing in CONNACK could tell of another keep alive.
@@ -89,7 +112,11 @@ pub(super) fn properties(connect: &Connect) -> ConnectProperties {
 }
 
 /// What holds for an accepted connection.
-pub(super) fn terms(connect: &Connect, settings: &Settings) -> Terms {
+pub(super) fn terms(connect: &Connect, settings: &Settings, granted: &Changes) -> Terms {
+    // A session that was to end with its connection cannot last before MQTT 5 [MQTT-3.1.1: 3.1.2-6].
+    let decided = granted.session_expiry_s.filter(|_| connect.protocol == Protocol::V5 || connect.session_expiry_s > 0);
+    // What the hook has decided is not for the client to extend.
+    let max_session_expiry_s = settings.max_session_expiry_s.min(decided.unwrap_or(u32::MAX));
     Terms {
         protocol: connect.protocol,
         // A client of MQTT before 5 cannot say how much it takes.
@@ -98,9 +125,9 @@ pub(super) fn terms(connect: &Connect, settings: &Settings) -> Terms {
         maximum_packet_size: connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
         topic_alias_maximum: connect.topic_alias_maximum,
         request_problem_information: connect.request_problem_information,
-        session_expiry_s: connect.session_expiry_s.min(settings.max_session_expiry_s),
+        session_expiry_s: decided.unwrap_or(connect.session_expiry_s).min(max_session_expiry_s),
         session_may_last: connect.session_expiry_s > 0,
-        max_session_expiry_s: settings.max_session_expiry_s,
+        max_session_expiry_s,
         max_qos: settings.max_qos,
         max_topic_levels: settings.max_topic_levels,
         max_subscriptions: settings.max_subscriptions,
@@ -110,29 +137,37 @@ pub(super) fn terms(connect: &Connect, settings: &Settings) -> Terms {
 }
 
 /// How long a client may be silent `[MQTT-3.1.2-22]`; `None` for ever.
-pub(super) fn keep_alive(connect: &Connect, settings: &Settings) -> Option<Duration> {
-    let seconds = told_keep_alive(connect, settings).unwrap_or(connect.keep_alive_s);
-    (seconds > 0).then(|| Duration::from_millis(1_500 * u64::from(seconds)))
+pub(super) fn silence(keep_alive_s: u16) -> Option<Duration> {
+    (keep_alive_s > 0).then(|| Duration::from_millis(1_500 * u64::from(keep_alive_s)))
 }
 
-/// The keep alive that an MQTT 5 client has to use instead of its own `[MQTT-3.1.2-21]`.
-fn told_keep_alive(connect: &Connect, settings: &Settings) -> Option<u16> {
+/// The keep alive that holds, in seconds. An MQTT 5 client can be told of another one than its own `[MQTT-3.1.2-21]`.
+pub(super) fn keep_alive(connect: &Connect, settings: &Settings, granted: &Changes) -> u16 {
+    if connect.protocol != Protocol::V5 {
+        return connect.keep_alive_s;
+    }
     let max = settings.max_keepalive_s;
-    let too_long = connect.keep_alive_s > max || (connect.keep_alive_s == 0 && max < u16::MAX);
-    (connect.protocol == Protocol::V5 && too_long).then_some(max)
+    let wanted = granted.keep_alive_s.unwrap_or(connect.keep_alive_s);
+    let too_long = wanted > max || (wanted == 0 && max < u16::MAX);
+    if too_long {
+        max
+    } else {
+        wanted
+    }
 }
 
-/// Writes the CONNACK of an accepted connection.
-pub(super) fn accept(
-    connect: &Connect,
+/// The CONNACK of an accepted connection.
+pub(super) fn accept<'a>(
+    connect: &'a Connect,
     settings: &Settings,
+    granted: &'a Changes,
     terms: &Terms,
-    client: &Client,
+    client: &'a Client,
     session_present: bool,
-    encoder: &Encoder,
-    out: &mut BytesMut,
-) -> Result<(), Unsendable> {
-    let ack = ConnAck {
+) -> ConnAck<'a> {
+    let keep_alive_s = keep_alive(connect, settings, granted);
+    let method = connect.authentication_method.as_deref();
+    ConnAck {
         session_present,
         reason: ReasonCode::SUCCESS,
         session_expiry_s: (terms.session_expiry_s != connect.session_expiry_s).then_some(terms.session_expiry_s),
@@ -142,11 +177,15 @@ pub(super) fn accept(
         maximum_packet_size: settings.max_packet_bytes,
         assigned_client_id: connect.client_id.is_empty().then_some(&*client.id), // [MQTT-3.1.3-7]
         topic_alias_maximum: TOPIC_ALIASES,
-        server_keep_alive_s: told_keep_alive(connect, settings),
+        server_keep_alive_s: (keep_alive_s != connect.keep_alive_s).then_some(keep_alive_s),
         shared_subscription_available: settings.shared_subscriptions,
-        ..ConnAck::default()
-    };
-    encoder.connack(&ack, out)
+        // [MQTT-3.1.2-28]
+        response_information: granted.response_information.as_deref().filter(|_| connect.request_response_information),
+        server_reference: None,
+        authentication_method: method, // [MQTT-4.12.0-5]
+        authentication_data: granted.auth_data.as_ref().filter(|_| method.is_some()), // [MQTT-4.12.0-6]
+        diagnosis: diagnosis_of(granted).unwrap_or_default(),
+    }
 }
 
 /// A copy of the will that holds on to no packet.
@@ -174,7 +213,7 @@ pub(super) fn will_message(will: &Will, client: &Arc<Client>, now: Instant, dela
 }
 
 /// A client identifier for a client that has none: unique, and not to be guessed.
-pub(super) fn assign_client_id(serial: u64) -> Text {
+fn assign_client_id(serial: u64) -> Text {
     let random = || RandomState::new().hash_one(serial);
     Text::from(format!("auto-{:016x}{:016x}", random(), random()))
 }

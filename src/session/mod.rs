@@ -3,6 +3,8 @@
 //! [`connection`] is the protocol, without I/O; [`driver`] moves its bytes; [`mailbox`] is where publishers leave messages
 //! for it; [`hub`] is what all sessions of one run of a broker share.
 
+mod admission;
+mod arrival;
 mod blocks;
 mod buffer;
 mod closing;
@@ -12,6 +14,7 @@ mod deadlines;
 mod delivery;
 mod dispatch;
 mod driver;
+mod exchange;
 mod handle;
 mod handshake;
 mod hub;

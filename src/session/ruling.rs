@@ -1,13 +1,48 @@
 use super::settings::Settings;
-use crate::hooks::{Changes, Verdict};
+use crate::codec::Diagnosis;
+use crate::hooks::{Changes, Denial, Remarks, Verdict};
 use crate::model::{topic, Client, ReasonCode, Text};
 
 /// Topics that are the broker's own to publish to.
 const SYSTEM_TOPICS: &str = "$SYS/";
 
 /// Whether a client may publish to a topic, be it a message or its will, if no hook is asked about it.
-pub(super) fn allowed_without_hook(topic: &str) -> bool {
-    !topic.starts_with(SYSTEM_TOPICS)
+pub(super) fn allowed_without_hook(client: &Client, topic: &str) -> bool {
+    client.superuser || !topic.starts_with(SYSTEM_TOPICS)
+}
+
+/// A no, and what the client is told about it.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: ReasonCode,
+    pub(super) words: Option<Text>,
+    pub(super) remarks: Option<Box<Remarks>>,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: ReasonCode) -> Self {
+        Refusal { reason, words: None, remarks: None }
+    }
+
+    /// What goes with the reason code; `None` if nothing does.
+    pub(super) fn diagnosis(&self) -> Option<Diagnosis<'_>> {
+        let user_properties = self.remarks.as_deref().map_or(&[][..], |remarks| &remarks.user_properties);
+        diagnosis(self.words.as_ref(), user_properties)
+    }
+
+    pub(super) fn server_reference(&self) -> Option<&str> {
+        self.remarks.as_deref()?.server_reference.as_deref()
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Refusal {
+            reason: denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode),
+            words: denial.reason,
+            remarks: denial.remarks,
+        }
+    }
 }
 
 /// Whether a client may subscribe to a filter, if no hook is asked about it.
@@ -23,9 +58,11 @@ pub(super) enum Ruling {
     /// Yes, with these changes.
     Allowed(Option<Box<Changes>>),
     /// No, and the client is told.
-    Refused(ReasonCode, Option<Text>),
+    Refused(Refusal),
     /// No, and the client is not told.
     Dropped,
+    /// Not yet: the client has to answer this first. What is not an authentication is refused by it.
+    Challenged(Option<Box<Changes>>),
     /// It has not made up its mind.
     Later,
 }
@@ -34,11 +71,20 @@ impl From<Verdict> for Ruling {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Allow(changes) => Ruling::Allowed(changes),
-            Verdict::Deny(denial) => {
-                Ruling::Refused(denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode), denial.reason)
-            }
+            Verdict::Deny(denial) => Ruling::Refused(denial.into()),
             Verdict::Drop => Ruling::Dropped,
-            Verdict::Continue(_) | Verdict::Failed => Ruling::Refused(ReasonCode::NOT_AUTHORIZED, None),
+            Verdict::Continue(changes) => Ruling::Challenged(changes),
+            Verdict::Failed => Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         }
     }
+}
+
+/// What goes with an answer that says yes; `None` if nothing does.
+pub(super) fn diagnosis_of(changes: &Changes) -> Option<Diagnosis<'_>> {
+    diagnosis(changes.reason.as_ref(), &changes.remarks.user_properties)
+}
+
+fn diagnosis<'a>(words: Option<&'a Text>, user_properties: &'a [(Text, Text)]) -> Option<Diagnosis<'a>> {
+    let diagnosis = Diagnosis { reason_string: words.map(|words| &**words), user_properties };
+    (words.is_some() || !user_properties.is_empty()).then_some(diagnosis)
 }

@@ -1,7 +1,7 @@
 //! A connection from its first byte to its last.
 
 use std::collections::VecDeque;
-use std::future::{pending, poll_fn, Future};
+use std::future::{poll_fn, Future};
 use std::io::{self, IoSlice};
 use std::panic::AssertUnwindSafe;
 use std::pin::{pin, Pin};
@@ -11,24 +11,21 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{timeout, timeout_at};
-use tokio_util::io::poll_read_buf;
+use tokio::time::timeout;
 
+use super::admission::{admit, Admitted};
+use super::arrival::{Arrival, Failure};
 use super::blocks::Block;
 use super::connection::Connection;
 use super::counters::add;
 use super::driver::{advance, Driver};
-use super::handshake::{self, Refusal};
+use super::handshake;
 use super::hub::Hub;
-use super::lease::Lease;
 use super::mailbox::Wants;
-use super::ruling::allowed_without_hook;
-use crate::codec::{Connect, Decoder, Packet, Will};
-use crate::hooks::{Authenticate, DisconnectedBy, Hook, Key, OwnedQuestion, PreConnect, Verdict};
-use crate::model::{Client, Message, Protocol, ReasonCode, Text};
-
-/// What is read at once of a connection that has not said CONNECT yet.
-const FIRST_READ: usize = 1024;
+use super::ruling::Refusal;
+use crate::codec::{Connect, Packet};
+use crate::hooks::{Connack, DisconnectedBy, Event, Hook, Key, OwnedQuestion, PreConnect, Verdict};
+use crate::model::{Client, Protocol, ReasonCode, Text};
 
 /// How long a client may take to read the last words of the broker, and to close.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -41,7 +38,7 @@ pub struct Peer {
     /// The listener, by its position in the configuration and by its name.
     pub listener: usize,
     pub listener_name: Text,
-    /// When CONNECT has to be complete.
+    /// When the client has to have said all that CONNACK needs.
     pub connect_by: Instant,
 }
 
@@ -74,47 +71,63 @@ async fn serve_guarded<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream:
 }
 
 /// From the first byte to CONNACK; `None` if it has not come to that.
-async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, mut stream: S, peer: Peer) -> Option<Driver<S>> {
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) -> Option<Driver<S>> {
     if !may_begin(hub, &peer).await {
         add(&hub.counters().connections_refused, 1);
         tracing::debug!(address = %peer.address, "closed: refused by the hook");
         return None;
     }
-    let mut decoder = Decoder::new(hub.settings().max_packet_bytes);
-    let mut input = BytesMut::new();
-    let connect_by = peer.connect_by;
-    let connect = match timeout_at(connect_by.into(), read_connect(&mut stream, &mut decoder, &mut input)).await {
-        Ok(Ok(connect)) => connect,
-        Ok(Err(Faulty::Gone)) => return None,
-        Ok(Err(Faulty::Fault(fault))) => {
-            add(&hub.counters().connections_refused, 1);
-            tracing::debug!(address = %peer.address, reason = %fault.reason, "CONNECT refused: {}", fault.text);
-            if let Some(protocol) = decoder.protocol().filter(|protocol| handshake::is_told(*protocol, fault.reason)) {
-                refuse(stream, protocol, None, &Refusal::new(fault.reason)).await;
+    let settings = hub.settings();
+    let mut arrival = Arrival::new(stream, settings.max_packet_bytes, peer.connect_by);
+    let connect = match arrival.packet().await {
+        Ok(Packet::Connect(connect)) => connect,
+        // The decoder refuses any other packet before CONNECT [MQTT-3.1.0-1].
+        Ok(_) => return None,
+        Err(failure) => {
+            if let Some(refusal) = count(hub, &peer, failure) {
+                let protocol = arrival.decoder.protocol();
+                if let Some(protocol) = protocol.filter(|protocol| handshake::is_told(*protocol, refusal.reason)) {
+                    refuse(arrival.stream, protocol, None, &refusal).await;
+                }
             }
             return None;
         }
-        Err(_) => {
-            add(&hub.counters().connections_timed_out, 1);
-            tracing::debug!(address = %peer.address, "no CONNECT in time");
-            return None;
-        }
     };
-    let admitted = tokio::select! {
-        biased;
-        admitted = admit(hub, &connect, &peer) => admitted,
-        // Nobody waits for the decision any more, nor wants the session.
-        () = departure(&mut stream, &mut input) => return None,
-    };
-    match admitted {
-        Ok((client, lease)) => begin(hub, stream, decoder, input, &connect, client, lease),
-        Err(refusal) => {
-            add(&hub.counters().connections_refused, 1);
-            tracing::debug!(address = %peer.address, client_id = %connect.client_id, reason = %refusal.reason, "refused");
-            refuse(stream, connect.protocol, connect.maximum_packet_size, &refusal).await;
+    let serial = hub.counters().next_serial();
+    let mut client = Arc::new(handshake::client(&connect, &peer, settings.node_id, serial));
+    match admit(hub, &mut arrival, &connect, &mut client, peer.listener).await {
+        Ok(admitted) => begin(hub, arrival, &connect, client, admitted),
+        Err(failure) => {
+            if let Some(refusal) = count(hub, &peer, failure) {
+                tell_connack(hub, &client, refusal.reason, refusal.words.clone(), false);
+                refuse(arrival.stream, connect.protocol, connect.maximum_packet_size, &refusal).await;
+            }
             None
         }
     }
+}
+
+/// Counts a connection that comes to nothing; what its client is told.
+fn count(hub: &Hub, peer: &Peer, failure: Failure) -> Option<Refusal> {
+    let (refusal, text) = match failure {
+        Failure::Gone => return None,
+        Failure::TimedOut => {
+            add(&hub.counters().connections_timed_out, 1);
+            tracing::debug!(address = %peer.address, "not connected in time");
+            return None;
+        }
+        Failure::Fault(fault) => (Refusal::new(fault.reason), fault.text),
+        Failure::Refused(refusal) => (refusal, "not accepted"),
+    };
+    add(&hub.counters().connections_refused, 1);
+    tracing::debug!(address = %peer.address, reason = %refusal.reason, "CONNECT refused: {text}");
+    Some(refusal)
+}
+
+/// Tells how a CONNECT is answered.
+fn tell_connack(hub: &Hub, client: &Arc<Client>, code: ReasonCode, reason: Option<Text>, session_present: bool) {
+    let event = || Event::Connack(Connack { client: client.clone(), reason_code: code.0, reason, session_present });
+    hub.callbacks().tell(Hook::Connack, || Key::Client(client.id.clone()), event);
 }
 
 /// Asks whether the connection may say anything at all.
@@ -127,125 +140,28 @@ async fn may_begin(hub: &Hub, peer: &Peer) -> bool {
     matches!(asked.verdict().await, None | Some(Verdict::Allow(_)))
 }
 
-enum Faulty {
-    Gone,
-    Fault(crate::codec::Fault),
-}
-
-async fn read_connect<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    decoder: &mut Decoder,
-    input: &mut BytesMut,
-) -> Result<Box<Connect>, Faulty> {
-    loop {
-        input.reserve(FIRST_READ);
-        let read = poll_fn(|cx| poll_read_buf(Pin::new(&mut *stream), cx, input)).await;
-        if !matches!(read, Ok(1..)) {
-            return Err(Faulty::Gone);
-        }
-        match decoder.decode(input).map_err(Faulty::Fault)? {
-            Some(Packet::Connect(connect)) => return Ok(connect),
-            // The decoder refuses any other packet before CONNECT [MQTT-3.1.0-1].
-            Some(_) => return Err(Faulty::Gone),
-            None => {}
-        }
-    }
-}
-
-/// Returns when the client is gone without having sent more. One that does not wait for CONNACK may have said all that
-/// it has to say, and be gone as well: what it has sent counts.
-async fn departure<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut) {
-    if input.is_empty() {
-        input.reserve(FIRST_READ);
-        if !matches!(poll_fn(|cx| poll_read_buf(Pin::new(&mut *stream), cx, input)).await, Ok(1..)) {
-            return;
-        }
-    }
-    pending().await
-}
-
-/// Decides whether a client may connect, and finds its session.
-async fn admit(hub: &Arc<Hub>, connect: &Connect, peer: &Peer) -> Result<(Arc<Client>, Lease), Refusal> {
-    let settings = hub.settings();
-    handshake::check(connect, settings)?;
-    let serial = hub.counters().next_serial();
-    let id = if connect.client_id.is_empty() {
-        handshake::assign_client_id(serial) // [MQTT-3.1.3-6]
-    } else {
-        Text::from(&*connect.client_id)
-    };
-    let client = Arc::new(Client {
-        id,
-        username: connect.username.as_ref().map(|name| Text::from(&**name)),
-        address: peer.address.clone(),
-        listener: peer.listener_name.clone(),
-        node_id: settings.node_id,
-        serial,
-        protocol: connect.protocol,
-        superuser: false,
-    });
-    let question = Authenticate {
-        client: client.clone(),
-        password: connect.password.clone(),
-        keep_alive_s: connect.keep_alive_s,
-        clean_start: connect.clean_start,
-        will: connect.will.as_ref().map(|will| registered(will, &client)),
-        properties: handshake::properties(connect),
-    };
-    let key = || Key::Client(client.id.clone());
-    let asked = hub.callbacks().ask(Hook::Authenticate, key, || OwnedQuestion::Authenticate(Box::new(question)));
-    match asked.verdict().await {
-        Some(Verdict::Allow(_)) => {}
-        Some(Verdict::Deny(denial)) => return Err(denial.into()),
-        Some(_) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
-        // Nobody can check credentials: those that come with some are as anonymous as those without.
-        None if settings.allow_anonymous.get(peer.listener).copied().unwrap_or(false) => {}
-        None => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
-    }
-    if let Some(will) = &connect.will {
-        let question = || OwnedQuestion::AuthorizePublish(Arc::new(registered(will, &client)));
-        let asked = hub.callbacks().ask(Hook::AuthorizePublish, key, question);
-        match asked.verdict().await {
-            None if allowed_without_hook(&will.topic) => {}
-            None => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
-            Some(Verdict::Allow(_)) => {}
-            Some(Verdict::Deny(denial)) => return Err(denial.into()),
-            Some(_) => return Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
-        }
-    }
-    if hub.is_stopping() {
-        return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE));
-    }
-    match Lease::take(hub, &client.id, connect.clean_start).await {
-        Ok(lease) => Ok((client, lease)),
-        Err(_) => Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED)),
-    }
-}
-
-/// A will as the hooks see it when it is registered. It holds on to no packet.
-fn registered(will: &Will, client: &Arc<Client>) -> Message {
-    handshake::will_message(&handshake::keep_will(will), client, Instant::now(), Duration::ZERO)
-}
-
 /// Connects the client to its session and writes CONNACK.
 fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     hub: &Arc<Hub>,
-    stream: S,
-    decoder: Decoder,
-    input: BytesMut,
+    arrival: Arrival<S>,
     connect: &Connect,
     client: Arc<Client>,
-    mut lease: Lease,
+    admitted: Admitted,
 ) -> Option<Driver<S>> {
     let settings = hub.settings();
-    let terms = handshake::terms(connect, settings);
+    let Admitted { mut lease, granted } = admitted;
+    let terms = handshake::terms(connect, settings, &granted);
     let mut connection = Connection::new(terms);
-    let present = lease.is_present();
+    let ack = handshake::accept(connect, settings, &granted, &terms, &client, lease.is_present());
     let encoder = *connection.encoder();
-    if handshake::accept(connect, settings, &terms, &client, present, &encoder, &mut connection.out).is_err() {
+    if encoder.connack(&ack, &mut connection.out).is_err() {
         tracing::debug!(client_id = %client.id, "its maximum packet size leaves no room for CONNACK");
         return None;
     }
+    if let Some(method) = &connect.authentication_method {
+        connection.agree_on(Text::from(&**method));
+    }
+    tell_connack(hub, &client, ReasonCode::SUCCESS, granted.reason.clone(), ack.session_present);
     let wants = Wants {
         v5: terms.protocol == Protocol::V5,
         maximum_packet_size: terms.maximum_packet_size,
@@ -254,8 +170,9 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     add(&hub.counters().connections, 1);
     let will = connect.will.as_ref().map(handshake::keep_will);
     lease.connect(client.clone(), will, terms.session_expiry_s, wants);
-    let keep_alive = handshake::keep_alive(connect, settings);
-    Some(Driver::new(stream, hub.clone(), client, lease, decoder, connection, input, keep_alive))
+    let silence = handshake::silence(handshake::keep_alive(connect, settings, &granted));
+    let Arrival { stream, decoder, input, .. } = arrival;
+    Some(Driver::new(stream, hub.clone(), client, lease, decoder, connection, input, silence))
 }
 
 /// Answers a CONNECT that is not accepted, and closes.

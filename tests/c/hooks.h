@@ -20,7 +20,7 @@ enum way { ON_CALLBACK_THREAD, DEFERRED, INLINE, INLINE_AND_DEFERRED, MIXED, WAY
 typedef struct rule {
     /**
      * "C" before CONNECT, "A id", "P topic" for a client's message, "W topic" for a will, "H topic" for the host
-     * program's, "S filter", "U filter".
+     * program's, "S filter", "U filter", "E id method data round" with " again" behind it when it is connected.
      */
     const char *question;
     rmqtt_verdict_kind_t kind;
@@ -31,6 +31,15 @@ typedef struct rule {
     const char *payload;
     uint8_t qos;
     bool retain;
+    const char *client_id;
+    uint32_t session_expiry_s;
+    uint16_t keep_alive_s;
+    bool superuser;
+    const char *auth_data;
+    const char *response_information;
+    const char *server_reference;
+    const rmqtt_user_property_t *properties;
+    size_t property_count;
     /** Deferred, for the test to complete. */
     bool held;
     /** The hook passes the door first. */
@@ -64,7 +73,7 @@ typedef struct judge {
     test_door door;
     int stop_status;
     /** The thread that ran the last hook of each kind. */
-    pthread_t ran_on[8];
+    pthread_t ran_on[16];
     /** What the last question told. */
     char address[64];
     char listener[64];
@@ -75,6 +84,7 @@ typedef struct judge {
     bool retain;
     bool has_publisher;
     uint32_t identifier;
+    bool superuser;
     /** Tickets that a thread of its own completes. */
     pthread_t completer;
     answer answers[64];
@@ -141,6 +151,23 @@ static inline void rule_fill(const rule *filling, rmqtt_verdict_t *verdict) {
     }
     verdict->qos = filling->qos;
     verdict->retain = filling->retain;
+    if (filling->client_id) {
+        verdict->client_id = rmqtt_str(filling->client_id);
+    }
+    verdict->session_expiry_s = filling->session_expiry_s;
+    verdict->keep_alive_s = filling->keep_alive_s;
+    verdict->superuser = filling->superuser;
+    if (filling->auth_data) {
+        verdict->auth_data = rmqtt_bytes(filling->auth_data, strlen(filling->auth_data));
+    }
+    if (filling->response_information) {
+        verdict->response_information = rmqtt_str(filling->response_information);
+    }
+    if (filling->server_reference) {
+        verdict->server_reference = rmqtt_str(filling->server_reference);
+    }
+    verdict->user_properties = filling->properties;
+    verdict->user_property_count = filling->property_count;
 }
 
 static inline void *judge_complete(void *user_data) {
@@ -196,16 +223,21 @@ static inline void judge_copy(char *room, size_t size, rmqtt_str_t text) {
     memcpy(room, text.ptr ? text.ptr : "", text.len + 1);
 }
 
+/** Called with the lock. */
+static inline void judge_note(judge *judging, const char *text) {
+    size_t length = strlen(judging->log);
+    if (length + strlen(text) + 2 < sizeof judging->log) {
+        snprintf(judging->log + length, sizeof judging->log - length, "%s,", text);
+    }
+}
+
 /** Called with the lock, which it gives back. */
 static inline rmqtt_verdict_kind_t judge_answer(judge *judging, int hook, const char *sign, rmqtt_str_t about,
                                                 rmqtt_verdict_t *verdict) {
     char question[128];
     CHECK_EQ(verdict->struct_size, sizeof *verdict);
     snprintf(question, sizeof question, "%s%s", sign, about.ptr ? about.ptr : "");
-    size_t length = strlen(judging->log);
-    if (length + strlen(question) + 2 < sizeof judging->log) {
-        snprintf(judging->log + length, sizeof judging->log - length, "%s,", question);
-    }
+    judge_note(judging, question);
     int number = ++judging->asked;
     judging->ran_on[hook] = pthread_self();
     rule found = judge_rule_for(judging, question);
@@ -271,6 +303,49 @@ static inline rmqtt_verdict_kind_t judge_authenticate(const rmqtt_authenticate_t
     return kind;
 }
 
+static inline rmqtt_verdict_kind_t judge_exchange(const rmqtt_auth_exchange_t *event, rmqtt_verdict_t *verdict,
+                                                  void *user_data) {
+    judge *judging = (judge *)user_data;
+    char question[128];
+    test_enter(&judging->probe);
+    CHECK_EQ(event->struct_size, sizeof *event);
+    CHECK_EQ(event->client->protocol, 5);
+    snprintf(question, sizeof question, "%s %s %.*s %u%s", event->client->client_id.ptr, event->method.ptr,
+             (int)event->data.len, event->data.ptr ? (const char *)event->data.ptr : "", (unsigned)event->round,
+             event->again ? " again" : "");
+    pthread_mutex_lock(&judging->lock);
+    rmqtt_verdict_kind_t kind =
+        judge_answer(judging, RMQTT_HOOK_AUTH_EXCHANGE, "E ", rmqtt_str(question), verdict);
+    test_leave(&judging->probe);
+    return kind;
+}
+
+/** Notes "K id code reason", with "present" behind it if the session was there before. */
+static inline void judge_connack(const rmqtt_connack_t *event, void *user_data) {
+    judge *judging = (judge *)user_data;
+    char told[128];
+    test_enter(&judging->probe);
+    CHECK_EQ(event->struct_size, sizeof *event);
+    snprintf(told, sizeof told, "K %s %02x %s%s", event->client->client_id.ptr, event->reason_code,
+             event->reason_string.ptr ? event->reason_string.ptr : "-", event->session_present ? " present" : "");
+    pthread_mutex_lock(&judging->lock);
+    judge_note(judging, told);
+    pthread_mutex_unlock(&judging->lock);
+    test_leave(&judging->probe);
+}
+
+/** Notes "+id". */
+static inline void judge_connected(const rmqtt_connected_t *event, void *user_data) {
+    judge *judging = (judge *)user_data;
+    char told[128];
+    test_enter(&judging->probe);
+    snprintf(told, sizeof told, "+%s", event->client->client_id.ptr);
+    pthread_mutex_lock(&judging->lock);
+    judge_note(judging, told);
+    pthread_mutex_unlock(&judging->lock);
+    test_leave(&judging->probe);
+}
+
 static inline rmqtt_verdict_kind_t judge_publish(const rmqtt_authorize_publish_t *event, rmqtt_verdict_t *verdict,
                                                  void *user_data) {
     judge *judging = (judge *)user_data;
@@ -288,6 +363,7 @@ static inline rmqtt_verdict_kind_t judge_publish(const rmqtt_authorize_publish_t
     judging->has_publisher = message->publisher != NULL;
     if (message->publisher) {
         judge_copy(judging->client_id, sizeof judging->client_id, message->publisher->client_id);
+        judging->superuser = message->publisher->superuser;
     }
     const char *sign = message->origin == RMQTT_ORIGIN_CLIENT ? "P "
                        : message->origin == RMQTT_ORIGIN_WILL ? "W "
@@ -346,8 +422,11 @@ static inline rmqtt_hooks_t judge_hooks(judge *judging, unsigned mask) {
     hooks.authorize_publish = mask & BIT(RMQTT_HOOK_AUTHORIZE_PUBLISH) ? judge_publish : NULL;
     hooks.authorize_subscribe = mask & BIT(RMQTT_HOOK_AUTHORIZE_SUBSCRIBE) ? judge_subscribe : NULL;
     hooks.authorize_unsubscribe = mask & BIT(RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE) ? judge_unsubscribe : NULL;
+    hooks.auth_exchange = mask & BIT(RMQTT_HOOK_AUTH_EXCHANGE) ? judge_exchange : NULL;
+    hooks.connack = mask & BIT(RMQTT_HOOK_CONNACK) ? judge_connack : NULL;
+    hooks.connected = mask & BIT(RMQTT_HOOK_CONNECTED) ? judge_connected : NULL;
     if (judging->way == INLINE || judging->way == INLINE_AND_DEFERRED) {
-        for (int hook = 0; hook < 8; hook++) {
+        for (int hook = 0; hook <= RMQTT_HOOK_CONNACK; hook++) {
             hooks.flags[hook] = mask & BIT(hook) ? RMQTT_HOOK_INLINE : 0;
         }
     }

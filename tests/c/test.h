@@ -319,6 +319,9 @@ typedef struct test_connect {
     uint16_t keep_alive_s;
     bool keep_session;
     int protocol;
+    /** Of MQTT 5, encoded, less than 128 bytes; NULL for none. */
+    const void *properties;
+    size_t properties_len;
 } test_connect;
 
 typedef struct test_packet {
@@ -511,7 +514,8 @@ static inline void test_connect_send(int fd, const test_connect *connect) {
     test_put_byte(&packet, connect->keep_alive_s >> 8);
     test_put_byte(&packet, connect->keep_alive_s & 0xff);
     if (connect->protocol == 5) {
-        test_put_byte(&packet, 0);
+        test_put_byte(&packet, (int)connect->properties_len);
+        test_put_bytes(&packet, connect->properties, connect->properties_len);
     }
     test_put_text(&packet, connect->client_id);
     if (connect->will_topic) {

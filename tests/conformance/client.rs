@@ -39,6 +39,7 @@ pub mod property {
     pub const ASSIGNED_CLIENT_ID: u8 = 18;
     pub const SERVER_KEEP_ALIVE: u8 = 19;
     pub const AUTHENTICATION_METHOD: u8 = 21;
+    pub const AUTHENTICATION_DATA: u8 = 22;
     pub const REQUEST_PROBLEM_INFORMATION: u8 = 23;
     pub const WILL_DELAY: u8 = 24;
     pub const REQUEST_RESPONSE_INFORMATION: u8 = 25;
@@ -823,7 +824,10 @@ impl Server {
             r#"{{"listeners":[{{"address":"127.0.0.1:0"}}],"auth":{{"allow_anonymous":{allowed}}},
                 "runtime":{{"worker_threads":1}}{comma}{more}}}"#
         );
-        let broker = Broker::new(&config).unwrap();
+        Server::of(Broker::new(&config).unwrap())
+    }
+
+    pub fn of(broker: Broker) -> Server {
         broker.start().unwrap();
         let address = broker.listener(0).unwrap().address.to_string();
         Server { broker, address }

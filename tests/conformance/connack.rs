@@ -1,6 +1,6 @@
 //! Section 3.2: CONNACK.
 
-use rmqttc::hooks::{Answer, Denial, Hook, HookSet, Hooks, Question, Verdict};
+use rmqttc::hooks::{Answer, Denial, Hook, HookSet, Hooks, Question, Remarks, Verdict};
 use rmqttc::model::Text;
 
 use crate::client::*;
@@ -210,10 +210,11 @@ impl Hooks for Refuse {
     }
 
     fn decide(&self, _: Question<'_>) -> Answer {
+        let user_properties = vec![(Text::from("no"), Text::from("no"))];
         Answer::Now(Verdict::Deny(Denial {
             reason_code: Some(0x87),
             reason: Some(Text::from("no ".repeat(50))),
-            ..Denial::default()
+            remarks: Some(Box::new(Remarks { user_properties, server_reference: None })),
         }))
     }
 }

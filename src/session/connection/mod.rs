@@ -1,6 +1,7 @@
 //! The protocol of one connection, from an accepted CONNECT on: packets and messages in, packets and effects out. It owns
 //! no socket and reads no clock.
 
+mod authenticating;
 mod publishing;
 mod sending;
 mod subscribing;
@@ -16,12 +17,15 @@ use super::packet_ids::PacketIds;
 use super::ruling::Ruling;
 use super::state::State;
 use super::window::Acknowledged;
-use crate::codec::{Ack, Auth, Disconnect, Encoder, Packet, Publish};
+use crate::codec::{Ack, Diagnosis, Disconnect, Encoder, Packet, Publish};
 use crate::hooks::Changes;
 use crate::model::topic::TopicError;
 use crate::model::{Protocol, QoS, ReasonCode, SubscriptionOptions, Text};
 use crate::router::Subscribed;
+use authenticating::Authentication;
 use subscribing::{Subscribing, Unsubscribing};
+
+pub(super) use authenticating::MAX_ROUNDS;
 
 /// Topic aliases that an MQTT 5 client may use, and that are used towards it at most.
 pub(super) const TOPIC_ALIASES: u16 = 16;
@@ -36,6 +40,9 @@ pub(super) trait Host {
 
     /// Asks whether a client may unsubscribe.
     fn may_unsubscribe(&mut self, filter: &str) -> Ruling;
+
+    /// Asks whether a client has authenticated again with what this round of the exchange has brought.
+    fn may_authenticate(&mut self, method: &Text, data: Option<&[u8]>, round: u32) -> Ruling;
 
     /// Routes a message, with what the ruling has changed of it.
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError>;
@@ -88,9 +95,14 @@ pub(super) struct Terms {
 
 /// A packet that waits for a ruling.
 enum Held {
-    Publish { topic: ByteString, publish: Publish },
+    Publish {
+        topic: ByteString,
+        publish: Publish,
+    },
     Subscribe(Subscribing),
     Unsubscribe(Unsubscribing),
+    /// What matters of it has been kept already.
+    Auth,
 }
 
 pub(super) struct Connection {
@@ -105,6 +117,8 @@ pub(super) struct Connection {
     open: PacketIds,
     /// What waits for a ruling. Nothing else is handled meanwhile.
     held: Option<Box<Held>>,
+    /// If the client has connected with an authentication method.
+    authentication: Option<Box<Authentication>>,
     aliases_in: Vec<Option<ByteString>>,
     aliases_out: Option<HashMap<Text, u16>>,
 }
@@ -119,6 +133,7 @@ impl Connection {
             session_expiry_s: terms.session_expiry_s,
             open: PacketIds::default(),
             held: None,
+            authentication: None,
             aliases_in: Vec::new(),
             aliases_out: (terms.topic_alias_maximum > 0).then(HashMap::new),
         }
@@ -162,7 +177,7 @@ impl Connection {
                 Ok(())
             }
             Packet::Disconnect(disconnect) => Err(self.disconnect(&disconnect)),
-            Packet::Auth(auth) => Err(self.auth(&auth)),
+            Packet::Auth(auth) => self.auth(&auth, host),
             // [MQTT-3.1.0-2]
             Packet::Connect(_) => Err(Closing::by_broker(ReasonCode::PROTOCOL_ERROR, "a second CONNECT")),
         }
@@ -179,6 +194,7 @@ impl Connection {
             Some(Held::Publish { topic, publish }) => self.publish_ruled(&topic, publish, ruling, state, host),
             Some(Held::Subscribe(subscribing)) => self.subscribe(subscribing, Some(ruling), state, host),
             Some(Held::Unsubscribe(unsubscribing)) => self.unsubscribe(unsubscribing, Some(ruling), state, host),
+            Some(Held::Auth) => self.auth_ruled(ruling),
             None => Ok(()),
         }
     }
@@ -217,14 +233,15 @@ impl Connection {
         Closing::by_client(disconnect.reason, disconnect.reason_string.as_deref(), with_will)
     }
 
-    /// Nobody has agreed on a method `[MQTT-4.12.0-7]`.
-    fn auth(&self, _auth: &Auth) -> Closing {
-        Closing::by_broker(ReasonCode::PROTOCOL_ERROR, "AUTH without an authentication method in CONNECT")
-    }
-
     /// Writes the DISCONNECT that an MQTT 5 client gets before the broker closes.
     pub(super) fn say_goodbye(&mut self, closing: &Closing) {
+        let remarks = closing.remarks.as_deref();
+        let diagnosis = Diagnosis {
+            reason_string: Some(&closing.words),
+            user_properties: remarks.map_or(&[], |remarks| &remarks.user_properties),
+        };
+        let server_reference = remarks.and_then(|remarks| remarks.server_reference.as_deref());
         // A client that does not even take this just sees the end.
-        let _ = self.encoder.disconnect(closing.reason, Some(&closing.words), &mut self.out);
+        let _ = self.encoder.disconnect(closing.reason, server_reference, Some(&diagnosis), &mut self.out);
     }
 }

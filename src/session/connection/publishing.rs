@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 
 use super::super::closing::Closing;
-use super::super::ruling::Ruling;
+use super::super::ruling::{diagnosis_of, Ruling};
 use super::super::state::State;
 use super::{Connection, Held, Host, TOPIC_ALIASES};
 use crate::codec::Publish;
@@ -65,9 +65,9 @@ impl Connection {
         state: &mut State,
         host: &mut impl Host,
     ) -> Result<(), Closing> {
-        let (reason, words) = match ruling {
+        let (reason, diagnosis) = match &ruling {
             Ruling::Allowed(changes) => match host.publish(topic, &publish, changes.as_deref()) {
-                Ok(reason) => (reason, None),
+                Ok(reason) => (reason, changes.as_deref().and_then(diagnosis_of)),
                 Err(TopicError::TooManyLevels { .. }) => (ReasonCode::TOPIC_NAME_INVALID, None),
                 Err(TopicError::Nul) => {
                     // [MQTT-1.5.4-2]
@@ -78,26 +78,30 @@ impl Connection {
                     return Err(Closing::by_broker(ReasonCode::TOPIC_NAME_INVALID, "topic name invalid"));
                 }
             },
-            Ruling::Refused(reason, words) => {
+            Ruling::Refused(refusal) => {
                 host.refused(topic, &publish);
-                (reason, words)
+                (refusal.reason, refusal.diagnosis())
+            }
+            Ruling::Challenged(_) => {
+                host.refused(topic, &publish);
+                (ReasonCode::NOT_AUTHORIZED, None)
             }
             Ruling::Dropped | Ruling::Later => {
                 host.refused(topic, &publish);
                 (ReasonCode::SUCCESS, None)
             }
         };
-        let words = words.as_deref();
+        let diagnosis = diagnosis.as_ref();
         match publish.qos {
             QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.encoder.puback(publish.packet_id, reason, words, &mut self.out)?,
+            QoS::AtLeastOnce => self.encoder.puback(publish.packet_id, reason, diagnosis, &mut self.out)?,
             QoS::ExactlyOnce => {
                 // Refused: the exchange is over with PUBREC.
                 if !reason.is_failure() || !self.v5() {
                     state.received.insert(publish.packet_id);
                     self.count_open(publish.packet_id);
                 }
-                self.encoder.pubrec(publish.packet_id, reason, words, &mut self.out)?;
+                self.encoder.pubrec(publish.packet_id, reason, diagnosis, &mut self.out)?;
             }
         }
         Ok(())

@@ -1,36 +1,66 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use super::super::closing::Closing;
-use super::super::ruling::Ruling;
+use super::super::ruling::{Refusal, Ruling};
 use super::super::state::State;
 use super::{Connection, Held, Host};
-use crate::codec::{Subscribe, Unsubscribe};
+use crate::codec::{Diagnosis, Subscribe, Unsubscribe};
+use crate::hooks::Changes;
 use crate::model::topic;
-use crate::model::{QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text};
+use crate::model::{QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text, UserProperties};
 
 /// A SUBSCRIBE, and how far it has been worked off.
 pub(super) struct Subscribing {
     packet: Subscribe,
-    reasons: Vec<ReasonCode>,
+    answers: Answers,
 }
 
 /// An UNSUBSCRIBE, and how far it has been worked off.
 pub(super) struct Unsubscribing {
     packet: Unsubscribe,
+    answers: Answers,
+}
+
+/// What the client is told about the filters of one packet.
+struct Answers {
     reasons: Vec<ReasonCode>,
+    /// The first reason string that there is: a packet has one.
+    words: Option<Text>,
+    user_properties: UserProperties,
 }
 
 impl Subscribing {
     pub(super) fn new(packet: Subscribe) -> Self {
-        let reasons = Vec::with_capacity(packet.filters.len());
-        Subscribing { packet, reasons }
+        let answers = Answers::new(packet.filters.len());
+        Subscribing { packet, answers }
     }
 }
 
 impl Unsubscribing {
     pub(super) fn new(packet: Unsubscribe) -> Self {
-        let reasons = Vec::with_capacity(packet.filters.len());
-        Unsubscribing { packet, reasons }
+        let answers = Answers::new(packet.filters.len());
+        Unsubscribing { packet, answers }
+    }
+}
+
+impl Answers {
+    fn new(filters: usize) -> Self {
+        Answers { reasons: Vec::with_capacity(filters), words: None, user_properties: Vec::new() }
+    }
+
+    /// Takes what an answer tells besides its reason code.
+    fn note(&mut self, words: Option<Text>, user_properties: UserProperties) {
+        self.words = self.words.take().or(words);
+        self.user_properties.extend(user_properties);
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> ReasonCode {
+        self.note(refusal.words, refusal.remarks.map_or_else(Vec::new, |remarks| remarks.user_properties));
+        refusal.reason
+    }
+
+    fn diagnosis(&self) -> Diagnosis<'_> {
+        Diagnosis { reason_string: self.words.as_deref(), user_properties: &self.user_properties }
     }
 }
 
@@ -43,7 +73,7 @@ impl Connection {
         state: &mut State,
         host: &mut impl Host,
     ) -> Result<(), Closing> {
-        while let Some((filter, options)) = subscribing.packet.filters.get(subscribing.reasons.len()) {
+        while let Some((filter, options)) = subscribing.packet.filters.get(subscribing.answers.reasons.len()) {
             let mut options = *options;
             options.qos = options.qos.min(self.terms.max_qos); // [MQTT-3.8.4-7]
             let reason = match self.check_subscribe(filter, state) {
@@ -53,19 +83,21 @@ impl Connection {
                         self.held = Some(Box::new(Held::Subscribe(subscribing)));
                         return Ok(());
                     }
-                    Ruling::Refused(reason, _) => reason,
-                    Ruling::Dropped => ReasonCode::NOT_AUTHORIZED,
+                    Ruling::Refused(refusal) => subscribing.answers.refuse(refusal),
+                    Ruling::Dropped | Ruling::Challenged(_) => ReasonCode::NOT_AUTHORIZED,
                     Ruling::Allowed(changes) => {
-                        let (instead, qos) = changes.map_or((None, None), |changes| (changes.topic, changes.qos));
-                        options.qos = options.qos.min(qos.unwrap_or(QoS::ExactlyOnce));
-                        self.grant(filter, instead, options, state, host)
+                        let changes = changes.map_or_else(Changes::default, |changes| *changes);
+                        subscribing.answers.note(changes.reason, changes.remarks.user_properties);
+                        options.qos = options.qos.min(changes.qos.unwrap_or(QoS::ExactlyOnce));
+                        self.grant(filter, changes.topic, options, state, host)
                     }
                 },
             };
-            subscribing.reasons.push(reason);
+            subscribing.answers.reasons.push(reason);
         }
         // One return code for each filter, in their order [MQTT-3.8.4-6].
-        self.encoder.suback(subscribing.packet.packet_id, &subscribing.reasons, None, &mut self.out)?;
+        let Subscribing { packet, answers } = &subscribing;
+        self.encoder.suback(packet.packet_id, &answers.reasons, Some(&answers.diagnosis()), &mut self.out)?;
         Ok(())
     }
 
@@ -129,7 +161,7 @@ impl Connection {
         state: &mut State,
         host: &mut impl Host,
     ) -> Result<(), Closing> {
-        while let Some(filter) = unsubscribing.packet.filters.get(unsubscribing.reasons.len()) {
+        while let Some(filter) = unsubscribing.packet.filters.get(unsubscribing.answers.reasons.len()) {
             let reason = if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
                 ReasonCode::TOPIC_FILTER_INVALID
             } else if !state.subscriptions.contains_key(&**filter) {
@@ -140,9 +172,12 @@ impl Connection {
                         self.held = Some(Box::new(Held::Unsubscribe(unsubscribing)));
                         return Ok(());
                     }
-                    Ruling::Refused(reason, _) => reason,
-                    Ruling::Dropped => ReasonCode::NOT_AUTHORIZED,
-                    Ruling::Allowed(_) => {
+                    Ruling::Refused(refusal) => unsubscribing.answers.refuse(refusal),
+                    Ruling::Dropped | Ruling::Challenged(_) => ReasonCode::NOT_AUTHORIZED,
+                    Ruling::Allowed(changes) => {
+                        if let Some(changes) = changes {
+                            unsubscribing.answers.note(changes.reason, changes.remarks.user_properties);
+                        }
                         if let Some((wanted, granted)) = state.subscriptions.remove_entry(&**filter) {
                             release(&granted, state, host);
                             host.unsubscribed(wanted);
@@ -151,10 +186,11 @@ impl Connection {
                     }
                 }
             };
-            unsubscribing.reasons.push(reason);
+            unsubscribing.answers.reasons.push(reason);
         }
         // [MQTT-3.10.4-5]
-        self.encoder.unsuback(unsubscribing.packet.packet_id, &unsubscribing.reasons, &mut self.out)?;
+        let Unsubscribing { packet, answers } = &unsubscribing;
+        self.encoder.unsuback(packet.packet_id, &answers.reasons, Some(&answers.diagnosis()), &mut self.out)?;
         Ok(())
     }
 }

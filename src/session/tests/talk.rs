@@ -39,6 +39,10 @@ impl Host for FakeHost {
         Ruling::Allowed(None)
     }
 
+    fn may_authenticate(&mut self, _method: &Text, _data: Option<&[u8]>, _round: u32) -> Ruling {
+        Ruling::Allowed(None)
+    }
+
     fn publish(&mut self, topic: &str, publish: &Publish, _: Option<&Changes>) -> Result<ReasonCode, TopicError> {
         topic::check_name(topic, self.max_topic_levels)?;
         self.published.push((topic.to_owned(), Publish { topic: topic.into(), ..publish.clone() }));
