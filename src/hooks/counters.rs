@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::watchdog::Marks;
+use super::slots::Marks;
 use super::{Hook, Verdict};
 
 /// How many ranges the times of hooks are counted in.

@@ -17,7 +17,8 @@ use tokio::time::Sleep;
 
 use super::counters::{Cause, InFlight};
 use super::pool::{Kind, Refused};
-use super::watchdog::{Call, Watch};
+use super::slots::Slot;
+use super::watchdog::Watch;
 use super::{Answer, CallbackPool, Hook, HookCounters, Key, Verdict};
 
 /// Names one deferred decision, in this process, for ever: numbers are not used again.
@@ -46,22 +47,22 @@ impl Terms {
 }
 
 /// A verdict, or why there is none, which denies.
-type Said = Result<Verdict, Cause>;
+pub(super) type Said = Result<Verdict, Cause>;
 
 /// Why it denies; `None` if it does not.
-fn cause_of(hook: Hook, said: &Said) -> Option<Cause> {
+pub(super) fn cause_of(hook: Hook, said: &Said) -> Option<Cause> {
     match said {
         Ok(verdict) => Cause::of(hook, verdict),
         Err(cause) => Some(*cause),
     }
 }
 
-fn verdict_of(said: Said) -> Verdict {
+pub(super) fn verdict_of(said: Said) -> Verdict {
     said.unwrap_or_else(|_| Verdict::deny())
 }
 
 /// A decision that is being asked.
-struct Pending {
+pub(super) struct Pending {
     said: Mutex<Option<oneshot::Sender<Said>>>,
     since: Instant,
     /// The ticket that [`defer`] gave out; 0 before.
@@ -93,11 +94,11 @@ impl Pending {
         self.said.lock().as_ref().is_none_or(|sender| sender.is_closed())
     }
 
-    fn is_deferred(&self) -> bool {
+    pub(super) fn is_deferred(&self) -> bool {
         self.ticket.load(SeqCst) != 0
     }
 
-    fn forget_ticket(&self) {
+    pub(super) fn forget_ticket(&self) {
         if let Some(ticket) = NonZeroU64::new(self.ticket.load(SeqCst)) {
             take_ticket(Ticket(ticket));
         }
@@ -109,12 +110,15 @@ static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 /// Open tickets of all brokers. `None` when there are none, so that nothing is left at exit.
 static TICKETS: Mutex<Option<HashMap<u64, Arc<Pending>>>> = Mutex::new(None);
 
+/// A decision that a hook has deferred, and where its verdict comes.
+pub(super) type Deferred = (Arc<Pending>, oneshot::Receiver<Said>);
+
 /// The decision whose hook runs on a thread.
-enum Current {
+pub(super) enum Current {
     /// Somebody waits for the verdict.
     Asked(Arc<Pending>),
     /// Asked in place: only if it is deferred does anybody have to wait.
-    InPlace { terms: Arc<Terms>, deferred: Option<(Arc<Pending>, oneshot::Receiver<Said>)> },
+    InPlace { terms: Arc<Terms>, slot: Arc<Slot>, deferred: Option<Deferred> },
 }
 
 thread_local! {
@@ -128,7 +132,11 @@ thread_local! {
 pub fn defer() -> Option<Ticket> {
     let pending = CURRENT.with_borrow_mut(|current| match current.as_mut()? {
         Current::Asked(pending) => Some(pending.clone()),
-        Current::InPlace { terms, deferred } => Some(deferred.get_or_insert_with(|| Pending::new(terms)).0.clone()),
+        Current::InPlace { slot, .. } if !slot.is_running() => None,
+        Current::InPlace { terms, slot, deferred } => {
+            slot.take_ticket();
+            Some(deferred.get_or_insert_with(|| Pending::new(terms)).0.clone())
+        }
     })?;
     if let Some(ticket) = NonZeroU64::new(pending.ticket.load(SeqCst)) {
         return Some(Ticket(ticket));
@@ -179,7 +187,12 @@ pub struct Decision {
 
 impl Decision {
     /// Needs a runtime.
-    fn new(hook: Hook, pending: Arc<Pending>, receiver: oneshot::Receiver<Said>, in_flight: InFlight) -> Self {
+    pub(super) fn new(
+        hook: Hook,
+        pending: Arc<Pending>,
+        receiver: oneshot::Receiver<Said>,
+        in_flight: InFlight,
+    ) -> Self {
         let deadline = Box::pin(tokio::time::sleep(pending.terms.timeout));
         Decision { hook, receiver, deadline, pending, in_flight: Some(in_flight) }
     }
@@ -263,35 +276,26 @@ fn run(pending: &Arc<Pending>, hook: Hook, ask: impl FnOnce() -> Answer) {
     let _ = pending.answer(said);
 }
 
-/// Runs `ask` in place: a verdict, or a decision to wait for.
-pub(super) fn ask_in_place(hook: Hook, terms: &Arc<Terms>, ask: impl FnOnce() -> Answer) -> Result<Verdict, Decision> {
-    let before = CURRENT.replace(Some(Current::InPlace { terms: terms.clone(), deferred: None }));
-    let call = Call::begin(terms, hook);
-    let answer = catch_unwind(AssertUnwindSafe(ask));
-    let deferred = match CURRENT.replace(before) {
-        Some(Current::InPlace { deferred, .. }) => deferred,
+/// The thread is about to ask in place, and what it was about before.
+pub(super) fn enter(terms: &Arc<Terms>, slot: &Arc<Slot>) -> Option<Current> {
+    CURRENT.replace(Some(Current::InPlace { terms: terms.clone(), slot: slot.clone(), deferred: None }))
+}
+
+/// The thread goes back to what it was about before.
+pub(super) fn leave(before: Option<Current>) {
+    CURRENT.set(before);
+}
+
+/// What the hook that has been asked in place has deferred.
+pub(super) fn take_deferred() -> Option<Deferred> {
+    CURRENT.with_borrow_mut(|current| match current {
+        Some(Current::InPlace { deferred, .. }) => deferred.take(),
         _ => None,
-    };
-    let is_deferred = deferred.as_ref().is_some_and(|(pending, _)| pending.is_deferred());
-    match (judge(answer, hook, terms, is_deferred), deferred) {
-        (None, Some((pending, receiver))) => {
-            Err(Decision::new(hook, pending, receiver, InFlight::new(&terms.counters, hook)))
-        }
-        (said, deferred) => {
-            let first = deferred.and_then(|(pending, mut receiver)| {
-                pending.forget_ticket();
-                // Another thread may have completed the ticket before the hook returned; the first answer counts.
-                receiver.try_recv().ok()
-            });
-            let said = first.or(said).unwrap_or(Err(Cause::WithoutTicket));
-            call.decided(cause_of(hook, &said));
-            Ok(verdict_of(said))
-        }
-    }
+    })
 }
 
 /// What an answer means; `None`: the verdict comes later.
-fn judge(answer: std::thread::Result<Answer>, hook: Hook, terms: &Terms, has_ticket: bool) -> Option<Said> {
+pub(super) fn judge(answer: std::thread::Result<Answer>, hook: Hook, terms: &Terms, has_ticket: bool) -> Option<Said> {
     match answer {
         Ok(Answer::Now(verdict)) => Some(Ok(verdict)),
         Ok(Answer::Deferred) if has_ticket => None,
@@ -486,61 +490,5 @@ mod tests {
         bench.pool.close();
         assert!(!bench.ask(LONG, || Answer::Now(Verdict::ALLOW)));
         assert_eq!((bench.stats().overflowed, bench.stats().stopped), (1, 1));
-    }
-
-    #[test]
-    fn in_place_the_same_rules_hold() {
-        let bench = Bench::new();
-        let terms = bench.terms(LONG, 1);
-        let inside = bench.runtime.enter();
-        let ask = |ask: &mut dyn FnMut() -> Answer| ask_in_place(Hook::AuthorizePublish, &terms, ask);
-        let allowed = |asked: Result<Verdict, Decision>| matches!(asked, Ok(Verdict::Allow(_)));
-        assert!(allowed(ask(&mut || {
-            assert!(crate::hooks::in_callback());
-            Answer::Now(Verdict::ALLOW)
-        })));
-        assert!(!crate::hooks::in_callback());
-        assert!(!allowed(ask(&mut || Answer::Deferred)));
-        assert!(!allowed(ask(&mut || panic!("on purpose"))));
-        // The first answer counts, the ticket's here.
-        assert!(!allowed(ask(&mut || {
-            complete(defer().unwrap(), Verdict::deny()).unwrap();
-            Answer::Now(Verdict::ALLOW)
-        })));
-        let mut ticket = None;
-        let asked = ask(&mut || {
-            ticket = defer();
-            Answer::Deferred
-        });
-        let Err(decision) = asked else { panic!("it has been deferred") };
-        assert_eq!(bench.counters.decisions_pending(), 1);
-        assert_eq!(complete(ticket.unwrap(), Verdict::ALLOW), Ok(()));
-        drop(inside);
-        assert!(matches!(bench.runtime.block_on(decision), Verdict::Allow(_)));
-        let stats = bench.counters.hook(Hook::AuthorizePublish);
-        assert_eq!((stats.allowed, stats.without_ticket, stats.failed, stats.denied), (2, 1, 1, 1));
-        // The first of each 64 in place, and each that is deferred.
-        assert_eq!(stats.time.iter().sum::<u64>(), 2);
-    }
-
-    #[test]
-    fn giving_up_the_wait_denies_and_expires_the_ticket() {
-        let bench = Bench::new();
-        let terms = bench.terms(LONG, 1);
-        let _inside = bench.runtime.enter();
-        let stats = || bench.counters.hook(Hook::AuthorizePublish);
-        for (stopping, departed, stopped) in [(false, 1, 0), (true, 1, 1)] {
-            terms.stopping.store(stopping, SeqCst);
-            let mut ticket = None;
-            let asked = ask_in_place(Hook::AuthorizePublish, &terms, || {
-                ticket = defer();
-                Answer::Deferred
-            });
-            assert_eq!((stats().in_flight, stats().denied_in_all()), (1, departed + stopped - 1));
-            drop(asked);
-            assert_eq!(complete(ticket.unwrap(), Verdict::ALLOW), Err(Expired));
-            assert_eq!((stats().departed, stats().stopped, stats().in_flight), (departed, stopped, 0));
-            assert_eq!(bench.counters.decisions_pending(), 0);
-        }
     }
 }

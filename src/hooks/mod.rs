@@ -8,26 +8,28 @@ mod counters;
 mod decision;
 mod event;
 mod hook;
+mod in_place;
 mod pool;
 mod question;
 mod room;
+mod slots;
 mod subscription;
 mod verdict;
 mod watchdog;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{
-    AtomicU32,
+    AtomicU32, AtomicU64,
     Ordering::{Acquire, Release, SeqCst},
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 
 use counters::InFlight;
 use decision::Terms;
-use watchdog::{Call, Watch};
+use watchdog::Watch;
 
 pub use counters::{time_bound_us, HookCounters, HookStats, TIME_BUCKETS};
 pub use decision::{complete, defer, Decision, Expired, Ticket};
@@ -37,15 +39,16 @@ pub use event::{
     Subscriber, Unsubscribed,
 };
 pub use hook::{Hook, HookSet};
+pub use in_place::Asker;
 pub use pool::{in_callback, mark_callback_thread, CallbackPool, Key, Kind, Refused};
 pub use question::{
     AuthExchange, Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, ConnectProperties,
     OwnedQuestion, PreConnect, Question,
 };
 pub use room::{Patience, Room};
+pub use slots::in_place;
 pub use subscription::{Consumer, SubscriptionQueue};
 pub use verdict::{Answer, Changes, Denial, Remarks, Verdict};
-pub use watchdog::in_place;
 
 /// What the host program wants to decide and to hear of.
 pub trait Hooks: Send + Sync {
@@ -70,10 +73,12 @@ pub trait Hooks: Send + Sync {
 /// The hooks of one broker: replaceable at any time, called through the pool of the current run.
 ///
 /// Threads that serve clients read the sets only, and jobs carry events only: the hooks are looked up by the callback
-/// thread that runs the job, or for a call in place.
+/// thread that runs the job, or for calls in place.
 #[derive(Default)]
 pub struct HookTable {
     hooks: ArcSwapOption<Box<dyn Hooks>>,
+    /// Changes with the hooks.
+    version: AtomicU64,
     interest: AtomicU32,
     in_place: AtomicU32,
 }
@@ -95,6 +100,7 @@ impl HookTable {
         let (interest, in_place) =
             hooks.as_ref().map_or_else(Default::default, |hooks| (hooks.interest(), hooks.in_place()));
         let before = self.hooks.swap(hooks.map(Arc::new));
+        self.version.fetch_add(1, Release);
         self.in_place.store(in_place.without(HookSet::QUEUED_ONLY).bits(), Release);
         self.interest.store(interest.bits(), Release);
         before
@@ -126,8 +132,27 @@ impl HookTable {
         }
     }
 
+    /// The hooks that are installed now.
+    fn installed(&self) -> Installed {
+        // In this order: if the hooks change in between, that is noticed.
+        let version = self.version.load(Acquire);
+        Installed { hooks: self.hooks.load(), version }
+    }
+
+    fn has_changed_since(&self, installed: &Installed) -> bool {
+        self.version.load(Acquire) != installed.version
+    }
+}
+
+/// Hooks that stay callable as long as this is there, even if others are put in their place.
+struct Installed {
+    hooks: Guard<Option<Arc<Box<dyn Hooks>>>>,
+    version: u64,
+}
+
+impl Installed {
     fn decide(&self, question: Question<'_>) -> Answer {
-        match &*self.hooks.load() {
+        match &*self.hooks {
             Some(hooks) => hooks.decide(question),
             // The hooks were taken away between the question and now: denying costs the client one retry.
             None => Answer::Now(Verdict::deny()),
@@ -198,23 +223,20 @@ impl Callbacks {
     pub fn ask(&self, hook: Hook, key: impl FnOnce() -> Key, question: impl FnOnce() -> OwnedQuestion) -> Asked {
         match self.mode(hook) {
             Mode::Absent => Asked::Nobody,
-            Mode::InPlace => self.ask_in_place(hook, question().borrow()),
+            Mode::InPlace => self.asker(hook).ask(question().borrow()),
             Mode::Queued => self.ask_later(hook, key(), question()),
         }
     }
 
-    /// Asks a hook that is called in place.
-    pub fn ask_in_place(&self, hook: Hook, question: Question<'_>) -> Asked {
-        match decision::ask_in_place(hook, &self.terms, || self.table.decide(question)) {
-            Ok(verdict) => Asked::Decided(verdict),
-            Err(decision) => Asked::Later(decision),
-        }
+    /// For questions to a hook that is called in place.
+    pub fn asker(&self, hook: Hook) -> Asker {
+        Asker::new(hook, &self.table, &self.terms)
     }
 
     /// Asks a hook that is called on a callback thread.
     pub fn ask_later(&self, hook: Hook, key: Key, question: OwnedQuestion) -> Asked {
         let table = self.table.clone();
-        let ask = move || table.decide(question.borrow());
+        let ask = move || table.installed().decide(question.borrow());
         match decision::ask_later(&self.pool, key, hook, &self.terms, ask) {
             Some(decision) => Asked::Later(decision),
             None => Asked::Decided(Verdict::deny()),
@@ -238,9 +260,9 @@ impl Callbacks {
             Mode::InPlace => {
                 let event = event();
                 debug_assert_eq!(event.hook(), hook);
-                let call = Call::begin(&self.terms, hook);
-                tell_now(&self.table, &self.terms.counters, hook, &event);
-                call.told();
+                if !in_place::tell(hook, &self.terms, || self.table.tell(&event)) {
+                    event_failed(&self.terms.counters, hook);
+                }
             }
             Mode::Queued => {
                 let event = event();
@@ -255,7 +277,9 @@ impl Callbacks {
         let in_flight = InFlight::new(&counters, hook);
         let job = move || {
             let begun = Instant::now();
-            tell_now(&table, &counters, hook, &event);
+            if catch_unwind(AssertUnwindSafe(|| table.tell(&event))).is_err() {
+                event_failed(&counters, hook);
+            }
             counters.took(hook, begun.elapsed());
             counters.told(hook);
             drop(in_flight);
@@ -285,11 +309,9 @@ impl Callbacks {
     }
 }
 
-fn tell_now(table: &HookTable, counters: &HookCounters, hook: Hook, event: &Event) {
-    if catch_unwind(AssertUnwindSafe(|| table.tell(event))).is_err() {
-        counters.event_failed(hook);
-        tracing::error!(hook = hook.name(), "an event hook panicked");
-    }
+fn event_failed(counters: &HookCounters, hook: Hook) {
+    counters.event_failed(hook);
+    tracing::error!(hook = hook.name(), "an event hook panicked");
 }
 
 impl Drop for Callbacks {

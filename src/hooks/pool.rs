@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::Notify;
 
+use super::slots::in_place;
 use super::HookCounters;
 use crate::model::Text;
 
@@ -21,29 +22,12 @@ thread_local! {
 
 /// Says whether the current thread is one that runs the host program's callbacks, of whatever broker.
 pub fn in_callback() -> bool {
-    IN_CALLBACK.get()
+    IN_CALLBACK.get() || in_place()
 }
 
 /// Marks the current thread, for as long as it lives, as one that runs the host program's callbacks.
 pub fn mark_callback_thread() {
     IN_CALLBACK.set(true);
-}
-
-/// Marks the current thread for as long as it lives: a callback runs in place.
-pub(super) struct InCallback {
-    before: bool,
-}
-
-impl InCallback {
-    pub(super) fn enter() -> Self {
-        InCallback { before: IN_CALLBACK.replace(true) }
-    }
-}
-
-impl Drop for InCallback {
-    fn drop(&mut self) {
-        IN_CALLBACK.set(self.before);
-    }
 }
 
 /// What jobs keep their order for.

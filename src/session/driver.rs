@@ -30,7 +30,7 @@ use super::ruling::{allowed_without_hook, may_subscribe_without_hook, Refusal, R
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
-    self, Asked, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision,
+    self, Asked, Asker, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision,
     DisconnectedBy, DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Room,
     Unsubscribed, Verdict,
 };
@@ -258,6 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             replays: &mut self.replays,
             asked: &mut self.asked,
             asked_topic: &mut self.asked_topic,
+            asker: None,
             now,
             received: 0,
         };
@@ -532,6 +533,8 @@ struct Doors<'a> {
     replays: &'a mut Replays,
     asked: &'a mut Option<Box<Decision>>,
     asked_topic: &'a mut Option<Text>,
+    /// Asks in place about the messages of this batch.
+    asker: Option<Asker>,
     now: Instant,
     received: usize,
 }
@@ -603,7 +606,8 @@ impl Host for Doors<'_> {
             origin: Origin::Client,
             publisher: Some(self.client),
         };
-        let asked = callbacks.ask_in_place(Hook::AuthorizePublish, Question::AuthorizePublish(message));
+        let asker = self.asker.get_or_insert_with(|| callbacks.asker(Hook::AuthorizePublish));
+        let asked = asker.ask(Question::AuthorizePublish(message));
         self.rule(asked)
     }
 
