@@ -41,7 +41,7 @@ impl Hooks for Rules {
         let changes =
             Some(Box::new(Changes { reason: reason.clone(), remarks: remarks.clone(), ..Changes::default() }));
         let verdict = if name.contains("no") {
-            Verdict::Deny(Denial { reason_code: Some(0x97), reason, remarks: Some(Box::new(remarks)) })
+            Verdict::denied(Denial { reason_code: Some(0x97), reason, remarks: Some(Box::new(remarks)) })
         } else if name.contains("next") {
             Verdict::Continue(changes)
         } else {

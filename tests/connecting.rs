@@ -267,7 +267,7 @@ fn connack_carries_what_the_hook_says() {
     });
     let denied = |code| {
         let remarks = Some(Box::new(remarks(Some("elsewhere"))));
-        Verdict::Deny(Denial { reason_code: Some(code), reason: Some(Text::from("go")), remarks })
+        Verdict::denied(Denial { reason_code: Some(code), reason: Some(Text::from("go")), remarks })
     };
     let list = [("yes", granted), ("no", denied(0x86)), ("moved", denied(0x9D))];
     for in_place in [false, true] {

@@ -46,7 +46,7 @@ impl Hooks for Rules {
             other => panic!("{other:?}"),
         };
         let no =
-            || Verdict::Deny(Denial { reason_code: Some(0x97), reason: Some(Text::from("no")), ..Denial::default() });
+            || Verdict::denied(Denial { reason_code: Some(0x97), reason: Some(Text::from("no")), ..Denial::default() });
         let changed = |changes| Answer::Now(Verdict::Allow(Some(Box::new(changes))));
         match topic.rsplit('/').next() {
             Some("no") => Answer::Now(no()),

@@ -255,15 +255,23 @@ impl rmqtt_verdict_t {
     ///
     /// # Safety
     /// The views are readable as far as they say.
-    pub(super) unsafe fn denial(&self) -> Denial {
+    unsafe fn denial(&self) -> Option<Box<Denial>> {
+        // A plain no is not to cost anything either.
+        let is_plain = self.reason_code < 0x80
+            && self.reason_string.len == 0
+            && self.user_property_count == 0
+            && self.server_reference.ptr.is_null();
+        if is_plain {
+            return None;
+        }
         // SAFETY: the caller's promise.
         let (reason, remarks) = unsafe { (read_optional_text(self.reason_string, "reason string"), self.remarks()) };
         let remarks = remarks.unwrap_or_default();
-        Denial {
+        Some(Box::new(Denial {
             reason_code: Some(self.reason_code).filter(|code| *code >= 0x80),
             reason: reason.ok().flatten().filter(|text| !text.is_empty()),
             remarks: (remarks != Remarks::default()).then(|| Box::new(remarks)),
-        }
+        }))
     }
 }
 

@@ -243,6 +243,19 @@ impl ForeignHooks {
         Answer::Now(unsafe { verdict.verdict(kind) })
     }
 
+    #[inline(never)]
+    fn decide_more(&self, question: Question<'_>) -> Option<Answer> {
+        match question {
+            Question::PreConnect(question) => self.pre_connect(question),
+            Question::Authenticate(question) => self.authenticate(question),
+            Question::AuthExchange(question) => self.auth_exchange(question),
+            Question::AuthorizePublish(message) => self.authorize_publish(message),
+            Question::AuthorizeSubscribe(question) => self.authorize_subscribe(question),
+            Question::AuthorizeUnsubscribe(question) => self.authorize_unsubscribe(question),
+            Question::AuthorizeForward(question) => self.authorize_forward(question),
+        }
+    }
+
     fn authenticate(&self, event: &Authenticate) -> Option<Answer> {
         let authenticate = self.table.authenticate?;
         let call = |will: *const rmqtt_message_t| {
@@ -429,13 +442,9 @@ impl Hooks for ForeignHooks {
 
     fn decide(&self, question: Question<'_>) -> Answer {
         let answer = match question {
-            Question::PreConnect(question) => self.pre_connect(question),
-            Question::Authenticate(question) => self.authenticate(question),
-            Question::AuthExchange(question) => self.auth_exchange(question),
+            // Asked for each message: it is not to pay for the room that the others need.
             Question::AuthorizePublish(message) => self.authorize_publish(message),
-            Question::AuthorizeSubscribe(question) => self.authorize_subscribe(question),
-            Question::AuthorizeUnsubscribe(question) => self.authorize_unsubscribe(question),
-            Question::AuthorizeForward(question) => self.authorize_forward(question),
+            other => self.decide_more(other),
         };
         // A hook that has been taken away since cannot allow anything.
         answer.unwrap_or_else(|| Answer::Now(Verdict::deny()))

@@ -61,14 +61,19 @@ pub(super) struct PropertiesView {
 
 impl PropertiesView {
     /// Those of a message; `None` if it has none, which costs nothing.
+    #[inline]
     pub(super) fn of(message: &MessageRef<'_>) -> Option<Self> {
-        let message_expiry_s = message.remaining_s(Instant::now);
-        if message.properties.is_empty() && message_expiry_s.is_none() {
+        if message.properties.is_empty() && message.expires_at.is_none() {
             return None;
         }
+        Some(Self::read(message))
+    }
+
+    fn read(message: &MessageRef<'_>) -> Self {
+        let message_expiry_s = message.remaining_s(Instant::now);
         let properties = Properties { message_expiry_s, ..read_properties(message.properties) };
         let user_properties = user_properties_of(&properties.user_properties);
-        Some(PropertiesView { properties, user_properties })
+        PropertiesView { properties, user_properties }
     }
 
     pub(super) fn raw(&self) -> rmqtt_properties_t {

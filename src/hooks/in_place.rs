@@ -69,7 +69,7 @@ impl Asker {
         match (decision::judge(answer, hook, terms, is_deferred), deferred) {
             (None, Some((pending, receiver))) => {
                 let in_flight = InFlight::new(&terms.counters, hook);
-                Asked::Later(Decision::new(hook, pending, receiver, in_flight))
+                Asked::Later(Box::new(Decision::new(hook, pending, receiver, in_flight)))
             }
             (said, deferred) => {
                 let first = deferred.and_then(|(pending, mut receiver)| {
@@ -171,7 +171,7 @@ mod tests {
         }
 
         /// The decision, and the ticket for it.
-        fn deferred(&self, asker: &mut Asker) -> (Decision, Ticket) {
+        fn deferred(&self, asker: &mut Asker) -> (Box<Decision>, Ticket) {
             let (send, receive) = mpsc::channel();
             self.set(move || {
                 send.send(defer().unwrap()).unwrap();

@@ -165,7 +165,7 @@ pub enum Asked {
     /// There is no such hook.
     Nobody,
     Decided(Verdict),
-    Later(Decision),
+    Later(Box<Decision>),
 }
 
 /// The way from the sessions to the hooks, for one run of a broker.
@@ -238,7 +238,7 @@ impl Callbacks {
         let table = self.table.clone();
         let ask = move || table.installed().decide(question.borrow());
         match decision::ask_later(&self.pool, key, hook, &self.terms, ask) {
-            Some(decision) => Asked::Later(decision),
+            Some(decision) => Asked::Later(Box::new(decision)),
             None => Asked::Decided(Verdict::deny()),
         }
     }

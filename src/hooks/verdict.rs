@@ -12,13 +12,13 @@ pub enum Answer {
     Deferred,
 }
 
-/// The outcome of a decision.
+/// The outcome of a decision. As small as can be: one is passed on for each message.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// Yes, with these changes.
     Allow(Option<Box<Changes>>),
-    /// No.
-    Deny(Denial),
+    /// No, with these words for the client.
+    Deny(Option<Box<Denial>>),
     /// No, but nobody is told: a message goes nowhere and is acknowledged as if it had.
     Drop,
     /// Not yet: an authentication exchange goes on, with this challenge. Denies what is no exchange.
@@ -31,7 +31,11 @@ impl Verdict {
     pub const ALLOW: Verdict = Verdict::Allow(None);
 
     pub fn deny() -> Verdict {
-        Verdict::Deny(Denial::default())
+        Verdict::Deny(None)
+    }
+
+    pub fn denied(denial: Denial) -> Verdict {
+        Verdict::Deny(Some(Box::new(denial)))
     }
 }
 

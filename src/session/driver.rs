@@ -79,7 +79,7 @@ struct Driving<S> {
     /// What the host program has not made up its mind about. The packet that it is about waits, and those behind it.
     asked: Option<Box<Decision>>,
     /// The message that the host program has not made up its mind about, for this client. Those in `taken` are behind it.
-    forwarding: Option<Box<(Delivery, Decision)>>,
+    forwarding: Option<Box<(Delivery, Box<Decision>)>>,
     /// The topic that a hook was asked about in place, which the next message may have, too.
     asked_topic: Option<Text>,
     /// There is no room for the events that this client brings about: it is not read from, and its messages wait.
@@ -368,7 +368,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn next_to_send(&mut self, cx: &mut Context<'_>) -> Option<Delivery> {
         while !self.must_wait_for_room() {
             let (delivery, asked) = match self.forwarding.take() {
-                Some(mut waiting) => match Pin::new(&mut waiting.1).poll(cx) {
+                Some(mut waiting) => match Pin::new(&mut *waiting.1).poll(cx) {
                     Poll::Ready(verdict) => (waiting.0, Asked::Decided(verdict)),
                     Poll::Pending => {
                         self.forwarding = Some(waiting);
@@ -545,7 +545,7 @@ impl Doors<'_> {
             Asked::Nobody => Ruling::Allowed(None),
             Asked::Decided(verdict) => verdict.into(),
             Asked::Later(decision) => {
-                *self.asked = Some(Box::new(decision));
+                *self.asked = Some(decision);
                 Ruling::Later
             }
         }
@@ -580,7 +580,7 @@ impl Host for Doors<'_> {
         if mode == Mode::Absent {
             return match allowed_without_hook(self.client, topic) {
                 true => Ruling::Allowed(None),
-                false => Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+                false => Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
             };
         }
         if self.asked_topic.as_ref().is_none_or(|known| **known != *topic) {
@@ -616,7 +616,7 @@ impl Host for Doors<'_> {
         if callbacks.mode(Hook::AuthorizeSubscribe) == Mode::Absent
             && !may_subscribe_without_hook(filter, self.client, self.hub.settings())
         {
-            return Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
+            return Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         }
         let (client, filter) = (|| self.client.clone(), || Text::from(filter));
         let question =
@@ -645,15 +645,20 @@ impl Host for Doors<'_> {
         };
         match self.hub.callbacks().ask(Hook::AuthExchange, || self.key(), question) {
             // The hook that let the client in is gone.
-            Asked::Nobody => Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+            Asked::Nobody => Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
             asked => self.rule(asked),
         }
     }
 
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError> {
         self.received += 1;
-        let source = self.source(topic, publish);
-        let Some(source) = self.hub.change(source, changes) else { return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC) };
+        let mut source = self.source(topic, publish);
+        if let Some(changes) = changes {
+            match self.hub.change(source, changes) {
+                Some(changed) => source = changed,
+                None => return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC),
+            }
+        }
         let outgoing = Outgoing::new(source, self.dispatch.frames());
         match self.dispatch.publish(self.hub, outgoing, self.now) {
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),

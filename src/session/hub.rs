@@ -193,7 +193,7 @@ impl Hub {
             origin: Origin::Api,
             publisher: None,
         };
-        if let Some(source) = self.change(source, changes) {
+        if let Some(source) = self.change_if(source, changes) {
             self.publish_now(Outgoing::new(source, Frames::default()), None, Instant::now());
         }
     }
@@ -255,8 +255,7 @@ impl Hub {
     }
 
     /// A message with what a hook has changed of it; `None` if the topic that it has put in is none.
-    pub(super) fn change<'a>(&self, source: Source<'a>, changes: Option<&'a Changes>) -> Option<Source<'a>> {
-        let Some(changes) = changes else { return Some(source) };
+    pub(super) fn change<'a>(&self, source: Source<'a>, changes: &'a Changes) -> Option<Source<'a>> {
         if let Some(instead) = &changes.topic {
             if let Err(error) = topic::check_name(instead, self.settings.max_topic_levels) {
                 tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
@@ -279,9 +278,16 @@ impl Hub {
         })
     }
 
+    fn change_if<'a>(&self, source: Source<'a>, changes: Option<&'a Changes>) -> Option<Source<'a>> {
+        match changes {
+            Some(changes) => self.change(source, changes),
+            None => Some(source),
+        }
+    }
+
     /// A delivery with what a hook has changed of it for its receiver; `None` if the topic that it has put in is none.
     pub(super) fn change_delivery(&self, delivery: Delivery, changes: &Changes) -> Option<Delivery> {
-        let source = self.change(Outgoing::of(&delivery.message).source, Some(changes))?;
+        let source = self.change(Outgoing::of(&delivery.message).source, changes)?;
         let message = Arc::new(Message {
             topic: changes.topic.clone().unwrap_or_else(|| delivery.message.topic.clone()),
             payload: source.payload.clone(),
@@ -315,7 +321,7 @@ impl Hub {
             let Some(changes) = hub.ask_about(key_of(message.publisher.as_ref()), message.clone()).await else {
                 return;
             };
-            if let Some(source) = hub.change(Outgoing::of(&message).source, changes.as_deref()) {
+            if let Some(source) = hub.change_if(Outgoing::of(&message).source, changes.as_deref()) {
                 hub.publish_now(Outgoing::new(source, Frames::default()), Some(publisher), Instant::now());
             }
         });

@@ -35,8 +35,9 @@ impl Refusal {
     }
 }
 
-impl From<Denial> for Refusal {
-    fn from(denial: Denial) -> Self {
+impl From<Option<Box<Denial>>> for Refusal {
+    fn from(denial: Option<Box<Denial>>) -> Self {
+        let denial = denial.map(|denial| *denial).unwrap_or_default();
         Refusal {
             reason: denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode),
             words: denial.reason,
@@ -52,13 +53,13 @@ pub(super) fn may_subscribe_without_hook(filter: &str, client: &Client, settings
     !is_system || settings.sys_topics_readable || client.superuser
 }
 
-/// What the host program says to something that a client wants.
+/// What the host program says to something that a client wants. As small as can be, like [`Verdict`].
 #[derive(Debug)]
 pub(super) enum Ruling {
     /// Yes, with these changes.
     Allowed(Option<Box<Changes>>),
     /// No, and the client is told.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// No, and the client is not told.
     Dropped,
     /// Not yet: the client has to answer this first. What is not an authentication is refused by it.
@@ -67,14 +68,20 @@ pub(super) enum Ruling {
     Later,
 }
 
+impl Ruling {
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Ruling::Refused(Box::new(refusal))
+    }
+}
+
 impl From<Verdict> for Ruling {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Allow(changes) => Ruling::Allowed(changes),
-            Verdict::Deny(denial) => Ruling::Refused(denial.into()),
+            Verdict::Deny(denial) => Ruling::refused(denial.into()),
             Verdict::Drop => Ruling::Dropped,
             Verdict::Continue(changes) => Ruling::Challenged(changes),
-            Verdict::Failed => Ruling::Refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+            Verdict::Failed => Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         }
     }
 }

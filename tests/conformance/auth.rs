@@ -17,7 +17,7 @@ impl Hooks for Method {
     fn decide(&self, question: Question<'_>) -> Answer {
         let Question::AuthExchange(asked) = question else { panic!("{question:?}") };
         if &*asked.method != "M" {
-            return Answer::Now(Verdict::Deny(Denial { reason_code: Some(0x8C), ..Denial::default() }));
+            return Answer::Now(Verdict::denied(Denial { reason_code: Some(0x8C), ..Denial::default() }));
         }
         let auth_data = Some(Bytes::from(format!("round {}", asked.round)));
         let changes = Changes { auth_data, ..Changes::default() };

@@ -211,7 +211,7 @@ impl Hooks for Refuse {
 
     fn decide(&self, _: Question<'_>) -> Answer {
         let user_properties = vec![(Text::from("no"), Text::from("no"))];
-        Answer::Now(Verdict::Deny(Denial {
+        Answer::Now(Verdict::denied(Denial {
             reason_code: Some(0x87),
             reason: Some(Text::from("no ".repeat(50))),
             remarks: Some(Box::new(Remarks { user_properties, server_reference: None })),

@@ -57,7 +57,7 @@ impl Connection {
             Ruling::Challenged(changes) if authentication.round < MAX_ROUNDS => {
                 (ReasonCode::CONTINUE_AUTHENTICATION, changes) // [MQTT-4.12.0-2]
             }
-            Ruling::Refused(refusal) => return Err(failed(refusal)),
+            Ruling::Refused(refusal) => return Err(failed(*refusal)),
             Ruling::Dropped | Ruling::Challenged(_) | Ruling::Later => {
                 return Err(failed(Refusal::new(ReasonCode::NOT_AUTHORIZED)));
             }

@@ -83,7 +83,7 @@ impl Connection {
                         self.held = Some(Box::new(Held::Subscribe(subscribing)));
                         return Ok(());
                     }
-                    Ruling::Refused(refusal) => subscribing.answers.refuse(refusal),
+                    Ruling::Refused(refusal) => subscribing.answers.refuse(*refusal),
                     Ruling::Dropped | Ruling::Challenged(_) => ReasonCode::NOT_AUTHORIZED,
                     Ruling::Allowed(changes) => {
                         let changes = changes.map_or_else(Changes::default, |changes| *changes);
@@ -172,7 +172,7 @@ impl Connection {
                         self.held = Some(Box::new(Held::Unsubscribe(unsubscribing)));
                         return Ok(());
                     }
-                    Ruling::Refused(refusal) => unsubscribing.answers.refuse(refusal),
+                    Ruling::Refused(refusal) => unsubscribing.answers.refuse(*refusal),
                     Ruling::Dropped | Ruling::Challenged(_) => ReasonCode::NOT_AUTHORIZED,
                     Ruling::Allowed(changes) => {
                         if let Some(changes) = changes {
