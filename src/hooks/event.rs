@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::Hook;
 use crate::model::{Client, ListenerInfo, Message, QoS, SubscriptionOptions, Text};
 
+/// What an event's message may take for each of its places in the queue.
+const BYTES_PER_PLACE: usize = 4096;
+
 /// Something that has happened.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -36,6 +39,20 @@ pub enum Event {
 }
 
 impl Event {
+    /// How many places it takes in the queue: one, and one more for each so many bytes of its message, so that events that
+    /// wait do not take more memory than they should.
+    pub(super) fn places(&self) -> usize {
+        let message = match self {
+            Event::MessagePublished(event) | Event::WillPublished(event) => &event.message,
+            Event::MessageDelivered(event) => &event.message,
+            Event::MessageAcked(event) => &event.message,
+            Event::MessageDropped(event) => &event.message,
+            Event::RetainedChanged(event) => &event.message,
+            _ => return 1,
+        };
+        1 + message.size() / BYTES_PER_PLACE
+    }
+
     /// The hook that is told of it.
     pub fn hook(&self) -> Hook {
         match self {
@@ -238,4 +255,32 @@ pub struct Overload {
     /// Whether it has begun; if not, it is over.
     pub begun: bool,
     pub limit: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::Origin;
+
+    #[test]
+    fn large_messages_take_more_places() {
+        let event = |size: usize| {
+            let message = Arc::new(Message {
+                topic: Text::from("t"),
+                payload: Bytes::from(vec![0; size]),
+                qos: QoS::AtMostOnce,
+                retain: false,
+                properties: Bytes::new(),
+                expires_at: None,
+                origin: Origin::Api,
+                publisher: None,
+            });
+            Event::MessagePublished(MessagePublished { message, receivers: 0 })
+        };
+        assert_eq!([event(0), event(3_000), event(5_000), event(1 << 20)].map(|event| event.places()), [1, 1, 2, 257]);
+    }
 }

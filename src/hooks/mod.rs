@@ -275,6 +275,7 @@ impl Callbacks {
     fn tell_later(&self, hook: Hook, key: Key, event: Event) {
         let (table, counters) = (self.table.clone(), self.terms.counters.clone());
         let in_flight = InFlight::new(&counters, hook);
+        let places = event.places();
         let job = move || {
             let begun = Instant::now();
             if catch_unwind(AssertUnwindSafe(|| table.tell(&event))).is_err() {
@@ -285,8 +286,8 @@ impl Callbacks {
             drop(in_flight);
         };
         let queued = match room::is_patient() {
-            true => self.pool.submit_patiently(key, job),
-            false => self.pool.submit(Kind::Event, key, job),
+            true => self.pool.submit_patiently(places, key, job),
+            false => self.pool.submit(Kind::Event(places), key, job),
         };
         if queued.is_err() {
             self.terms.counters.event_dropped(hook);

@@ -49,7 +49,17 @@ pub enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Decision,
-    Event,
+    /// An event, and how many places it takes; see [`super::Event::places`].
+    Event(usize),
+}
+
+impl Kind {
+    fn places(self) -> usize {
+        match self {
+            Kind::Decision => 1,
+            Kind::Event(places) => places,
+        }
+    }
 }
 
 /// Why a job is not taken.
@@ -107,7 +117,7 @@ impl State {
     fn count(&mut self, kind: Option<Kind>) -> Option<&mut usize> {
         kind.map(|kind| match kind {
             Kind::Decision => &mut self.decisions,
-            Kind::Event => &mut self.events,
+            Kind::Event(_) => &mut self.events,
         })
     }
 }
@@ -151,8 +161,13 @@ impl CallbackPool {
 
     /// Queues an event even if there is no room for it, which makes the pool crowded, unless waiting for room has been of
     /// no use. For those who wait then.
-    pub fn submit_patiently(&self, key: Key, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
-        self.shared.push(key, Waiting { job: Box::new(job), kind: Some(Kind::Event) }, true)
+    pub fn submit_patiently(
+        &self,
+        places: usize,
+        key: Key,
+        job: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Refused> {
+        self.shared.push(key, Waiting { job: Box::new(job), kind: Some(Kind::Event(places)) }, true)
     }
 
     /// Queues a job whatever the number of those that wait. For jobs whose number is bounded otherwise.
@@ -201,6 +216,7 @@ impl Shared {
             return Err(Refused::Closed);
         }
         let given_up = state.given_up;
+        let places = waiting.kind.map_or(0, Kind::places);
         if let Some(count) = state.count(waiting.kind) {
             if *count >= self.capacity {
                 if !patiently || given_up {
@@ -208,7 +224,7 @@ impl Shared {
                 }
                 self.crowded.store(true, Release);
             }
-            *count += 1;
+            *count += places;
         }
         if let Some(queue) = state.keys.get_mut(&key) {
             queue.push_back(waiting);
@@ -224,7 +240,7 @@ impl Shared {
     /// A job has left the queue.
     fn popped(&self, state: &mut State, kind: Option<Kind>) {
         if let Some(count) = state.count(kind) {
-            *count -= 1;
+            *count -= kind.map_or(0, Kind::places);
         }
         if state.events <= self.capacity / 2 && (state.given_up || self.crowded.load(Acquire)) {
             state.given_up = false;
@@ -295,7 +311,7 @@ mod tests {
                 let _alone = busy.try_lock().expect("two jobs of one key at a time");
                 send.send(number).unwrap();
             };
-            pool.submit(Kind::Event, client("a"), job).unwrap();
+            pool.submit(Kind::Event(1), client("a"), job).unwrap();
         }
         pool.close();
         assert_eq!(receive.try_iter().collect::<Vec<_>>(), (0..500).collect::<Vec<_>>());
@@ -306,16 +322,37 @@ mod tests {
         let pool = pool(2, 10);
         let (unblock, blocked) = mpsc::channel::<()>();
         let (send, receive) = mpsc::channel();
-        pool.submit(Kind::Event, client("slow"), move || blocked.recv_timeout(LONG).unwrap()).unwrap();
-        pool.submit(Kind::Event, client("fast"), move || send.send(in_callback()).unwrap()).unwrap();
+        pool.submit(Kind::Event(1), client("slow"), move || blocked.recv_timeout(LONG).unwrap()).unwrap();
+        pool.submit(Kind::Event(1), client("fast"), move || send.send(in_callback()).unwrap()).unwrap();
         assert_eq!(receive.recv_timeout(LONG), Ok(true));
         unblock.send(()).unwrap();
         pool.close();
     }
 
     #[test]
+    fn large_events_take_more_places() {
+        let pool = pool(1, 4);
+        let (unblock, blocked) = mpsc::channel::<()>();
+        let (started, start) = mpsc::channel();
+        let job = move || {
+            started.send(()).unwrap();
+            blocked.recv_timeout(LONG).unwrap();
+        };
+        pool.submit(Kind::Event(100), client("a"), job).unwrap();
+        start.recv_timeout(LONG).unwrap();
+        // One may wait however large it is, once it has found a place.
+        pool.submit(Kind::Event(3), client("a"), || ()).unwrap();
+        pool.submit(Kind::Event(100), client("a"), || ()).unwrap();
+        assert_eq!(pool.submit(Kind::Event(1), client("a"), || ()), Err(Refused::Full));
+        pool.submit(Kind::Decision, client("a"), || ()).unwrap();
+        unblock.send(()).unwrap();
+        pool.close();
+        assert_eq!(pool.shared.state.lock().events, 0);
+    }
+
+    #[test]
     fn the_queue_is_bounded_for_each_kind() {
-        for (full, other) in [(Kind::Event, Kind::Decision), (Kind::Decision, Kind::Event)] {
+        for (full, other) in [(Kind::Event(1), Kind::Decision), (Kind::Decision, Kind::Event(1))] {
             let pool = pool(1, 2);
             let (unblock, blocked) = mpsc::channel::<()>();
             let (started, start) = mpsc::channel();
@@ -344,8 +381,8 @@ mod tests {
         let counters = Arc::new(HookCounters::default());
         let pool = CallbackPool::start(1, 10, "test", counters.clone()).unwrap();
         let (send, receive) = mpsc::channel();
-        pool.submit(Kind::Event, client("a"), || panic!("on purpose")).unwrap();
-        pool.submit(Kind::Event, client("a"), move || send.send(()).unwrap()).unwrap();
+        pool.submit(Kind::Event(1), client("a"), || panic!("on purpose")).unwrap();
+        pool.submit(Kind::Event(1), client("a"), move || send.send(()).unwrap()).unwrap();
         receive.recv_timeout(LONG).unwrap();
         assert_eq!(counters.callback_panics(), 1);
         pool.close();

@@ -91,7 +91,7 @@ mod tests {
             started.send(()).unwrap();
             wait.recv_timeout(LONG).unwrap();
         };
-        pool.submit(Kind::Event, Key::Host, job).unwrap();
+        pool.submit(Kind::Event(1), Key::Host, job).unwrap();
         start.recv_timeout(LONG).unwrap();
         (pool, go_on)
     }
@@ -108,10 +108,10 @@ mod tests {
         for number in 0..3 {
             assert!(!pool.is_crowded(), "{number}");
             let steps = steps.clone();
-            pool.submit_patiently(Key::Host, move || steps.lock().unwrap().recv_timeout(LONG).unwrap()).unwrap();
+            pool.submit_patiently(1, Key::Host, move || steps.lock().unwrap().recv_timeout(LONG).unwrap()).unwrap();
         }
         assert!(pool.is_crowded());
-        assert_eq!(pool.submit(Kind::Event, Key::Host, || ()), Err(Refused::Full), "not everybody is patient");
+        assert_eq!(pool.submit(Kind::Event(1), Key::Host, || ()), Err(Refused::Full), "not everybody is patient");
         runtime().block_on(async {
             let mut room = Box::pin(Room::new(&pool, LONG));
             assert!(tokio::time::timeout(Duration::from_millis(20), &mut room).await.is_err());
@@ -130,20 +130,20 @@ mod tests {
     #[test]
     fn nobody_waits_for_longer_than_allowed() {
         let (pool, go_on) = busy(1);
-        pool.submit_patiently(Key::Host, || ()).unwrap();
-        pool.submit_patiently(Key::Host, || ()).unwrap();
+        pool.submit_patiently(1, Key::Host, || ()).unwrap();
+        pool.submit_patiently(1, Key::Host, || ()).unwrap();
         let begin = Instant::now();
         runtime().block_on(async { Room::new(&pool, Duration::from_millis(50)).await });
         assert!((Duration::from_millis(50)..LONG).contains(&begin.elapsed()));
         assert!(!pool.is_crowded());
-        assert_eq!(pool.submit_patiently(Key::Host, || ()), Err(Refused::Full), "waiting has been of no use");
+        assert_eq!(pool.submit_patiently(1, Key::Host, || ()), Err(Refused::Full), "waiting has been of no use");
         assert!(!pool.is_crowded());
         // When the queue has been emptied, waiting makes sense again.
         let (send, receive) = mpsc::channel();
         assert!(pool.submit_always(Key::Host, move || send.send(()).unwrap()));
         go_on.send(()).unwrap();
         receive.recv_timeout(LONG).unwrap();
-        pool.submit_patiently(Key::Host, || ()).unwrap();
+        pool.submit_patiently(1, Key::Host, || ()).unwrap();
         pool.close();
     }
 }
