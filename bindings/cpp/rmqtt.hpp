@@ -4,8 +4,8 @@
  * Errors.     What fails throws rmqtt::Error.
  * Ownership.  Broker and Subscription are move-only and free what they hold. Functions that are passed in move to the
  *             heap and are destroyed there, after their last call, on whatever thread that happens.
- * Views.      A std::string_view in an event, a message or a log line lives until the function that got it returns:
- *             make a std::string of what is to be kept.
+ * Views.      A std::string_view in an event, a message or a log line, and a view of properties, lives until the
+ *             function that got it returns: make a std::string of what is to be kept, or a copy() of properties.
  * Threads.    As in rmqtt.h. Functions run on threads of the library: hooks of different clients at the same time,
  *             those of one client and those of one subscription one after the other.
  * Exceptions. None leaves a function that the library calls. One that leaves a hook that decides denies; the others are
@@ -15,120 +15,19 @@
 #ifndef RMQTT_HPP
 #define RMQTT_HPP
 
-#include <rmqtt.h>
+#include <rmqtt/hooks.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <limits>
 #include <memory>
-#include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace rmqtt {
-
-class Answer;
-
-namespace detail {
-
-rmqtt_verdict_kind_t take_answer(Answer answer, rmqtt_verdict_t &verdict) noexcept;
-
-inline std::string_view view(rmqtt_str_t text) noexcept {
-    return text.ptr ? std::string_view(text.ptr, text.len) : std::string_view();
-}
-
-inline std::string_view view(rmqtt_bytes_t bytes) noexcept {
-    return bytes.ptr ? std::string_view(reinterpret_cast<const char *>(bytes.ptr), bytes.len) : std::string_view();
-}
-
-template <typename View> std::optional<std::string_view> optional_view(View value) noexcept {
-    return value.ptr ? std::optional<std::string_view>(view(value)) : std::nullopt;
-}
-
-inline rmqtt_str_t str(std::string_view text) noexcept {
-    rmqtt_str_t value;
-    value.ptr = text.data();
-    value.len = text.size();
-    return value;
-}
-
-template <auto Free> struct Deleter {
-    template <typename Object> void operator()(Object *object) const noexcept { Free(object); }
-};
-
-using BrokerHandle = std::unique_ptr<rmqtt_broker_t, Deleter<&rmqtt_broker_free>>;
-using SubscriptionHandle = std::unique_ptr<rmqtt_subscription_t, Deleter<&rmqtt_subscription_free>>;
-using ErrorHandle = std::unique_ptr<rmqtt_error_t, Deleter<&rmqtt_error_free>>;
-
-}  // namespace detail
-
-/// One fault of a configuration.
-struct Fault {
-    /// Where it is, as a JSON pointer such as `/listeners/0/address`; empty for the whole text.
-    std::string pointer;
-    /// What is wrong.
-    std::string message;
-};
-
-/// Why a call failed: what() in words, code() as a number.
-class Error : public std::runtime_error {
-public:
-    /// An error with a status and a message of the caller's own.
-    Error(rmqtt_status_t code, const std::string &message, std::vector<Fault> faults = {})
-        : std::runtime_error(message),
-          code_(code),
-          faults_(faults.empty() ? nullptr : std::make_shared<const std::vector<Fault>>(std::move(faults))) {}
-
-    /// A value of `enum rmqtt_status`, such as `RMQTT_ERR_BIND`.
-    rmqtt_status_t code() const noexcept { return code_; }
-
-    /// The name of code(), such as "RMQTT_ERR_BIND". It lives for ever.
-    std::string_view name() const noexcept { return detail::view(rmqtt_status_name(code_)); }
-
-    /// Every fault of the configuration; empty if code() is not `RMQTT_ERR_INVALID_CONFIG`.
-    const std::vector<Fault> &faults() const noexcept {
-        static const std::vector<Fault> none;
-        return faults_ ? *faults_ : none;
-    }
-
-private:
-    rmqtt_status_t code_;
-    /// Shared, because the copy of an exception must not throw.
-    std::shared_ptr<const std::vector<Fault>> faults_;
-};
-
-namespace detail {
-
-[[noreturn]] inline void fail(const char *call, rmqtt_status_t status, const rmqtt_error_t *error = nullptr) {
-    if (!error) {
-        throw Error(status, std::string(call) + ": " + std::string(view(rmqtt_status_name(status))));
-    }
-    std::vector<Fault> faults;
-    for (std::size_t index = 0, count = rmqtt_error_fault_count(error); index < count; ++index) {
-        rmqtt_fault_t fault = rmqtt_fault_init();
-        if (rmqtt_error_fault(error, index, &fault) == RMQTT_OK) {
-            faults.push_back({std::string(view(fault.pointer)), std::string(view(fault.message))});
-        }
-    }
-    throw Error(status, std::string(view(rmqtt_error_message(error))), std::move(faults));
-}
-
-/// Makes a call that explains itself, and throws what it explains.
-template <typename Call> void check(const char *name, Call &&call) {
-    rmqtt_error_t *raw = nullptr;
-    const rmqtt_status_t status = call(&raw);
-    const ErrorHandle error(raw);
-    if (status != RMQTT_OK) {
-        fail(name, status, error.get());
-    }
-}
-
-}  // namespace detail
 
 /// The version of the library, such as "0.1.0". It lives for ever.
 inline std::string_view version() noexcept {
@@ -168,336 +67,6 @@ struct LogLine {
     std::string_view target;
     /// What it says.
     std::string_view message;
-};
-
-/// What made a message enter the broker. A number without a name is one of a later version.
-enum class Origin : std::int32_t {
-    client = RMQTT_ORIGIN_CLIENT,      ///< A connected client published it.
-    api = RMQTT_ORIGIN_API,            ///< This program published it.
-    will = RMQTT_ORIGIN_WILL,          ///< It is the will of a client.
-    retained = RMQTT_ORIGIN_RETAINED,  ///< It was retained, and comes because of a new subscription.
-    bridge = RMQTT_ORIGIN_BRIDGE,      ///< A bridge brought it.
-    cluster = RMQTT_ORIGIN_CLUSTER,    ///< Another node of the cluster sent it.
-    system = RMQTT_ORIGIN_SYSTEM,      ///< The broker itself made it.
-    delayed = RMQTT_ORIGIN_DELAYED,    ///< It was published earlier, to be delivered now.
-};
-
-/// Who ended a connection.
-enum class DisconnectedBy : std::int32_t {
-    client = RMQTT_DISCONNECTED_BY_CLIENT,    ///< The client, with a DISCONNECT.
-    broker = RMQTT_DISCONNECTED_BY_BROKER,    ///< The broker.
-    network = RMQTT_DISCONNECTED_BY_NETWORK,  ///< The network: there was no DISCONNECT.
-};
-
-/// A connection of a client.
-struct Client {
-    /// The client identifier; the one the broker made up if the client had none.
-    std::string_view client_id;
-    /// The user name, if CONNECT has one.
-    std::optional<std::string_view> username;
-    /// Where the connection comes from, such as `192.0.2.1:49152`.
-    std::string_view address;
-    /// The name of the listener that accepted it.
-    std::string_view listener;
-    /// The `node_id` of the broker it is connected to.
-    std::uint64_t node_id = 0;
-    /// Numbers the connections of a broker, so that two under one client identifier can be told apart.
-    std::uint64_t serial = 0;
-    /// The protocol level of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.
-    std::uint8_t protocol = 0;
-};
-
-/// A message that the broker hands to this program.
-struct Message {
-    /// The topic name.
-    std::string_view topic;
-    /// The payload: any bytes.
-    std::string_view payload;
-    /// The connection that published it, if one did and is still there.
-    std::optional<Client> publisher;
-    /// What made it enter the broker.
-    Origin origin = Origin::client;
-    /// The QoS, 0 to 2.
-    std::uint8_t qos = 0;
-    /// Whether it is a retained message.
-    bool retain = false;
-};
-
-/// A client wants to connect.
-struct AuthEvent {
-    /// Who.
-    Client client;
-    /// The password, if CONNECT has one: any bytes.
-    std::optional<std::string_view> password;
-    /// The will, if CONNECT has one.
-    std::optional<Message> will;
-    /// The keep alive that CONNECT asks for; 0 for none.
-    std::chrono::seconds keep_alive{0};
-    /// Whether the session before is to be discarded.
-    bool clean_start = false;
-};
-
-/// A connection that has sent nothing yet.
-struct PreConnectEvent {
-    /// Where it comes from, such as `192.0.2.1:49152`.
-    std::string_view address;
-    /// The name of the listener that accepted it.
-    std::string_view listener;
-};
-
-/// A message is to be published.
-struct PublishEvent {
-    /// The message, with its publisher. Its origin is Origin::client, Origin::api, or Origin::will: a will is asked
-    /// about when its client connects, and again when it is published.
-    Message message;
-};
-
-/// A client wants to subscribe to one filter.
-struct SubscribeEvent {
-    /// Who.
-    Client client;
-    /// The topic filter, `$share/{group}/` included.
-    std::string_view filter;
-    /// The subscription identifier; 0 for none.
-    std::uint32_t identifier = 0;
-    /// The highest QoS that it asks for, at most `limits.max_qos`.
-    std::uint8_t qos = 0;
-    /// Not the messages that the client publishes itself.
-    bool no_local = false;
-    /// The retain flag as publishers set it.
-    bool retain_as_published = false;
-    /// As in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not.
-    std::uint8_t retain_handling = 0;
-};
-
-/// A client wants to give up its subscription to one filter.
-struct UnsubscribeEvent {
-    /// Who.
-    Client client;
-    /// The topic filter, as the client has subscribed to it.
-    std::string_view filter;
-};
-
-/// A client is connected.
-struct ConnectedEvent {
-    /// Who.
-    Client client;
-};
-
-/// A client that was connected is gone.
-struct DisconnectedEvent {
-    /// Who.
-    Client client;
-    /// Why, in words.
-    std::string_view reason;
-    /// Who ended the connection.
-    DisconnectedBy by = DisconnectedBy::network;
-    /// Why, as an MQTT 5 DISCONNECT reason code, whatever the client speaks.
-    std::uint8_t reason_code = 0;
-};
-
-namespace detail {
-
-inline Client client(const rmqtt_client_t &from) noexcept {
-    Client client;
-    client.client_id = view(from.client_id);
-    client.username = optional_view(from.username);
-    client.address = view(from.address);
-    client.listener = view(from.listener);
-    client.node_id = from.node_id;
-    client.serial = from.serial;
-    client.protocol = from.protocol;
-    return client;
-}
-
-inline Message message(const rmqtt_message_t &from) noexcept {
-    Message message;
-    message.topic = view(from.topic);
-    message.payload = view(from.payload);
-    if (from.publisher) {
-        message.publisher = client(*from.publisher);
-    }
-    message.origin = static_cast<Origin>(from.origin);
-    message.qos = from.qos;
-    message.retain = from.retain;
-    return message;
-}
-
-}  // namespace detail
-
-/// What a hook may say at once.
-enum class Verdict : std::int32_t {
-    deny = RMQTT_VERDICT_DENY,    ///< No.
-    allow = RMQTT_VERDICT_ALLOW,  ///< Yes.
-    drop = RMQTT_VERDICT_DROP,    ///< No, but the client is not told: its message goes nowhere and is acknowledged as
-                                  ///< if it had. Denies what is not a message.
-};
-
-/// What is put in the place of what was asked for. Empty leaves it as it is; what does not belong to the question is
-/// not looked at.
-struct Changes {
-    /// The topic name of a message, the filter of a subscription. What is none refuses what was asked for.
-    std::optional<std::string> topic;
-    /// The payload of a message.
-    std::optional<std::string> payload;
-    /// The QoS of a message; the highest QoS of a subscription, which can only be lowered. A number above 2 denies.
-    std::optional<std::uint8_t> qos;
-    /// Whether a message is retained.
-    std::optional<bool> retain;
-};
-
-/// What a decision hook answers: a Verdict, yes with changes, no with details, or that the answer comes later.
-class Answer {
-public:
-    /// Yes, or no without details.
-    Answer(Verdict verdict) noexcept : kind_(static_cast<rmqtt_verdict_kind_t>(verdict)) {}
-
-    /// Yes, but with these changes.
-    static Answer allow(Changes changes) noexcept {
-        Answer answer(Verdict::allow);
-        answer.changes_ = std::move(changes);
-        return answer;
-    }
-
-    /// No, with an MQTT 5 reason code of 0x80 or above (0 for "not authorized") and, for an MQTT 5 client, a reason
-    /// string where the packet of the answer has one: CONNACK, PUBACK and PUBREC. What becomes of other codes: see
-    /// `rmqtt_verdict_t`.
-    static Answer deny(std::uint8_t reason_code, std::string reason = {}) noexcept {
-        Answer answer(Verdict::deny);
-        answer.reason_code_ = reason_code;
-        answer.reason_ = std::move(reason);
-        return answer;
-    }
-
-    /// Later, through Decision::complete(). The hook must have called defer(): without a ticket, this denies.
-    static Answer later() noexcept {
-        Answer answer(Verdict::deny);
-        answer.kind_ = RMQTT_VERDICT_DEFERRED;
-        return answer;
-    }
-
-private:
-    friend class Decision;
-    friend rmqtt_verdict_kind_t detail::take_answer(Answer answer, rmqtt_verdict_t &verdict) noexcept;
-
-    void fill(rmqtt_verdict_t &verdict) const noexcept {
-        verdict.kind = kind_;
-        verdict.reason_code = reason_code_;
-        verdict.reason_string = reason_.empty() ? rmqtt_str_t() : detail::str(reason_);
-        if (verdict.struct_size < sizeof verdict) {
-            // A library from before there were changes: the fields below are not there.
-            return;
-        }
-        if (changes_.topic) {
-            verdict.replace |= RMQTT_REPLACE_TOPIC;
-            verdict.topic = detail::str(*changes_.topic);
-        }
-        if (changes_.payload) {
-            verdict.replace |= RMQTT_REPLACE_PAYLOAD;
-            verdict.payload = rmqtt_bytes(changes_.payload->data(), changes_.payload->size());
-        }
-        if (changes_.qos) {
-            verdict.replace |= RMQTT_REPLACE_QOS;
-            verdict.qos = *changes_.qos;
-        }
-        if (changes_.retain) {
-            verdict.replace |= RMQTT_REPLACE_RETAIN;
-            verdict.retain = *changes_.retain;
-        }
-    }
-
-    rmqtt_verdict_kind_t kind_;
-    std::uint8_t reason_code_ = 0;
-    std::string reason_;
-    Changes changes_;
-};
-
-/// A ticket for a decision that is made later: a plain number to be copied at will. It stays harmless when the
-/// decision, the client or the broker is gone.
-class Decision {
-public:
-    /// No ticket: complete() answers false.
-    Decision() noexcept = default;
-
-    /// Whether it is a ticket. See defer() for when it is not.
-    explicit operator bool() const noexcept { return ticket_ != 0; }
-
-    /// The number of the ticket, for rmqtt_decision_complete(); 0 for none.
-    rmqtt_decision_t ticket() const noexcept { return ticket_; }
-
-    /// Decides. The first call for a ticket counts.
-    ///
-    /// @return Whether this call decided. False: it was decided already, by an earlier call, by the deadline, or
-    ///         because the client or the broker is gone; also where there is no ticket.
-    /// @throws Error with `RMQTT_ERR_INVALID_ARGUMENT` for Answer::later(), the decision stays open then, and for
-    ///         faults of the library.
-    ///
-    /// Any thread may call it.
-    bool complete(const Answer &answer) const {
-        if (answer.kind_ == RMQTT_VERDICT_DEFERRED) {
-            throw Error(RMQTT_ERR_INVALID_ARGUMENT, "a ticket cannot be answered with later()");
-        }
-        rmqtt_verdict_t verdict = rmqtt_verdict_init();
-        answer.fill(verdict);
-        const rmqtt_status_t status = rmqtt_decision_complete(ticket_, &verdict);
-        if (status != RMQTT_OK && status != RMQTT_ERR_EXPIRED) {
-            detail::fail("rmqtt_decision_complete", status);
-        }
-        return status == RMQTT_OK;
-    }
-
-private:
-    friend Decision defer() noexcept;
-    rmqtt_decision_t ticket_ = 0;
-};
-
-/// Inside a hook that decides: takes a ticket, to be completed before `callbacks.timeout_ms` have passed. The hook then
-/// returns Answer::later(). A hook that answers otherwise has decided, and the ticket expires; so has one that throws.
-///
-/// @return The ticket, the same one if called again in the same hook. None (false) outside of a decision hook, when the
-///         time is up, and when `callbacks.max_pending` decisions are open: the hook should deny then.
-inline Decision defer() noexcept {
-    Decision decision;
-    decision.ticket_ = rmqtt_decision_defer();
-    return decision;
-}
-
-/// The functions that a broker asks and tells. Those left empty cost nothing.
-///
-/// They run on threads of the library and may block. Those of one client run one at a time and in order; those of
-/// different clients run at the same time, so what they share needs a lock. They may do anything to the broker but stop
-/// it: that throws an Error with `RMQTT_ERR_WOULD_DEADLOCK`.
-struct Hooks {
-    /// Which of the hooks that decide promise to take microseconds. They are called in place, on a thread that serves
-    /// clients: one that blocks holds up others.
-    struct Inline {
-        bool authenticate = false;           ///< Hooks::authenticate.
-        bool pre_connect = false;            ///< Hooks::pre_connect.
-        bool authorize_publish = false;      ///< Hooks::authorize_publish.
-        bool authorize_subscribe = false;    ///< Hooks::authorize_subscribe.
-        bool authorize_unsubscribe = false;  ///< Hooks::authorize_unsubscribe.
-    };
-
-    /// Decides whether a client may connect. Without it, the configuration decides. An exception denies.
-    std::function<Answer(const AuthEvent &)> authenticate;
-    /// Decides whether a connection may say anything; if not, it is closed without a word. An exception denies.
-    std::function<Answer(const PreConnectEvent &)> pre_connect;
-    /// Decides whether a message may be published, be it of a client, a will, or this program's own, and as what.
-    /// Without it, every message may, but no client's to `$SYS/#`. An exception denies.
-    std::function<Answer(const PublishEvent &)> authorize_publish;
-    /// Decides whether a client may subscribe, filter by filter, and to what. Without it, it may. An exception denies.
-    std::function<Answer(const SubscribeEvent &)> authorize_subscribe;
-    /// Decides whether a client may unsubscribe, filter by filter. Without it, it may. An exception denies.
-    std::function<Answer(const UnsubscribeEvent &)> authorize_unsubscribe;
-    /// Hears that a client is connected.
-    std::function<void(const ConnectedEvent &)> connected;
-    /// Hears that a client is gone.
-    std::function<void(const DisconnectedEvent &)> disconnected;
-    /// Hears of an exception that left one of the hooks above, on the thread of that hook; `hook` is its name, such as
-    /// "authenticate". Without it, and if it throws itself, exceptions are swallowed.
-    std::function<void(std::string_view hook, std::exception_ptr exception)> callback_failed;
-    /// Which hooks are called in place; none unless they are named here.
-    Inline run_inline;
 };
 
 /// How to publish.
@@ -544,45 +113,13 @@ using MessageFunction = std::function<void(const Message &)>;
 
 namespace detail {
 
+using BrokerHandle = std::unique_ptr<rmqtt_broker_t, Deleter<&rmqtt_broker_free>>;
+using SubscriptionHandle = std::unique_ptr<rmqtt_subscription_t, Deleter<&rmqtt_subscription_free>>;
+
 struct Consumer {
     MessageFunction on_message;
     std::function<void(std::exception_ptr)> on_error;
 };
-
-/// Called while an exception is handled. Nothing may come out of it: its callers have C below them.
-template <typename Function, typename... Args>
-void tell_exception(const Function &function, const Args &...args) noexcept {
-    if (!function) {
-        return;
-    }
-    try {
-        function(args..., std::current_exception());
-    } catch (...) {
-        // The report of a failure failed: there is nobody left to tell.
-    }
-}
-
-/// Moves an answer to where the broker reads it.
-inline rmqtt_verdict_kind_t take_answer(Answer answer, rmqtt_verdict_t &verdict) noexcept {
-    // The broker reads its text on this thread, right after the hook has returned.
-    thread_local Answer kept(Verdict::deny);
-    kept = std::move(answer);
-    kept.fill(verdict);
-    return kept.kind_;
-}
-
-/// Asks a hook that decides about what `read` answers. An exception denies.
-template <typename Hook, typename Read>
-rmqtt_verdict_kind_t ask(void *user_data, Hook Hooks::*hook, const char *name, rmqtt_verdict_t *verdict,
-                         Read read) noexcept {
-    const auto &hooks = *static_cast<const Hooks *>(user_data);
-    try {
-        return take_answer((hooks.*hook)(read()), *verdict);
-    } catch (...) {
-        tell_exception(hooks.callback_failed, std::string_view(name));
-        return RMQTT_VERDICT_DENY;
-    }
-}
 
 }  // namespace detail
 
@@ -590,91 +127,6 @@ rmqtt_verdict_kind_t ask(void *user_data, Hook Hooks::*hook, const char *name, r
 
 // What the library calls. C linkage, because C calls them: names with a prefix, because C knows no namespaces.
 extern "C" {
-
-inline rmqtt_verdict_kind_t rmqtt_cpp_authenticate(const rmqtt_authenticate_t *event, rmqtt_verdict_t *verdict,
-                                                   void *user_data) noexcept {
-    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authenticate, "authenticate", verdict, [&] {
-        rmqtt::AuthEvent from;
-        from.client = rmqtt::detail::client(*event->client);
-        from.password = rmqtt::detail::optional_view(event->password);
-        if (event->will) {
-            from.will = rmqtt::detail::message(*event->will);
-        }
-        from.keep_alive = std::chrono::seconds(event->keep_alive_s);
-        from.clean_start = event->clean_start;
-        return from;
-    });
-}
-
-inline rmqtt_verdict_kind_t rmqtt_cpp_pre_connect(const rmqtt_pre_connect_t *event, rmqtt_verdict_t *verdict,
-                                                  void *user_data) noexcept {
-    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::pre_connect, "pre_connect", verdict, [&] {
-        rmqtt::PreConnectEvent from;
-        from.address = rmqtt::detail::view(event->address);
-        from.listener = rmqtt::detail::view(event->listener);
-        return from;
-    });
-}
-
-inline rmqtt_verdict_kind_t rmqtt_cpp_authorize_publish(const rmqtt_authorize_publish_t *event,
-                                                        rmqtt_verdict_t *verdict, void *user_data) noexcept {
-    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authorize_publish, "authorize_publish", verdict,
-                              [&] { return rmqtt::PublishEvent{rmqtt::detail::message(*event->message)}; });
-}
-
-inline rmqtt_verdict_kind_t rmqtt_cpp_authorize_subscribe(const rmqtt_authorize_subscribe_t *event,
-                                                          rmqtt_verdict_t *verdict, void *user_data) noexcept {
-    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authorize_subscribe, "authorize_subscribe", verdict, [&] {
-        rmqtt::SubscribeEvent from;
-        from.client = rmqtt::detail::client(*event->client);
-        from.filter = rmqtt::detail::view(event->filter);
-        from.identifier = event->identifier;
-        from.qos = event->qos;
-        from.no_local = event->no_local;
-        from.retain_as_published = event->retain_as_published;
-        from.retain_handling = event->retain_handling;
-        return from;
-    });
-}
-
-inline rmqtt_verdict_kind_t rmqtt_cpp_authorize_unsubscribe(const rmqtt_authorize_unsubscribe_t *event,
-                                                            rmqtt_verdict_t *verdict, void *user_data) noexcept {
-    return rmqtt::detail::ask(user_data, &rmqtt::Hooks::authorize_unsubscribe, "authorize_unsubscribe", verdict, [&] {
-        rmqtt::UnsubscribeEvent from;
-        from.client = rmqtt::detail::client(*event->client);
-        from.filter = rmqtt::detail::view(event->filter);
-        return from;
-    });
-}
-
-inline void rmqtt_cpp_connected(const rmqtt_connected_t *event, void *user_data) noexcept {
-    const auto &hooks = *static_cast<const rmqtt::Hooks *>(user_data);
-    try {
-        rmqtt::ConnectedEvent from;
-        from.client = rmqtt::detail::client(*event->client);
-        hooks.connected(from);
-    } catch (...) {
-        rmqtt::detail::tell_exception(hooks.callback_failed, std::string_view("connected"));
-    }
-}
-
-inline void rmqtt_cpp_disconnected(const rmqtt_disconnected_t *event, void *user_data) noexcept {
-    const auto &hooks = *static_cast<const rmqtt::Hooks *>(user_data);
-    try {
-        rmqtt::DisconnectedEvent from;
-        from.client = rmqtt::detail::client(*event->client);
-        from.reason = rmqtt::detail::view(event->reason);
-        from.by = static_cast<rmqtt::DisconnectedBy>(event->by);
-        from.reason_code = event->reason_code;
-        hooks.disconnected(from);
-    } catch (...) {
-        rmqtt::detail::tell_exception(hooks.callback_failed, std::string_view("disconnected"));
-    }
-}
-
-inline void rmqtt_cpp_drop_hooks(void *user_data) noexcept {
-    delete static_cast<rmqtt::Hooks *>(user_data);
-}
 
 inline void rmqtt_cpp_message(const rmqtt_message_t *message, void *user_data) noexcept {
     const auto &consumer = *static_cast<const rmqtt::detail::Consumer *>(user_data);
@@ -791,21 +243,7 @@ public:
     /// @throws Error. The new hooks are destroyed then, and those before stay.
     void set_hooks(Hooks hooks) {
         auto owned = std::make_unique<Hooks>(std::move(hooks));
-        rmqtt_hooks_t raw = rmqtt_hooks_init();
-        raw.authenticate = owned->authenticate ? rmqtt_cpp_authenticate : nullptr;
-        raw.connected = owned->connected ? rmqtt_cpp_connected : nullptr;
-        raw.disconnected = owned->disconnected ? rmqtt_cpp_disconnected : nullptr;
-        raw.pre_connect = owned->pre_connect ? rmqtt_cpp_pre_connect : nullptr;
-        raw.authorize_publish = owned->authorize_publish ? rmqtt_cpp_authorize_publish : nullptr;
-        raw.authorize_subscribe = owned->authorize_subscribe ? rmqtt_cpp_authorize_subscribe : nullptr;
-        raw.authorize_unsubscribe = owned->authorize_unsubscribe ? rmqtt_cpp_authorize_unsubscribe : nullptr;
-        const auto flag = [&](rmqtt_hook hook, bool in_place) { raw.flags[hook] = in_place ? RMQTT_HOOK_INLINE : 0; };
-        flag(RMQTT_HOOK_AUTHENTICATE, owned->run_inline.authenticate);
-        flag(RMQTT_HOOK_PRE_CONNECT, owned->run_inline.pre_connect);
-        flag(RMQTT_HOOK_AUTHORIZE_PUBLISH, owned->run_inline.authorize_publish);
-        flag(RMQTT_HOOK_AUTHORIZE_SUBSCRIBE, owned->run_inline.authorize_subscribe);
-        flag(RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE, owned->run_inline.authorize_unsubscribe);
-        raw.drop = rmqtt_cpp_drop_hooks;
+        rmqtt_hooks_t raw = detail::table_of(*owned);
         // From here on the library owns them, whatever it answers.
         raw.user_data = owned.release();
         detail::check("rmqtt_broker_set_hooks", [&](rmqtt_error_t **error) {
@@ -827,9 +265,7 @@ public:
     /// @param grace How long clients may take to be disconnected in order; then they are cut off. A negative time is 0.
     /// @throws Error, with `RMQTT_ERR_WOULD_DEADLOCK` in any function that the library calls.
     void stop(std::chrono::milliseconds grace = std::chrono::milliseconds(0)) {
-        constexpr auto most = std::numeric_limits<std::uint32_t>::max();
-        const auto count = grace.count();
-        const auto ms = count <= 0 ? 0 : count >= most ? most : static_cast<std::uint32_t>(count);
+        const auto ms = detail::saturated<std::uint32_t>(grace.count());
         const rmqtt_status_t status = rmqtt_broker_stop(handle_.get(), ms);
         if (status != RMQTT_OK) {
             detail::fail("rmqtt_broker_stop", status);
@@ -884,7 +320,7 @@ public:
     void publish(std::string_view topic, std::string_view payload, PublishOptions options = {}) {
         rmqtt_publish_t message = rmqtt_publish_init();
         message.topic = detail::str(topic);
-        message.payload = rmqtt_bytes(payload.data(), payload.size());
+        message.payload = detail::bytes(payload);
         message.qos = options.qos;
         message.retain = options.retain;
         detail::check("rmqtt_broker_publish", [&](rmqtt_error_t **error) {

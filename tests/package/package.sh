@@ -41,7 +41,7 @@ mv "$work/first" "$work/prefix"
 prefix=$work/prefix
 lib=$prefix/$libdir
 
-for file in include/rmqtt.h "$libdir/librmqttc.so" "$libdir/librmqttc.a" "$libdir/pkgconfig/rmqttc.pc" \
+for file in include/rmqtt.h include/rmqtt.hpp include/rmqtt/hooks.hpp "$libdir/librmqttc.so" "$libdir/librmqttc.a" "$libdir/pkgconfig/rmqttc.pc" \
     "$libdir/cmake/rmqttc/rmqttcConfig.cmake" "$libdir/cmake/rmqttc/rmqttcConfigVersion.cmake" \
     share/doc/rmqttc/LICENSE-APACHE share/doc/rmqttc/LICENSE-MIT; do
     [ -e "$prefix/$file" ] || fail "$file is not installed"
@@ -64,6 +64,7 @@ CC=$cc "$cmake" -S "$consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$prefix"
 "$cmake" --build "$work/consumer" >"$work/build.log"
 runs 'find_package, shared' "$work/consumer/consumer_shared" shared
 runs 'find_package, static' "$work/consumer/consumer_static" static
+runs 'find_package, C++' "$work/consumer/consumer_cpp" shared
 
 # ---- pkg-config. Flags are lists of words: not quoted.
 

@@ -1,4 +1,4 @@
-// What a C++ program sees of the library. Without arguments every scenario runs; with some, those named.
+// What a C++ program sees of the library.
 
 #include <rmqtt.hpp>
 // Twice, as it happens in programs.
@@ -6,6 +6,7 @@
 
 #include "check.hpp"
 #include "mqtt.hpp"
+#include "scenario.hpp"
 #include "second_unit.hpp"
 
 #include <algorithm>
@@ -28,19 +29,6 @@ static_assert(std::is_nothrow_move_constructible_v<rmqtt::Subscription>);
 static_assert(std::is_nothrow_copy_constructible_v<rmqtt::Error>);
 static_assert(std::is_trivially_copyable_v<rmqtt::Decision>);
 
-constexpr const char *OPEN = R"({"listeners": [{"name": "main", "address": "127.0.0.1:0"}],
-                                 "auth": {"allow_anonymous": true}, "callbacks": {"timeout_ms": 60000}})";
-
-std::uint16_t port(const rmqtt::Broker &broker) {
-    return broker.listeners().at(0).port;
-}
-
-rmqtt::Broker started(rmqtt::Hooks hooks = {}, const char *config = OPEN) {
-    rmqtt::Broker broker(config, std::move(hooks));
-    broker.start();
-    return broker;
-}
-
 // Tells when what owns it is destroyed.
 class Tracer {
 public:
@@ -54,14 +42,6 @@ public:
 private:
     std::weak_ptr<int> watch_;
 };
-
-std::string message_of(std::exception_ptr exception) {
-    try {
-        std::rethrow_exception(exception);
-    } catch (const std::exception &error) {
-        return error.what();
-    }
-}
 
 void versions() {
     CHECK_EQ(rmqtt::abi_version(), static_cast<std::uint32_t>(RMQTT_ABI_VERSION));
@@ -386,19 +366,6 @@ void exception_in_hook_denies() {
     broker.set_hooks(std::move(silent));
     broker.start();
     CHECK_EQ(Mqtt(port(broker)).connect({}), 5);
-}
-
-Mqtt::Options v5(std::string_view client_id = "pump") {
-    Mqtt::Options options;
-    options.client_id = client_id;
-    options.protocol = 5;
-    return options;
-}
-
-rmqtt::Answer allow_with(const std::function<void(rmqtt::Changes &)> &change) {
-    rmqtt::Changes changes;
-    change(changes);
-    return rmqtt::Answer::allow(std::move(changes));
 }
 
 void pre_connect() {
@@ -975,14 +942,6 @@ void two_translation_units() {
     broker.stop();
 }
 
-struct Scenario {
-    const char *name;
-    void (*run)();
-};
-
-#define SCENARIO(name) \
-    { #name, name }
-
 const Scenario SCENARIOS[] = {
     SCENARIO(versions),
     SCENARIO(lifecycle),
@@ -1021,22 +980,5 @@ const Scenario SCENARIOS[] = {
 }  // namespace
 
 int main(int argc, char **argv) {
-    int failures = 0;
-    int runs = 0;
-    for (const Scenario &scenario : SCENARIOS) {
-        const auto named = [&](const char *argument) { return std::strcmp(argument, scenario.name) == 0; };
-        if (argc > 1 && std::none_of(argv + 1, argv + argc, named)) {
-            continue;
-        }
-        ++runs;
-        try {
-            scenario.run();
-            std::cout << "ok   " << scenario.name << std::endl;
-        } catch (const std::exception &error) {
-            ++failures;
-            std::cout << "FAIL " << scenario.name << ": " << error.what() << std::endl;
-        }
-    }
-    std::cout << runs << " scenarios, " << failures << " failed" << std::endl;
-    return failures == 0 && runs > 0 ? 0 : 1;
+    return run(SCENARIOS, argc, argv);
 }
