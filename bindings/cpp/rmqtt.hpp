@@ -105,6 +105,9 @@ struct Listener {
 /// A snapshot of a broker, with the fields of `rmqtt_stats_t`.
 using Stats = rmqtt_stats_t;
 
+/// A snapshot of one hook, with the fields of `rmqtt_hook_stats_t`.
+using HookStats = rmqtt_hook_stats_t;
+
 /// What set_log() takes.
 using LogFunction = std::function<void(const LogLine &)>;
 
@@ -308,6 +311,28 @@ public:
             detail::fail("rmqtt_broker_stats", status);
         }
         return stats;
+    }
+
+    /// A snapshot of one hook, such as `RMQTT_HOOK_AUTHENTICATE`. Never waits for a client or a callback.
+    HookStats hook_stats(rmqtt_hook hook) const {
+        HookStats stats = rmqtt_hook_stats_init();
+        const rmqtt_status_t status = rmqtt_broker_hook_stats(handle_.get(), hook, &stats);
+        if (status != RMQTT_OK) {
+            detail::fail("rmqtt_broker_hook_stats", status);
+        }
+        return stats;
+    }
+
+    /// All statistics as JSON. Never waits for a client or a callback.
+    std::string metrics_json() const {
+        rmqtt_string_t *text = nullptr;
+        const rmqtt_status_t status = rmqtt_broker_metrics(handle_.get(), RMQTT_METRICS_JSON, &text);
+        if (status != RMQTT_OK) {
+            detail::fail("rmqtt_broker_metrics", status);
+        }
+        const std::unique_ptr<rmqtt_string_t, decltype(&rmqtt_string_free)> owner(text, rmqtt_string_free);
+        const rmqtt_str_t view = rmqtt_string_view(text);
+        return std::string(view.ptr, view.len);
     }
 
     /// Publishes a message to every client and every subscription of this program that is subscribed. It is on its way

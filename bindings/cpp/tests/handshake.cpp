@@ -164,7 +164,7 @@ void refused_with_details() {
     CHECK(client.told().have("1c:other.example:1883"));
     CHECK(client.told().have("1f:this plant has moved"));
     CHECK(client.told().have(REMARKED));
-    CHECK_EQ(Mqtt(port(broker)).connect({}), 5);
+    CHECK_EQ(Mqtt(port(broker)).connect({}), 3);
 }
 
 // Reason strings and user properties, with yes as well as with no, at once and later.

@@ -208,6 +208,8 @@ void allow() {
     get(seen.get_future());
     CHECK_EQ(code, 0);
     CHECK_EQ(broker.stats().decisions_allowed, 1u);
+    CHECK_EQ(broker.hook_stats(RMQTT_HOOK_AUTHENTICATE).allowed, 1u);
+    CHECK(broker.metrics_json().find("\"authenticate\":{\"allowed\":1,") != std::string::npos);
 }
 
 void deny() {
