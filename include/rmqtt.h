@@ -1796,6 +1796,8 @@ typedef void (*rmqtt_overload_fn)(const struct rmqtt_overload_t *event, void *us
  *
  * **No answer is a no.** A decision that is not made within `callbacks.timeout_ms`, for which the queue has no room,
  * whose answer is a number without a meaning, or that a stop overtakes, is denied.
+ *
+ * **Events.** What happens to an event that finds `callbacks.queue` of them waiting says `callbacks.event_overflow`.
  */
 typedef struct rmqtt_hooks_t {
     /**
@@ -2542,7 +2544,8 @@ rmqtt_status_t rmqtt_broker_metrics(const struct rmqtt_broker_t *broker,
  *         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait already;
  *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
  *
- * **Threads.** Any, callbacks included. Messages of one thread keep their order.
+ * **Threads.** Any, callbacks included. Messages of one thread keep their order; what it publishes in inline hooks may come
+ * after what it publishes outside of them.
  */
 rmqtt_status_t rmqtt_broker_publish(struct rmqtt_broker_t *broker,
                                     const struct rmqtt_publish_t *message,

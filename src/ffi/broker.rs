@@ -465,7 +465,8 @@ pub unsafe extern "C" fn rmqtt_broker_metrics(
 ///         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait already;
 ///         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
 ///
-/// **Threads.** Any, callbacks included. Messages of one thread keep their order.
+/// **Threads.** Any, callbacks included. Messages of one thread keep their order; what it publishes in inline hooks may come
+/// after what it publishes outside of them.
 ///
 /// # Safety
 /// `broker` is NULL or alive; `message` is NULL or as large as it says, with views that are readable as far as they

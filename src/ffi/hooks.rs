@@ -93,6 +93,8 @@ pub const RMQTT_HOOK_INLINE: u8 = 1;
 ///
 /// **No answer is a no.** A decision that is not made within `callbacks.timeout_ms`, for which the queue has no room,
 /// whose answer is a number without a meaning, or that a stop overtakes, is denied.
+///
+/// **Events.** What happens to an event that finds `callbacks.queue` of them waiting says `callbacks.event_overflow`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct rmqtt_hooks_t {
