@@ -49,7 +49,11 @@ impl Limit {
 
     fn tell(&self, callbacks: &Callbacks, begun: bool) {
         let (resource, limit) = (self.resource, self.limit as u64);
-        tracing::warn!(?resource, limit, begun, "overload");
+        if begun {
+            tracing::warn!(?resource, limit, "a limit of the broker is reached");
+        } else {
+            tracing::info!(?resource, limit, "there is room again");
+        }
         callbacks.tell(Hook::Overload, || Key::Broker, || Event::Overload(Overload { resource, begun, limit }));
     }
 }
