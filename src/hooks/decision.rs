@@ -281,9 +281,9 @@ pub(super) fn enter(terms: &Arc<Terms>, slot: &Arc<Slot>) -> Option<Current> {
     CURRENT.replace(Some(Current::InPlace { terms: terms.clone(), slot: slot.clone(), deferred: None }))
 }
 
-/// The thread goes back to what it was about before.
-pub(super) fn leave(before: Option<Current>) {
-    CURRENT.set(before);
+/// The thread goes back to what it was about before; what it was about until now.
+pub(super) fn leave(before: Option<Current>) -> Option<Current> {
+    CURRENT.replace(before)
 }
 
 /// What the hook that has been asked in place has deferred.

@@ -96,9 +96,12 @@ impl Drop for Asker {
 pub(super) fn tell(hook: Hook, terms: &Terms, tell: impl FnOnce()) -> bool {
     let seat = Seat::take(terms.counters.marks());
     terms.watch.wake();
+    // What the thread was deciding about is no business of this hook.
+    let before = decision::leave(None);
     let begun = seat.slot().begin(hook);
     let told = catch_unwind(AssertUnwindSafe(tell));
     seat.slot().end();
+    decision::leave(before);
     if let Some(begun) = begun {
         terms.counters.took(hook, begun.elapsed());
     }
@@ -226,6 +229,15 @@ mod tests {
             assert_eq!((stats.departed, stats.stopped, stats.in_flight), (departed, stopped, 0));
             assert_eq!(bench.terms.counters.decisions_pending(), 0);
         }
+    }
+
+    #[test]
+    fn an_event_that_is_told_in_between_is_no_decision() {
+        let bench = Bench::new();
+        let mut asker = Asker::new(HOOK, &bench.table, &bench.terms);
+        assert!(tell(Hook::Connected, &bench.terms, || assert_eq!(defer(), None)));
+        assert!(bench.allows(&mut asker, || Answer::Now(Verdict::ALLOW)));
+        assert_eq!(bench.terms.counters.decisions_pending(), 0);
     }
 
     #[test]

@@ -183,6 +183,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             self.hear_decision(cx, now)?;
             let replayed = self.replay(now);
             self.write(cx, now)?;
+            // What has been written may have left room for more of them.
+            let replayed = replayed || self.may_replay();
             self.look_after_receiver(cx, now);
             if self.must_wait_for_room() {
                 continue;
@@ -321,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             return false;
         }
         let handle = self.lease.handle().clone();
-        let room = handle.mailbox().room(handle.quota());
+        let room = self.room_for_replay();
         let Some(replay) = self.replays.front().filter(|_| room > 0) else { return false };
         let (deliveries, over) = self.hub.replay(replay, room, now);
         for delivery in deliveries {
@@ -335,12 +337,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         true
     }
 
+    fn room_for_replay(&self) -> usize {
+        let handle = self.lease.handle();
+        handle.mailbox().room(handle.quota())
+    }
+
+    fn may_replay(&self) -> bool {
+        !self.replays.is_empty() && self.room_for_replay() > 0
+    }
+
     /// Writes what there is, as far as the socket takes it.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
         loop {
-            if self.writing.is_empty() {
-                self.collect(cx, now)?;
-                if self.writing.is_empty() {
+            while self.writing.is_empty() {
+                let worked_off = self.collect(cx, now)?;
+                if self.writing.is_empty() && !worked_off {
                     return Ok(());
                 }
             }
@@ -385,18 +396,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 Asked::Nobody => return Some(delivery),
                 Asked::Later(decision) => self.forwarding = Some(Box::new((delivery, decision))),
                 Asked::Decided(Verdict::Allow(None)) => return Some(delivery),
-                Asked::Decided(Verdict::Allow(Some(changes))) => {
-                    if let Some(delivery) = self.hub.change_delivery(delivery, &changes) {
-                        return Some(delivery);
-                    }
-                }
-                Asked::Decided(_) => {
-                    add(&self.hub.counters().dropped_refused, 1);
-                    self.hub.tell_dropped(Some(self.client.clone()), || delivery.message, DropCause::Refused);
-                }
+                Asked::Decided(Verdict::Allow(Some(changes))) => match self.hub.change_delivery(delivery, &changes) {
+                    Ok(delivery) => return Some(delivery),
+                    Err(delivery) => self.refuse(delivery),
+                },
+                Asked::Decided(_) => self.refuse(delivery),
             }
         }
         None
+    }
+
+    fn refuse(&self, delivery: Delivery) {
+        add(&self.hub.counters().dropped_refused, 1);
+        self.hub.tell_dropped(Some(self.client.clone()), || delivery.message, DropCause::Refused);
     }
 
     fn tell_delivered(&self, delivered: Option<MessageDelivered>) {
@@ -419,8 +431,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         self.hub.callbacks().ask(Hook::AuthorizeForward, key, question)
     }
 
-    /// Moves answers and messages to `writing`.
-    fn collect(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
+    /// Moves answers and messages to `writing`; whether there were messages and none waits for a decision. There may be
+    /// more of them then, even if all of these have been dropped.
+    fn collect(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Closing> {
         if !self.connection.out.is_empty() {
             self.writing.push_back(Block::Shared(self.connection.out.split().freeze()));
         }
@@ -449,6 +462,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         mailbox.release_publishers(handle.quota());
         drop(mailbox);
 
+        let are_messages = !self.taken.is_empty() || self.forwarding.is_some();
         while let Some(delivery) = self.next_to_send(cx) {
             let delivered = self.hub.callbacks().wants(Hook::MessageDelivered).then(|| MessageDelivered {
                 client: self.client.clone(),
@@ -480,7 +494,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         add(&self.hub.counters().messages_sent, sent);
         handle.set_in_flight(self.lease.state().window.outstanding());
-        Ok(())
+        Ok(are_messages && self.forwarding.is_none())
     }
 
     /// Sees to it that the task is woken at the next deadline; ends the connection if one has passed.

@@ -254,12 +254,20 @@ impl Hub {
         self.callbacks.tell(Hook::MessageDropped, key, event);
     }
 
-    /// A message with what a hook has changed of it; `None` if the topic that it has put in is none.
+    /// A message with what a hook has changed of it; `None` if it is refused, because the topic that the hook has put in is
+    /// none.
     pub(super) fn change<'a>(&self, source: Source<'a>, changes: &'a Changes) -> Option<Source<'a>> {
+        let changed = self.try_to_change(source, changes);
+        if changed.is_none() {
+            self.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
+        }
+        changed
+    }
+
+    fn try_to_change<'a>(&self, source: Source<'a>, changes: &'a Changes) -> Option<Source<'a>> {
         if let Some(instead) = &changes.topic {
             if let Err(error) = topic::check_name(instead, self.settings.max_topic_levels) {
                 tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
-                self.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
                 return None;
             }
         }
@@ -285,9 +293,12 @@ impl Hub {
         }
     }
 
-    /// A delivery with what a hook has changed of it for its receiver; `None` if the topic that it has put in is none.
-    pub(super) fn change_delivery(&self, delivery: Delivery, changes: &Changes) -> Option<Delivery> {
-        let source = self.change(Outgoing::of(&delivery.message).source, changes)?;
+    /// A delivery with what a hook has changed of it for its receiver; back as it is if the topic that the hook has put in is
+    /// none.
+    pub(super) fn change_delivery(&self, delivery: Delivery, changes: &Changes) -> Result<Delivery, Delivery> {
+        let Some(source) = self.try_to_change(Outgoing::of(&delivery.message).source, changes) else {
+            return Err(delivery);
+        };
         let message = Arc::new(Message {
             topic: changes.topic.clone().unwrap_or_else(|| delivery.message.topic.clone()),
             payload: source.payload.clone(),
@@ -297,7 +308,7 @@ impl Hub {
         });
         // The receiver has not asked for more than it gets.
         let qos = changes.qos.map_or(delivery.qos, |qos| qos.min(delivery.qos));
-        Some(Delivery { message, qos, retain: changes.retain.unwrap_or(delivery.retain), ..delivery })
+        Ok(Delivery { message, qos, retain: changes.retain.unwrap_or(delivery.retain), ..delivery })
     }
 
     /// Publishes a will, if the hook allows it. `publisher` is the key of the subscriptions that may say no local.
@@ -344,8 +355,8 @@ impl Hub {
                 page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(before, &self.look_ups))
             {
                 let qos = retained.message.qos.min(options.qos);
-                let message = Message::clone(&retained.message);
-                queue.push(Arc::new(Message { origin: Origin::Retained, qos, ..message }));
+                let message = as_retained(&retained.message);
+                queue.push(Arc::new(Message { qos, ..message }));
             }
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -485,7 +496,7 @@ impl Hub {
             retain: true, // [MQTT-3.3.1-8]
             identifiers: replay.options.identifier.into(),
             group: None,
-            message: retained.message.clone(),
+            message: Arc::new(as_retained(&retained.message)),
         });
         let deliveries = deliveries.collect();
         replay.cursor = page.next;
@@ -739,6 +750,11 @@ impl Hub {
 /// The key of events about a message that a client has published, or nobody.
 pub(super) fn key_of(publisher: Option<&Arc<Client>>) -> Key {
     publisher.map_or(Key::Host, |client| Key::Client(client.id.clone()))
+}
+
+/// A retained message as a new subscription gets it.
+fn as_retained(message: &Message) -> Message {
+    Message { origin: Origin::Retained, ..message.clone() }
 }
 
 /// When a message expires that has so many seconds left.

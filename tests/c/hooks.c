@@ -176,6 +176,7 @@ static void flags_are_checked(void) {
     } cases[] = {
         {RMQTT_HOOK_AUTHORIZE_PUBLISH, 2},
         {RMQTT_HOOK_AUTHORIZE_PUBLISH, 0x81},
+        {RMQTT_HOOK_CONNECTED, 2},
         {RMQTT_HOOK_FIRST_SUBSCRIBER, RMQTT_HOOK_INLINE},
         {RMQTT_HOOK_LAST_SUBSCRIBER, RMQTT_HOOK_INLINE},
         {63, 4},

@@ -20,7 +20,8 @@ enum way { ON_CALLBACK_THREAD, DEFERRED, INLINE, INLINE_AND_DEFERRED, MIXED, WAY
 typedef struct rule {
     /**
      * "C" before CONNECT, "A id", "P topic" for a client's message, "W topic" for a will, "H topic" for the host
-     * program's, "S filter", "U filter", "E id method data round" with " again" behind it when it is connected.
+     * program's, "S filter", "U filter", "F id topic" for a message to that client, "E id method data round" with " again"
+     * behind it when it is connected.
      */
     const char *question;
     rmqtt_verdict_kind_t kind;
@@ -38,8 +39,9 @@ typedef struct rule {
     const char *auth_data;
     const char *response_information;
     const char *server_reference;
-    const rmqtt_user_property_t *properties;
-    size_t property_count;
+    const rmqtt_user_property_t *user_properties;
+    size_t user_property_count;
+    const rmqtt_properties_t *properties;
     /** Deferred, for the test to complete. */
     bool held;
     /** The hook passes the door first. */
@@ -79,6 +81,8 @@ typedef struct judge {
     char listener[64];
     char client_id[64];
     char payload[64];
+    /** As `properties_tell` has them. */
+    char properties[512];
     int origin;
     int qos;
     bool retain;
@@ -166,8 +170,9 @@ static inline void rule_fill(const rule *filling, rmqtt_verdict_t *verdict) {
     if (filling->server_reference) {
         verdict->server_reference = rmqtt_str(filling->server_reference);
     }
-    verdict->user_properties = filling->properties;
-    verdict->user_property_count = filling->property_count;
+    verdict->user_properties = filling->user_properties;
+    verdict->user_property_count = filling->user_property_count;
+    verdict->properties = filling->properties;
 }
 
 static inline void *judge_complete(void *user_data) {
@@ -229,6 +234,47 @@ static inline void judge_note(judge *judging, const char *text) {
     if (length + strlen(text) + 2 < sizeof judging->log) {
         snprintf(judging->log + length, sizeof judging->log - length, "%s,", text);
     }
+}
+
+/** Writes what there is of properties, in the order of the struct; "-" if there are none. */
+static inline void properties_tell(const rmqtt_properties_t *properties, char *room, size_t size) {
+    char *rest = room;
+    char *end = room + size;
+    if (!properties) {
+        snprintf(room, size, "-");
+        return;
+    }
+    CHECK_EQ(properties->struct_size, sizeof *properties);
+    CHECK_EQ(properties->reserved[0] | properties->reserved[1], 0);
+    rest += snprintf(rest, (size_t)(end - rest), properties->payload_format_indicator ? "text " : "bytes ");
+    if (properties->content_type.ptr) {
+        CHECK_EQ(properties->content_type.ptr[properties->content_type.len], '\0');
+        rest += snprintf(rest, (size_t)(end - rest), "type %s ", properties->content_type.ptr);
+    }
+    if (properties->response_topic.ptr) {
+        CHECK_EQ(properties->response_topic.ptr[properties->response_topic.len], '\0');
+        rest += snprintf(rest, (size_t)(end - rest), "response %s ", properties->response_topic.ptr);
+    }
+    if (properties->correlation_data.ptr) {
+        rest += snprintf(rest, (size_t)(end - rest), "correlation ");
+        for (size_t i = 0; i < properties->correlation_data.len; i++) {
+            rest += snprintf(rest, (size_t)(end - rest), "%02x", (unsigned)properties->correlation_data.ptr[i]);
+        }
+        rest += snprintf(rest, (size_t)(end - rest), " ");
+    }
+    CHECK((properties->user_properties == NULL) == (properties->user_property_count == 0));
+    for (size_t i = 0; i < properties->user_property_count; i++) {
+        const rmqtt_user_property_t *user = &properties->user_properties[i];
+        CHECK_EQ(user->name.ptr[user->name.len] | user->value.ptr[user->value.len], '\0');
+        rest += snprintf(rest, (size_t)(end - rest), "%s=%s ", user->name.ptr, user->value.ptr);
+    }
+    /* In whole tens, upwards: what is left of it is a little less than what it was. */
+    if (properties->has_message_expiry) {
+        rest += snprintf(rest, (size_t)(end - rest), "%u0 s ", (unsigned)(properties->message_expiry_s + 9) / 10);
+    } else {
+        CHECK_EQ(properties->message_expiry_s, 0);
+    }
+    CHECK(rest < end);
 }
 
 /** Called with the lock, which it gives back. */
@@ -360,6 +406,7 @@ static inline rmqtt_verdict_kind_t judge_publish(const rmqtt_authorize_publish_t
     judging->origin = message->origin;
     judging->qos = message->qos;
     judging->retain = message->retain;
+    properties_tell(message->properties, judging->properties, sizeof judging->properties);
     judging->has_publisher = message->publisher != NULL;
     if (message->publisher) {
         judge_copy(judging->client_id, sizeof judging->client_id, message->publisher->client_id);
@@ -403,6 +450,29 @@ static inline rmqtt_verdict_kind_t judge_unsubscribe(const rmqtt_authorize_unsub
     return kind;
 }
 
+static inline rmqtt_verdict_kind_t judge_forward(const rmqtt_authorize_forward_t *event, rmqtt_verdict_t *verdict,
+                                                 void *user_data) {
+    judge *judging = (judge *)user_data;
+    const rmqtt_message_t *message = event->message;
+    char sign[80];
+    test_enter(&judging->probe);
+    CHECK_EQ(event->struct_size, sizeof *event);
+    CHECK_EQ(event->client->struct_size, sizeof *event->client);
+    CHECK_EQ(message->struct_size, sizeof *message);
+    pthread_mutex_lock(&judging->lock);
+    judge_copy(judging->client_id, sizeof judging->client_id, event->client->client_id);
+    snprintf(sign, sizeof sign, "F %s ", judging->client_id);
+    judging->qos = event->qos;
+    judging->retain = event->retain;
+    judging->origin = message->origin;
+    judging->has_publisher = message->publisher != NULL;
+    properties_tell(message->properties, judging->properties, sizeof judging->properties);
+    rmqtt_verdict_kind_t kind =
+        judge_answer(judging, RMQTT_HOOK_AUTHORIZE_FORWARD, sign, message->topic, verdict);
+    test_leave(&judging->probe);
+    return kind;
+}
+
 static inline void judge_init(judge *judging, int way) {
     memset(judging, 0, sizeof *judging);
     pthread_mutex_init(&judging->lock, NULL);
@@ -425,6 +495,7 @@ static inline rmqtt_hooks_t judge_hooks(judge *judging, unsigned mask) {
     hooks.auth_exchange = mask & BIT(RMQTT_HOOK_AUTH_EXCHANGE) ? judge_exchange : NULL;
     hooks.connack = mask & BIT(RMQTT_HOOK_CONNACK) ? judge_connack : NULL;
     hooks.connected = mask & BIT(RMQTT_HOOK_CONNECTED) ? judge_connected : NULL;
+    hooks.authorize_forward = mask & BIT(RMQTT_HOOK_AUTHORIZE_FORWARD) ? judge_forward : NULL;
     if (judging->way == INLINE || judging->way == INLINE_AND_DEFERRED) {
         for (int hook = 0; hook <= RMQTT_HOOK_CONNACK; hook++) {
             hooks.flags[hook] = mask & BIT(hook) ? RMQTT_HOOK_INLINE : 0;
@@ -570,6 +641,84 @@ static inline void pubrel_send(test_client client, int id) {
     test_put_byte(&packet, id >> 8);
     test_put_byte(&packet, id & 0xff);
     test_packet_send(client.fd, &packet);
+}
+
+/** PUBLISH of MQTT 5, with properties. */
+static inline void publish_with(test_client client, const char *topic, const char *payload, int flags, int id,
+                                const void *properties, size_t properties_len) {
+    test_packet packet;
+    test_packet_begin(&packet, 0x30 | flags);
+    test_put_text(&packet, topic);
+    if (flags & 0x06) {
+        test_put_byte(&packet, id >> 8);
+        test_put_byte(&packet, id & 0xff);
+    }
+    test_put_properties(&packet, properties, properties_len);
+    test_put_bytes(&packet, payload, strlen(payload));
+    test_packet_send(client.fd, &packet);
+}
+
+/** PUBACK, PUBREC, PUBREL or PUBCOMP; a code other than 0 for MQTT 5 only. */
+static inline void ack_send(test_client client, int type, int id, int code) {
+    test_packet packet;
+    test_packet_begin(&packet, type);
+    test_put_byte(&packet, id >> 8);
+    test_put_byte(&packet, id & 0xff);
+    if (code != 0) {
+        test_put_byte(&packet, code);
+    }
+    test_packet_send(client.fd, &packet);
+}
+
+/** A message as it comes, not acknowledged yet. */
+typedef struct inbound {
+    char topic[64];
+    char payload[256];
+    int id;
+    int qos;
+    bool retain;
+    bool again;
+    /** MQTT 5, encoded. */
+    uint8_t properties[128];
+    size_t properties_len;
+} inbound;
+
+static inline inbound message_read(test_client client) {
+    test_packet packet;
+    inbound message;
+    test_packet_expect(client.fd, &packet, 0x30);
+    memset(&message, 0, sizeof message);
+    message.qos = (packet.type >> 1) & 3;
+    message.retain = (packet.type & 1) != 0;
+    message.again = (packet.type & 8) != 0;
+    size_t topic_len = (size_t)packet.body[0] << 8 | packet.body[1];
+    size_t at = 2 + topic_len;
+    CHECK(topic_len < sizeof message.topic && at <= packet.len);
+    memcpy(message.topic, packet.body + 2, topic_len);
+    if (message.qos > 0) {
+        message.id = packet.body[at] << 8 | packet.body[at + 1];
+        at += 2;
+    }
+    if (client.protocol == 5) {
+        message.properties_len = packet.body[at++];
+        CHECK(message.properties_len < sizeof message.properties && at + message.properties_len <= packet.len);
+        memcpy(message.properties, packet.body + at, message.properties_len);
+        at += message.properties_len;
+    }
+    CHECK(at <= packet.len && packet.len - at < sizeof message.payload);
+    memcpy(message.payload, packet.body + at, packet.len - at);
+    return message;
+}
+
+/** Acknowledges a message, with the whole exchange. */
+static inline void message_acknowledge(test_client client, const inbound *message) {
+    if (message->qos == 1) {
+        ack_send(client, 0x40, message->id, 0);
+    } else if (message->qos == 2) {
+        ack_send(client, 0x50, message->id, 0);
+        CHECK_EQ(ack_read(client, 0x60, message->id).code, 0);
+        ack_send(client, 0x70, message->id, 0);
+    }
 }
 
 /** Publishes, with the whole exchange; what PUBACK or PUBREC says. */

@@ -271,8 +271,8 @@ static void connack_carries_what_the_hook_says(int way, int protocol) {
     full.replace = RMQTT_REPLACE_SESSION_EXPIRY | RMQTT_REPLACE_KEEP_ALIVE;
     full.session_expiry_s = 0;
     full.keep_alive_s = 30;
-    full.properties = PAIRS;
-    full.property_count = 2;
+    full.user_properties = PAIRS;
+    full.user_property_count = 2;
     full.response_information = "answers/";
     full.auth_data = "not without a method";
     judge_rule(&judging, full);
@@ -287,13 +287,13 @@ static void connack_carries_what_the_hook_says(int way, int protocol) {
     WAIT_UNTIL(test_stats(broker).sessions == 0);
 
     full.replace = 0;
-    full.properties = NULL;
+    full.user_properties = NULL;
     judge_rule(&judging, full);
     /* As many as are not there. */
     client = connect_send(broker, &connect);
     connack_expect(client, protocol == 5 ? 0x87 : 5);
     close(client.fd);
-    full.property_count = 0;
+    full.user_property_count = 0;
     judge_rule(&judging, full);
     connect.properties = NULL;
     connect.properties_len = 0;
@@ -306,8 +306,8 @@ static void connack_carries_what_the_hook_says(int way, int protocol) {
 
     rule moved = rule_deny("A c", 0x9d, "moved");
     moved.server_reference = "elsewhere";
-    moved.properties = PAIRS;
-    moved.property_count = 1;
+    moved.user_properties = PAIRS;
+    moved.user_property_count = 1;
     judge_rule(&judging, moved);
     client = connect_send(broker, &connect);
     told = connack_expect(client, protocol == 5 ? 0x9d : 3);
@@ -367,8 +367,8 @@ static void disconnect_expect(test_client client, int code, const char *reason, 
 static rule rule_challenge(const char *question, const char *data) {
     rule made = rule_make(question, RMQTT_VERDICT_CONTINUE);
     made.auth_data = data;
-    made.properties = PAIRS;
-    made.property_count = 2;
+    made.user_properties = PAIRS;
+    made.user_property_count = 2;
     made.reason = "more";
     return made;
 }
@@ -407,8 +407,8 @@ static void clients_and_hooks_exchange(int way) {
     auth_send(client, 0x18, "end");
     CHECK_TEXT(auth_expect(client, 0, "welcome").reason, "proved");
     rule no = rule_deny("E c M begin 1 again", 0x87, "no more");
-    no.properties = PAIRS;
-    no.property_count = 1;
+    no.user_properties = PAIRS;
+    no.user_property_count = 1;
     judge_rule(&judging, no);
     auth_send(client, 0x19, "begin");
     disconnect_expect(client, 0x87, "no more", "a=1;");
@@ -502,8 +502,8 @@ static void answers_carry_what_the_hook_says(int way, int protocol) {
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
         rule made = rule_make(questions[i], questions[i][2] == 'y' ? RMQTT_VERDICT_ALLOW : RMQTT_VERDICT_DENY);
         made.reason = questions[i];
-        made.properties = PAIRS;
-        made.property_count = 2;
+        made.user_properties = PAIRS;
+        made.user_property_count = 2;
         judge_rule(&judging, made);
     }
     publish_send(client, "yes", "x", 0x02, 7);

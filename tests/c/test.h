@@ -316,12 +316,16 @@ typedef struct test_connect {
     /** NULL for none. */
     const char *will_topic;
     const char *will_payload;
+    int will_qos;
+    bool will_retain;
     uint16_t keep_alive_s;
     bool keep_session;
     int protocol;
-    /** Of MQTT 5, encoded, less than 128 bytes; NULL for none. */
+    /** MQTT 5, encoded, less than 128 bytes; NULL for none. */
     const void *properties;
     size_t properties_len;
+    const void *will_properties;
+    size_t will_properties_len;
 } test_connect;
 
 typedef struct test_packet {
@@ -451,6 +455,13 @@ static inline void test_put_text(test_packet *packet, const char *text) {
     test_put_field(packet, text, strlen(text));
 }
 
+/** MQTT 5 properties, less than 128 bytes of them. */
+static inline void test_put_properties(test_packet *packet, const void *properties, size_t len) {
+    CHECK(len < 128);
+    test_put_byte(packet, (int)len);
+    test_put_bytes(packet, properties, len);
+}
+
 static inline void test_packet_send(int fd, const test_packet *packet) {
     uint8_t whole[sizeof packet->body + 5];
     size_t at = 0;
@@ -499,7 +510,7 @@ static inline void test_connect_send(int fd, const test_connect *connect) {
     test_packet packet;
     int flags = connect->keep_session ? 0 : 0x02;
     if (connect->will_topic) {
-        flags |= 0x04;
+        flags |= 0x04 | (connect->will_qos << 3) | (connect->will_retain ? 0x20 : 0);
     }
     if (connect->username) {
         flags |= 0x80;
@@ -514,13 +525,12 @@ static inline void test_connect_send(int fd, const test_connect *connect) {
     test_put_byte(&packet, connect->keep_alive_s >> 8);
     test_put_byte(&packet, connect->keep_alive_s & 0xff);
     if (connect->protocol == 5) {
-        test_put_byte(&packet, (int)connect->properties_len);
-        test_put_bytes(&packet, connect->properties, connect->properties_len);
+        test_put_properties(&packet, connect->properties, connect->properties_len);
     }
     test_put_text(&packet, connect->client_id);
     if (connect->will_topic) {
         if (connect->protocol == 5) {
-            test_put_byte(&packet, 0);
+            test_put_properties(&packet, connect->will_properties, connect->will_properties_len);
         }
         test_put_text(&packet, connect->will_topic);
         test_put_text(&packet, connect->will_payload);
