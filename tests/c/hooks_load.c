@@ -137,6 +137,53 @@ static void a_hook_that_sleeps_holds_up_its_client_only(void) {
     rmqtt_broker_free(broker);
 }
 
+/* ---- inline hooks that call the library, while another thread stops it ---- */
+
+typedef struct echo {
+    rmqtt_broker_t *broker;
+    int over;
+} echo;
+
+/** Publishes from within a call of `rmqtt_broker_publish`. */
+static void publish_back(const rmqtt_message_published_t *event, void *user_data) {
+    if (strcmp(event->message->topic.ptr, "call") == 0) {
+        test_try_publish(((echo *)user_data)->broker, "echo", "x", false);
+    }
+}
+
+static void *publish_calls(void *user_data) {
+    echo *echoing = (echo *)user_data;
+    while (!test_get(&echoing->over)) {
+        test_try_publish(echoing->broker, "call", "x", false);
+    }
+    return NULL;
+}
+
+static void a_stop_waits_for_no_hook_that_waits_for_it(void) {
+    for (int round = 0; round < test_scaled(100, 5); round++) {
+        echo echoing;
+        pthread_t publishers[2];
+        memset(&echoing, 0, sizeof echoing);
+        echoing.broker = test_broker("{\"runtime\":{\"worker_threads\":1}}");
+        rmqtt_hooks_t hooks = rmqtt_hooks_init();
+        hooks.message_published = publish_back;
+        hooks.flags[RMQTT_HOOK_MESSAGE_PUBLISHED] = RMQTT_HOOK_INLINE;
+        hooks.user_data = &echoing;
+        CHECK_OK(rmqtt_broker_set_hooks(echoing.broker, &hooks, NULL));
+        test_start(echoing.broker);
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(pthread_create(&publishers[i], NULL, publish_calls, &echoing), 0);
+        }
+        WAIT_UNTIL(test_stats(echoing.broker).events_told > 10);
+        CHECK_OK(rmqtt_broker_stop(echoing.broker, 0));
+        test_set(&echoing.over, 1);
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(pthread_join(publishers[i], NULL), 0);
+        }
+        rmqtt_broker_free(echoing.broker);
+    }
+}
+
 /* ---- many at once ---- */
 
 static rmqtt_verdict_kind_t authenticate_in_10_ms(const rmqtt_authenticate_t *event, rmqtt_verdict_t *verdict,
@@ -369,6 +416,7 @@ static void everybody_gets_an_answer(void) {
 
 int main(void) {
     a_hook_that_sleeps_holds_up_its_client_only();
+    a_stop_waits_for_no_hook_that_waits_for_it();
     a_thousand_clients_wait_without_a_thread_each();
     everybody_gets_an_answer();
     return 0;
