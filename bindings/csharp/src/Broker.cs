@@ -201,6 +201,31 @@ namespace Rmqtt
             return new Stats(stats);
         }
 
+        /// <summary>Takes a snapshot of one hook, set or not.</summary>
+        /// <exception cref="RmqttException">The library does not know that hook.</exception>
+        public HookStats GetHookStats(Hook hook)
+        {
+            var stats = new Native.HookStats { StructSize = (UIntPtr)sizeof(Native.HookStats) };
+            RmqttException.ThrowIfFailed(Native.BrokerHookStats(_handle, (int)hook, &stats));
+            return new HookStats(&stats);
+        }
+
+        /// <summary>Writes all statistics, those of the hooks included, as one JSON object, for a program that hands
+        /// them on.</summary>
+        public string MetricsJson()
+        {
+            var status = Native.BrokerMetrics(_handle, (int)Native.MetricsFormat.Json, out var text);
+            RmqttException.ThrowIfFailed(status);
+            try
+            {
+                return Utf8.Copy(Native.StringView(text));
+            }
+            finally
+            {
+                Native.StringFree(text);
+            }
+        }
+
         /// <summary>Publishes text as UTF-8.</summary>
         /// <seealso cref="Publish(string, byte[], PublishOptions)" />
         public void Publish(string topic, string payload, PublishOptions options = null)

@@ -14,6 +14,7 @@ namespace Rmqtt
             NodeId = native->NodeId;
             Serial = native->Serial;
             Protocol = native->Protocol;
+            Superuser = native->Superuser != 0;
         }
 
         /// <summary>The client identifier; the one the broker made up if the client had none.</summary>
@@ -36,6 +37,9 @@ namespace Rmqtt
 
         /// <summary>The protocol level of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.</summary>
         public byte Protocol { get; }
+
+        /// <summary>A hook has said so when it connected: the configured access rules do not hold for it.</summary>
+        public bool Superuser { get; }
 
         /// <summary>Copies; null for NULL.</summary>
         internal static unsafe Client Copy(IntPtr native)

@@ -29,24 +29,9 @@ namespace Rmqtt
         internal unsafe void Complete(Verdict verdict)
         {
             var native = new Native.Verdict { StructSize = (UIntPtr)sizeof(Native.Verdict) };
-            verdict.Fill(&native);
-            var topic = verdict.Changes?.Topic;
-            var payload = verdict.Changes?.Payload;
-            var encodedReason = Utf8.Encode(verdict.Reason ?? "", nameof(verdict));
-            var encodedTopic = Utf8.Encode(topic ?? "", nameof(verdict));
-            fixed (byte* pinnedReason = encodedReason, pinnedTopic = encodedTopic, pinnedPayload = payload)
+            using (var views = new Views())
             {
-                if (verdict.Reason != null) native.ReasonString = Utf8.View(pinnedReason, encodedReason);
-                if (topic != null)
-                {
-                    native.Replace |= (uint)Native.Replace.Topic;
-                    native.Topic = Utf8.View(pinnedTopic, encodedTopic);
-                }
-                if (payload != null)
-                {
-                    native.Replace |= (uint)Native.Replace.Payload;
-                    native.Payload = new Native.Bytes { Ptr = (IntPtr)pinnedPayload, Len = (UIntPtr)payload.Length };
-                }
+                verdict.Fill(&native, views);
                 Native.DecisionComplete(_ticket, &native);
             }
         }

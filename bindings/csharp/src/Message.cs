@@ -16,6 +16,9 @@ namespace Rmqtt
             Origin = (Origin)native->Origin;
             QoS = native->Qos;
             Retain = native->Retain != 0;
+            // A library of an earlier version does not tell.
+            if ((ulong)native->StructSize < (ulong)sizeof(Native.Message)) return;
+            Properties = Properties.Copy(native->Properties);
         }
 
         /// <summary>The topic name.</summary>
@@ -30,7 +33,8 @@ namespace Rmqtt
             get { return Encoding.UTF8.GetString(Payload); }
         }
 
-        /// <summary>The connection that published it; null if none did, or if it is gone.</summary>
+        /// <summary>The connection that published it, or whose will it is; null if there is none, or if it is long
+        /// gone.</summary>
         public Client Publisher { get; }
 
         /// <summary>What made it enter the broker.</summary>
@@ -41,6 +45,10 @@ namespace Rmqtt
 
         /// <summary>Whether it is a retained message.</summary>
         public bool Retain { get; }
+
+        /// <summary>The MQTT 5 properties; null if it has none. Whoever gets the message may change them and put them
+        /// into a verdict; nothing else comes of it.</summary>
+        public Properties Properties { get; }
 
         /// <summary>Copies; null for NULL.</summary>
         internal static unsafe Message Copy(IntPtr native)

@@ -14,12 +14,17 @@ namespace Rmqtt
         /// <summary>The RMQTT_ABI_VERSION that this file is written for.</summary>
         internal const uint AbiVersion = 0;
 
+        /// <summary>RMQTT_HOOK_TIME_BUCKETS.</summary>
+        internal const int HookTimeBuckets = 23;
+
         internal enum VerdictKind
         {
             Deny = 0,
             Allow = 1,
             Deferred = 2,
             Drop = 3,
+            Continue = 4,
+            Failed = 5,
         }
 
         [Flags]
@@ -29,18 +34,16 @@ namespace Rmqtt
             Payload = 2,
             Qos = 4,
             Retain = 8,
+            Properties = 16,
+            ClientId = 32,
+            SessionExpiry = 64,
+            KeepAlive = 128,
         }
 
-        internal enum Hook
+        internal enum MetricsFormat
         {
-            Authenticate = 0,
-            Connected = 1,
-            Disconnected = 2,
-            PreConnect = 3,
-            AuthorizePublish = 4,
-            AuthorizeSubscribe = 5,
-            AuthorizeUnsubscribe = 6,
-            AuthorizeForward = 7,
+            Json = 0,
+            Prometheus = 1,
         }
 
         // Every struct is blittable: no marshaller stands between a callback and its data. Hence IntPtr for pointers
@@ -79,6 +82,28 @@ namespace Rmqtt
         }
 
         [StructLayout(LayoutKind.Sequential)]
+        internal struct UserProperty
+        {
+            internal Str Name;
+            internal Str Value;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Properties
+        {
+            internal UIntPtr StructSize;
+            internal Str ContentType;
+            internal Str ResponseTopic;
+            internal Bytes CorrelationData;
+            internal IntPtr UserProperties;
+            internal UIntPtr UserPropertyCount;
+            internal uint MessageExpiryS;
+            internal byte HasMessageExpiry;
+            internal byte PayloadFormatIndicator;
+            internal fixed byte Reserved[2];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
         internal struct Verdict
         {
             internal UIntPtr StructSize;
@@ -91,7 +116,17 @@ namespace Rmqtt
             internal uint Replace;
             internal byte Qos;
             internal byte Retain;
-            internal fixed byte ReservedToo[2];
+            internal ushort KeepAliveS;
+            internal IntPtr Properties;
+            internal IntPtr UserProperties;
+            internal UIntPtr UserPropertyCount;
+            internal Str ClientId;
+            internal Bytes AuthData;
+            internal Str ResponseInformation;
+            internal Str ServerReference;
+            internal uint SessionExpiryS;
+            internal byte Superuser;
+            internal fixed byte ReservedTail[3];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -105,7 +140,8 @@ namespace Rmqtt
             internal ulong NodeId;
             internal ulong Serial;
             internal byte Protocol;
-            internal fixed byte Reserved[7];
+            internal byte Superuser;
+            internal fixed byte Reserved[6];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -119,6 +155,7 @@ namespace Rmqtt
             internal byte Qos;
             internal byte Retain;
             internal fixed byte Reserved[2];
+            internal IntPtr Properties;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -130,7 +167,16 @@ namespace Rmqtt
             internal Bytes Password;
             internal ushort KeepAliveS;
             internal byte CleanStart;
-            internal fixed byte Reserved[5];
+            internal byte RequestResponseInformation;
+            internal byte RequestProblemInformation;
+            internal fixed byte Reserved[3];
+            internal IntPtr UserProperties;
+            internal UIntPtr UserPropertyCount;
+            internal uint SessionExpiryS;
+            internal uint MaximumPacketSize;
+            internal ushort ReceiveMaximum;
+            internal ushort TopicAliasMaximum;
+            internal fixed byte ReservedTail[4];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -199,6 +245,127 @@ namespace Rmqtt
         }
 
         [StructLayout(LayoutKind.Sequential)]
+        internal struct AuthExchange
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal Str Method;
+            internal Bytes Data;
+            internal uint Round;
+            internal byte Again;
+            internal fixed byte Reserved[3];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Connack
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal Str ReasonString;
+            internal byte ReasonCode;
+            internal byte SessionPresent;
+            internal fixed byte Reserved[6];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct SessionEvent
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal int End;
+            internal fixed byte Reserved[4];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Subscribed
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal Str Filter;
+            internal Str Granted;
+            internal uint Identifier;
+            internal byte Qos;
+            internal byte NoLocal;
+            internal byte RetainAsPublished;
+            internal byte RetainHandling;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Unsubscribed
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal Str Filter;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct MessagePublished
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Message;
+            internal ulong Receivers;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct MessageDelivered
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal IntPtr Message;
+            internal byte Qos;
+            internal byte Retain;
+            internal fixed byte Reserved[6];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct MessageAcked
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal IntPtr Message;
+            internal byte Qos;
+            internal byte ReasonCode;
+            internal fixed byte Reserved[6];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct MessageDropped
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Client;
+            internal IntPtr Message;
+            internal int Cause;
+            internal fixed byte Reserved[4];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct RetainedChanged
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Message;
+            internal int Change;
+            internal fixed byte Reserved[4];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct SubscriberEvent
+        {
+            internal UIntPtr StructSize;
+            internal Str Filter;
+            internal IntPtr Client;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Overload
+        {
+            internal UIntPtr StructSize;
+            internal ulong Limit;
+            internal int Resource;
+            internal byte Begun;
+            internal fixed byte Reserved[3];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
         internal struct Hooks
         {
             internal UIntPtr StructSize;
@@ -213,6 +380,25 @@ namespace Rmqtt
             internal IntPtr AuthorizeUnsubscribe;
             internal fixed byte Flags[64];
             internal IntPtr AuthorizeForward;
+            internal IntPtr AuthExchange;
+            internal IntPtr Connack;
+            internal IntPtr SessionCreated;
+            internal IntPtr SessionResumed;
+            internal IntPtr SessionTakenOver;
+            internal IntPtr SessionTerminated;
+            internal IntPtr Subscribed;
+            internal IntPtr Unsubscribed;
+            internal IntPtr MessagePublished;
+            internal IntPtr MessageDelivered;
+            internal IntPtr MessageAcked;
+            internal IntPtr MessageDropped;
+            internal IntPtr WillPublished;
+            internal IntPtr RetainedChanged;
+            internal IntPtr FirstSubscriber;
+            internal IntPtr LastSubscriber;
+            internal IntPtr ListenerUp;
+            internal IntPtr ListenerDown;
+            internal IntPtr Overload;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -258,6 +444,32 @@ namespace Rmqtt
             internal ulong ConnectionsRefused;
             internal ulong ConnectionsTimedOut;
             internal ulong ConnectionPanics;
+            internal ulong DecisionsWithoutTicket;
+            internal ulong DecisionsFailed;
+            internal ulong DecisionsStopped;
+            internal ulong DecisionsDeparted;
+            internal ulong EventsTold;
+            internal ulong SlowHookCalls;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct HookStats
+        {
+            internal UIntPtr StructSize;
+            internal ulong Allowed;
+            internal ulong Denied;
+            internal ulong Expired;
+            internal ulong Overflowed;
+            internal ulong WithoutTicket;
+            internal ulong Failed;
+            internal ulong Stopped;
+            internal ulong Departed;
+            internal ulong Told;
+            internal ulong Dropped;
+            internal ulong InFlight;
+            internal ulong Slow;
+            internal ulong TimeUsSum;
+            internal fixed ulong Time[HookTimeBuckets];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -290,30 +502,13 @@ namespace Rmqtt
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate void MessageFn(Message* message, IntPtr userData);
 
-        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate int AuthenticateFn(Authenticate* authenticate, Verdict* verdict, IntPtr userData);
+        // Every hook has one of these two types, but for the struct that it gets.
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate void ConnectedFn(Connected* connected, IntPtr userData);
+        internal delegate void EventFn(IntPtr native, IntPtr userData);
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate void DisconnectedFn(Disconnected* disconnected, IntPtr userData);
-
-        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate int PreConnectFn(PreConnect* connection, Verdict* verdict, IntPtr userData);
-
-        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate int AuthorizePublishFn(AuthorizePublish* publish, Verdict* verdict, IntPtr userData);
-
-        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate int AuthorizeSubscribeFn(AuthorizeSubscribe* subscribe, Verdict* verdict, IntPtr userData);
-
-        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate int AuthorizeUnsubscribeFn(
-            AuthorizeUnsubscribe* unsubscribe, Verdict* verdict, IntPtr userData);
-
-        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate int AuthorizeForwardFn(AuthorizeForward* forward, Verdict* verdict, IntPtr userData);
+        internal delegate int DecisionFn(IntPtr native, Verdict* verdict, IntPtr userData);
 
         [DllImport(Library, EntryPoint = "rmqtt_abi_version", CallingConvention = CallingConvention.Cdecl)]
         internal static extern uint GetAbiVersion();
@@ -326,6 +521,12 @@ namespace Rmqtt
 
         [DllImport(Library, EntryPoint = "rmqtt_status_name", CallingConvention = CallingConvention.Cdecl)]
         internal static extern Str StatusName(int status);
+
+        [DllImport(Library, EntryPoint = "rmqtt_string_view", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern Str StringView(IntPtr text);
+
+        [DllImport(Library, EntryPoint = "rmqtt_string_free", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void StringFree(IntPtr text);
 
         [DllImport(Library, EntryPoint = "rmqtt_error_message", CallingConvention = CallingConvention.Cdecl)]
         internal static extern Str ErrorMessage(IntPtr error);
@@ -383,6 +584,12 @@ namespace Rmqtt
 
         [DllImport(Library, EntryPoint = "rmqtt_broker_stats", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerStats(BrokerHandle broker, Stats* stats);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_hook_stats", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerHookStats(BrokerHandle broker, int hook, HookStats* stats);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_metrics", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerMetrics(BrokerHandle broker, int format, out IntPtr text);
 
         [DllImport(Library, EntryPoint = "rmqtt_broker_publish", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerPublish(BrokerHandle broker, Publish* message, out IntPtr error);

@@ -38,6 +38,12 @@ namespace Rmqtt
             ConnectionsRefused = (long)native.ConnectionsRefused;
             ConnectionsTimedOut = (long)native.ConnectionsTimedOut;
             ConnectionPanics = (long)native.ConnectionPanics;
+            DecisionsWithoutTicket = (long)native.DecisionsWithoutTicket;
+            DecisionsFailed = (long)native.DecisionsFailed;
+            DecisionsStopped = (long)native.DecisionsStopped;
+            DecisionsDeparted = (long)native.DecisionsDeparted;
+            EventsTold = (long)native.EventsTold;
+            SlowHookCalls = (long)native.SlowHookCalls;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -76,13 +82,15 @@ namespace Rmqtt
         /// <summary>Counter: messages handed to subscriptions of the program.</summary>
         public long MessagesDelivered { get; }
 
-        /// <summary>Counter: messages dropped on the way to a client or to a subscription of the program.</summary>
+        /// <summary>Counter: messages that did not reach a client or a subscription of the program, for whatever
+        /// cause.</summary>
         public long MessagesDropped { get; }
 
         /// <summary>Counter: decisions of hooks that allowed.</summary>
         public long DecisionsAllowed { get; }
 
-        /// <summary>Counter: decisions of hooks that denied, the two below included.</summary>
+        /// <summary>Counter: decisions of hooks that denied, for whatever cause; those below are among
+        /// them.</summary>
         public long DecisionsDenied { get; }
 
         /// <summary>Counter: decisions denied because no answer came in time.</summary>
@@ -109,13 +117,15 @@ namespace Rmqtt
         /// <summary>Counter: of those, dropped because they were larger than the client takes.</summary>
         public long MessagesDroppedTooLarge { get; }
 
-        /// <summary>Counter: of those, dropped because their client went before they were sent, and they were not kept for it.</summary>
+        /// <summary>Counter: of those, dropped because their client went before they were sent, and they were
+        /// not kept for it.</summary>
         public long MessagesDroppedClientGone { get; }
 
         /// <summary>Counter: of those, refused: by a hook, or because of the topic.</summary>
         public long MessagesDroppedRefused { get; }
 
-        /// <summary>Counter: connections whose CONNECT was refused, or that were closed because there were as many as allowed.</summary>
+        /// <summary>Counter: connections whose CONNECT was refused, or that were closed because there
+        /// were as many as allowed.</summary>
         public long ConnectionsRefused { get; }
 
         /// <summary>Counter: connections closed because their CONNECT was not complete in time.</summary>
@@ -123,5 +133,26 @@ namespace Rmqtt
 
         /// <summary>Counter: connections ended by a panic in the library, which is a fault worth reporting.</summary>
         public long ConnectionPanics { get; }
+
+        /// <summary>Counter: decisions denied because <c>callbacks.max_pending</c> of those that are made later were
+        /// open.</summary>
+        public long DecisionsWithoutTicket { get; }
+
+        /// <summary>Counter: decisions denied because the hook failed: it threw, its task failed or was cancelled, or
+        /// its answer could not be understood.</summary>
+        public long DecisionsFailed { get; }
+
+        /// <summary>Counter: decisions denied because the broker stopped before there was an answer.</summary>
+        public long DecisionsStopped { get; }
+
+        /// <summary>Counter: decisions denied because whoever wanted to know was gone before there was an
+        /// answer.</summary>
+        public long DecisionsDeparted { get; }
+
+        /// <summary>Counter: events that hooks have been told of.</summary>
+        public long EventsTold { get; }
+
+        /// <summary>Counter: calls of hooks in place that were seen to take 10 milliseconds or more.</summary>
+        public long SlowHookCalls { get; }
     }
 }

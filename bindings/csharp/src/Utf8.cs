@@ -20,6 +20,21 @@ namespace Rmqtt
             return bytes;
         }
 
+        /// <summary>The same text, if it is Unicode; null for null. What is checked where the program hands it over is
+        /// sure to be encoded later, where nobody would hear of a fault.</summary>
+        internal static string Checked(string text, string parameter)
+        {
+            if (text != null) Check(text, parameter);
+            return text;
+        }
+
+        /// <summary>Throws if it is null, or not Unicode.</summary>
+        internal static void Check(string text, string parameter)
+        {
+            if (text == null) throw new ArgumentNullException(parameter);
+            Strict.GetByteCount(text);
+        }
+
         /// <summary>Views what <see cref="Encode" /> has made and the caller has pinned.</summary>
         internal static Native.Str View(byte* pinned, byte[] encoded)
         {

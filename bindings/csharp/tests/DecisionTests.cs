@@ -211,6 +211,7 @@ namespace Rmqtt.Tests
                 first.SendConnect("first");
                 Check.Until(() => broker.GetStats().DecisionsPending == 1, "a pending decision");
                 Check.Equal(NotAuthorized, second.Connect("second"), "CONNACK of the second");
+                Check.Equal(1L, broker.GetHookStats(Hook.Authenticate).WithoutTicket, "without a ticket");
                 gate.SetResult(Verdict.Allow);
                 Check.Equal(0, first.ReadConnack(), "CONNACK of the first");
             }

@@ -18,6 +18,7 @@ namespace Rmqtt.Tests
             test("layout: every struct and field", () => Structs(layout));
             test("layout: every constant", () => Constants(layout));
             test("layout: functions are in the header, callbacks all of it", () => Functions(header));
+            test("layout: every hook has a property and a number", () => HookEntries(header));
             test("layout: the ABI version is that of the header", () => AbiVersion(header));
             test("layout: another ABI version is refused in words", OtherAbiVersion);
         }
@@ -54,8 +55,13 @@ namespace Rmqtt.Tests
             AddEnum(bound, "ORIGIN", typeof(Origin));
             AddEnum(bound, "VERDICT", Native.GetNestedType("VerdictKind", BindingFlags.NonPublic));
             AddEnum(bound, "REPLACE", Native.GetNestedType("Replace", BindingFlags.NonPublic));
-            AddEnum(bound, "HOOK", Native.GetNestedType("Hook", BindingFlags.NonPublic));
+            AddEnum(bound, "METRICS", Native.GetNestedType("MetricsFormat", BindingFlags.NonPublic));
+            AddEnum(bound, "HOOK", typeof(Hook));
             AddEnum(bound, "DISCONNECTED_BY", typeof(DisconnectedBy));
+            AddEnum(bound, "SESSION_END", typeof(SessionEnd));
+            AddEnum(bound, "DROP", typeof(DropCause));
+            AddEnum(bound, "RETAINED", typeof(RetainedChange));
+            AddEnum(bound, "RESOURCE", typeof(Resource));
             Same(recorded, bound);
         }
 
@@ -73,12 +79,44 @@ namespace Rmqtt.Tests
                 var declaration = new Regex(@"^[a-z].*\b" + name + @"\(", RegexOptions.Multiline);
                 Check.True(declaration.IsMatch(text), name + " in the header");
             }
-            var callbacks = Native.GetNestedTypes(BindingFlags.NonPublic)
-                .Where(type => typeof(Delegate).IsAssignableFrom(type))
-                .Select(type => "(*rmqtt_" + Snake(type.Name) + ")")
+            // The entries of hooks are bound by shape, the other callbacks by name.
+            const string Event = @"\(const struct rmqtt_\w+_t \*event,\s*";
+            const string Rest = @"void \*user_data\);";
+            var shapes = new Dictionary<string, Regex>
+            {
+                { "EventFn", new Regex(@"typedef void \(\*rmqtt_\w+_fn\)" + Event + Rest) },
+                {
+                    "DecisionFn",
+                    new Regex(
+                        @"typedef rmqtt_verdict_kind_t \(\*rmqtt_\w+_fn\)" + Event
+                            + @"struct rmqtt_verdict_t \*verdict,\s*" + Rest)
+                },
+            };
+            foreach (var type in Native.GetNestedTypes(BindingFlags.NonPublic))
+            {
+                if (!typeof(Delegate).IsAssignableFrom(type)) continue;
+                Regex shape;
+                if (!shapes.TryGetValue(type.Name, out shape))
+                {
+                    shape = new Regex(@"typedef void \(\*rmqtt_" + Snake(type.Name) + @"\)\([^)]*\);");
+                }
+                Check.True(shape.IsMatch(text), type.Name + " in the header");
+                text = shape.Replace(text, "");
+            }
+            var left = Regex.Matches(text, @"\(\*rmqtt_\w+_fn\)").Cast<Match>().Select(match => match.Value);
+            Check.Equal("", string.Join(" ", left), "callbacks that are not bound");
+        }
+
+        private static void HookEntries(string header)
+        {
+            const string Struct = @"typedef struct rmqtt_hooks_t \{.*?\} rmqtt_hooks_t;";
+            var hooks = Regex.Match(File.ReadAllText(header), Struct, RegexOptions.Singleline);
+            var declared = Regex.Matches(hooks.Value, @"rmqtt_\w+_fn (\w+);").Cast<Match>()
+                .Select(match => match.Groups[1].Value)
+                .Where(name => name != "drop")
                 .ToList();
-            var declared = Regex.Matches(text, @"\(\*rmqtt_\w+_fn\)").Cast<Match>().Select(match => match.Value);
-            Same(declared.ToList(), callbacks);
+            Same(declared, typeof(Hooks).GetProperties().Select(property => Snake(property.Name)).ToList());
+            Same(declared, Enum.GetNames(typeof(Hook)).Select(Snake).ToList());
         }
 
         private static void AbiVersion(string header)

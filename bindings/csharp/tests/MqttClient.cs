@@ -22,37 +22,52 @@ namespace Rmqtt.Tests
             _stream.WriteTimeout = (int)Check.Patience.TotalMilliseconds;
         }
 
+        /// <summary>The properties of the last packet read.</summary>
+        internal MqttProperties Found { get; private set; } = new MqttProperties();
+
+        /// <summary>The reason string of the last packet read; null if there was none.</summary>
+        internal string Reason
+        {
+            get { return Found[MqttProperties.Reason]; }
+        }
+
+        /// <summary>Whether the last CONNACK told of a session.</summary>
+        internal bool SessionPresent { get; private set; }
+
+        /// <summary>The packet identifier of the last PUBLISH of QoS 1 or 2.</summary>
+        internal int PacketId { get; private set; }
+
         internal int Connect(
             string clientId, string username = null, byte[] password = null, string willTopic = null,
-            byte[] will = null, byte level = 4)
+            byte[] will = null, byte level = 4, bool clean = true, MqttProperties properties = null)
         {
-            SendConnect(clientId, username, password, willTopic, will, level);
+            SendConnect(clientId, username, password, willTopic, will, level, clean, properties);
             return ReadConnack();
         }
 
         internal void SendConnect(
             string clientId, string username = null, byte[] password = null, string willTopic = null,
-            byte[] will = null, byte level = 4)
+            byte[] will = null, byte level = 4, bool clean = true, MqttProperties properties = null)
         {
             _level = level;
-            var flags = 2;
+            var flags = clean ? 2 : 0;
             if (willTopic != null) flags |= 4;
             if (password != null) flags |= 0x40;
             if (username != null) flags |= 0x80;
             var body = new List<byte>();
-            AddText(body, "MQTT");
+            MqttProperties.AddText(body, "MQTT");
             body.Add(level);
             body.Add((byte)flags);
             body.AddRange(new byte[] { 0, 30 });
-            if (level == 5) body.Add(0);
-            AddText(body, clientId);
+            AddProperties(body, properties);
+            MqttProperties.AddText(body, clientId);
             if (willTopic != null)
             {
-                if (level == 5) body.Add(0);
-                AddText(body, willTopic);
+                AddProperties(body, null);
+                MqttProperties.AddText(body, willTopic);
                 AddBytes(body, will);
             }
-            if (username != null) AddText(body, username);
+            if (username != null) MqttProperties.AddText(body, username);
             if (password != null) AddBytes(body, password);
             Send(0x10, body);
         }
@@ -62,15 +77,33 @@ namespace Rmqtt.Tests
         {
             int type;
             var body = Read(out type);
-            Reason = null;
+            Found = new MqttProperties();
             if (body == null) return -1;
             Check.Equal(0x20, type, "packet type of CONNACK");
-            if (body[1] >= 0x80) KeepReason(body, 2);
+            SessionPresent = (body[0] & 1) != 0;
+            KeepProperties(body, 2);
             return body[1];
         }
 
-        /// <summary>The reason string of the last CONNACK or PUBACK; null if there was none.</summary>
-        internal string Reason { get; private set; }
+        internal void SendAuth(byte code, string method, string data)
+        {
+            var body = new List<byte> { code };
+            var properties = new MqttProperties().Add(MqttProperties.AuthMethod, method);
+            properties.Add(MqttProperties.AuthData, data).WriteTo(body);
+            Send(0xf0, body);
+        }
+
+        /// <summary>The code of AUTH.</summary>
+        internal int ReadAuth()
+        {
+            return ReadCode(0xf0, 0);
+        }
+
+        /// <summary>The code of DISCONNECT.</summary>
+        internal int ReadDisconnect()
+        {
+            return ReadCode(0xe0, 0);
+        }
 
         internal void Subscribe(string filter)
         {
@@ -78,32 +111,32 @@ namespace Rmqtt.Tests
         }
 
         /// <summary>The code of SUBACK.</summary>
-        internal int TrySubscribe(string filter, byte options)
+        internal int TrySubscribe(string filter, byte options, MqttProperties properties = null)
         {
             var body = new List<byte> { 0, 1 };
-            AddNoProperties(body);
-            AddText(body, filter);
+            AddProperties(body, properties);
+            MqttProperties.AddText(body, filter);
             body.Add(options);
             Send(0x82, body);
             return LastOf(0x90);
         }
 
-        /// <summary>The code of UNSUBACK, which only MQTT 5 has.</summary>
+        /// <summary>The code of UNSUBACK; before MQTT 5, 0.</summary>
         internal int Unsubscribe(string filter)
         {
             var body = new List<byte> { 0, 1 };
-            AddNoProperties(body);
-            AddText(body, filter);
+            AddProperties(body, null);
+            MqttProperties.AddText(body, filter);
             Send(0xa2, body);
             return LastOf(0xb0);
         }
 
-        internal void SendPublish1(string topic, string payload)
+        internal void SendPublish1(string topic, string payload, MqttProperties properties = null)
         {
             var body = new List<byte>();
-            AddText(body, topic);
+            MqttProperties.AddText(body, topic);
             body.AddRange(new byte[] { 0, 1 });
-            AddNoProperties(body);
+            AddProperties(body, properties);
             body.AddRange(Encoding.UTF8.GetBytes(payload));
             Send(0x32, body);
         }
@@ -111,26 +144,20 @@ namespace Rmqtt.Tests
         /// <summary>The code of PUBACK.</summary>
         internal int ReadPuback()
         {
-            int type;
-            var body = Read(out type);
-            Reason = null;
-            Check.Equal(0x40, type, "packet type of PUBACK");
-            if (body.Length < 3) return 0;
-            KeepReason(body, 3);
-            return body[2];
+            return ReadCode(0x40, 2);
         }
 
-        internal int Publish1(string topic, string payload)
+        internal int Publish1(string topic, string payload, MqttProperties properties = null)
         {
-            SendPublish1(topic, payload);
+            SendPublish1(topic, payload, properties);
             return ReadPuback();
         }
 
-        internal void Publish(string topic, string payload, bool retain = false)
+        internal void Publish(string topic, string payload, bool retain = false, MqttProperties properties = null)
         {
             var body = new List<byte>();
-            AddText(body, topic);
-            AddNoProperties(body);
+            MqttProperties.AddText(body, topic);
+            AddProperties(body, properties);
             body.AddRange(Encoding.UTF8.GetBytes(payload));
             Send((byte)(retain ? 0x31 : 0x30), body);
         }
@@ -142,9 +169,23 @@ namespace Rmqtt.Tests
             var body = Read(out type);
             Check.True(body != null && (type & 0xf6) == (0x30 | qos << 1), "a PUBLISH of QoS " + qos + ", not " + type);
             var length = body[0] * 256 + body[1];
-            var rest = 2 + length + (qos > 0 ? 2 : 0) + (_level == 5 ? 1 : 0);
+            var rest = 2 + length;
+            if (qos > 0)
+            {
+                PacketId = body[rest] * 256 + body[rest + 1];
+                rest += 2;
+            }
+            if (_level == 5) rest = KeepProperties(body, rest);
             return Encoding.UTF8.GetString(body, 2, length) + " "
                 + Encoding.UTF8.GetString(body, rest, body.Length - rest);
+        }
+
+        /// <summary>Acknowledges the last PUBLISH of QoS 1.</summary>
+        internal void SendPuback(byte code = 0)
+        {
+            var body = new List<byte> { (byte)(PacketId >> 8), (byte)PacketId };
+            if (code != 0) body.Add(code);
+            Send(0x40, body);
         }
 
         /// <summary>Leaves the connection open: the broker is the one to close it.</summary>
@@ -165,11 +206,6 @@ namespace Rmqtt.Tests
             _socket.Close();
         }
 
-        private static void AddText(List<byte> body, string text)
-        {
-            AddBytes(body, Encoding.UTF8.GetBytes(text));
-        }
-
         private static void AddBytes(List<byte> body, byte[] bytes)
         {
             body.Add((byte)(bytes.Length >> 8));
@@ -177,20 +213,27 @@ namespace Rmqtt.Tests
             body.AddRange(bytes);
         }
 
-        /// <summary>What MQTT 5 needs to say that there are none.</summary>
-        private void AddNoProperties(List<byte> body)
+        /// <summary>Null for none. Only MQTT 5 has them.</summary>
+        private void AddProperties(List<byte> body, MqttProperties properties)
         {
-            if (_level == 5) body.Add(0);
+            if (_level == 5) (properties ?? new MqttProperties()).WriteTo(body);
         }
 
-        /// <summary>Reads the properties of a refusal. There is none but the reason string: their length, the
-        /// identifier, the length of the text, the text.</summary>
-        private void KeepReason(byte[] body, int at)
+        /// <summary>Where they end.</summary>
+        private int KeepProperties(byte[] body, int at)
         {
-            if (body.Length < at + 2) return;
-            Check.True(body.Length >= at + 4 && body[at + 1] == 0x1f, "a reason string");
-            Check.Equal(body.Length - at - 4, body[at + 2] * 256 + body[at + 3], "its length");
-            Reason = Encoding.UTF8.GetString(body, at + 4, body.Length - at - 4);
+            Found = MqttProperties.Read(body, ref at);
+            return at;
+        }
+
+        /// <summary>The reason code of a packet, 0 where it is left out.</summary>
+        private int ReadCode(int expected, int at)
+        {
+            int type;
+            var body = Read(out type);
+            Check.Equal(expected, type, "packet type");
+            KeepProperties(body, at + 1);
+            return body.Length > at ? body[at] : 0;
         }
 
         private int LastOf(int expected)
@@ -198,19 +241,14 @@ namespace Rmqtt.Tests
             int type;
             var body = Read(out type);
             Check.Equal(expected, type, "packet type");
-            return body[body.Length - 1];
+            if (_level == 5) KeepProperties(body, 2);
+            return body.Length > 2 ? body[body.Length - 1] : 0;
         }
 
         private void Send(byte type, List<byte> body)
         {
             var packet = new List<byte> { type };
-            var length = body.Count;
-            do
-            {
-                packet.Add((byte)(length % 128 + (length >= 128 ? 128 : 0)));
-                length /= 128;
-            }
-            while (length > 0);
+            MqttProperties.AddLength(packet, body.Count);
             packet.AddRange(body);
             _stream.Write(packet.ToArray(), 0, packet.Count);
         }

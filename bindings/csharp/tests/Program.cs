@@ -22,6 +22,9 @@ namespace Rmqtt.Tests
             LifecycleTests.Register(add);
             DecisionTests.Register(add);
             AuthorizationTests.Register(add);
+            ForwardTests.Register(add);
+            ConnectTests.Register(add);
+            EventTests.Register(add);
             MessageTests.Register(add);
             CallbackTests.Register(add);
             ObserveTests.Register(add);

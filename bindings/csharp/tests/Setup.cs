@@ -31,10 +31,12 @@ namespace Rmqtt.Tests
             return broker.Listeners[0].Port;
         }
 
-        internal static MqttClient Connected(this Broker broker, string clientId, byte level = 4)
+        internal static MqttClient Connected(
+            this Broker broker, string clientId, byte level = 4, bool clean = true, MqttProperties properties = null)
         {
             var client = new MqttClient(broker.Port());
-            Check.Equal(0, client.Connect(clientId, level: level), "CONNACK");
+            var code = client.Connect(clientId, level: level, clean: clean, properties: properties);
+            Check.Equal(0, code, "CONNACK");
             return client;
         }
 
