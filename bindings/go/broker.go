@@ -144,7 +144,7 @@ func (b *Broker) Start() error {
 // that run and delivers the events that are queued. Clients that wait for a decision are denied, but their hooks are not
 // waited for. A broker that does not run stays as it is; Start may follow.
 //
-// In Connected, Disconnected and the functions of subscriptions and of the log, it fails with ErrWouldDeadlock.
+// In the hooks that hear of events and the functions of subscriptions and of the log, it fails with ErrWouldDeadlock.
 func (b *Broker) Stop(grace time.Duration) error {
 	c, err := b.enter()
 	if err != nil {
@@ -159,15 +159,19 @@ func (b *Broker) Stop(grace time.Duration) error {
 	return nil
 }
 
-// milliseconds rounds up: a grace is at least what was asked for.
 func milliseconds(duration time.Duration) C.uint32_t {
-	switch ms := (duration + time.Millisecond - 1) / time.Millisecond; {
+	return C.uint32_t(units(duration, time.Millisecond, math.MaxUint32))
+}
+
+// units rounds up to whole units: at least what was asked for, but no more than there can be.
+func units(duration, unit time.Duration, most int64) int64 {
+	switch {
 	case duration <= 0:
 		return 0
-	case duration > math.MaxUint32*time.Millisecond:
-		return math.MaxUint32
+	case duration > time.Duration(most)*unit:
+		return most
 	default:
-		return C.uint32_t(ms)
+		return int64((duration + unit - 1) / unit)
 	}
 }
 
@@ -242,6 +246,27 @@ func (b *Broker) Stats() (Stats, error) {
 	}
 	defer b.leave()
 	return callStats(c)
+}
+
+// HookStats takes a snapshot of one hook, whether it is set or not. It never waits for a client or a callback.
+func (b *Broker) HookStats(hook Hook) (HookStats, error) {
+	c, err := b.enter()
+	if err != nil {
+		return HookStats{}, err
+	}
+	defer b.leave()
+	return callHookStats(c, hook)
+}
+
+// MetricsJSON is all statistics as one JSON object: those of Stats by their names in C, and hooks, an object with one for
+// each hook that is set or has been called. It never waits for a client or a callback.
+func (b *Broker) MetricsJSON() (string, error) {
+	c, err := b.enter()
+	if err != nil {
+		return "", err
+	}
+	defer b.leave()
+	return callMetrics(c, C.RMQTT_METRICS_JSON)
 }
 
 // PublishOptions is how to publish.

@@ -30,12 +30,6 @@ static inline rmqtt_status_t go_subscribe(rmqtt_broker_t *broker, _GoString_ fil
     return rmqttgo_subscribe(broker, view(filter), max_queued, qos, retain_handling, handle, out, err);
 }
 
-static inline rmqtt_status_t go_complete(rmqtt_decision_t ticket, rmqtt_verdict_kind_t kind, uint8_t reason_code,
-                                         _GoString_ reason, uint32_t replace, _GoString_ topic, _GoString_ payload,
-                                         uint8_t qos, bool retain) {
-    return rmqttgo_complete(ticket, kind, reason_code, view(reason), replace, view(topic), view(payload), qos, retain);
-}
-
 static inline bool go_has_feature(_GoString_ name) {
     return rmqtt_has_feature(view(name));
 }
@@ -48,6 +42,11 @@ static inline rmqtt_status_t go_listener_info(const rmqtt_broker_t *broker, size
 static inline rmqtt_status_t go_stats(const rmqtt_broker_t *broker, rmqtt_stats_t *out) {
     *out = rmqtt_stats_init();
     return rmqtt_broker_stats(broker, out);
+}
+
+static inline rmqtt_status_t go_hook_stats(const rmqtt_broker_t *broker, int32_t hook, rmqtt_hook_stats_t *out) {
+    *out = rmqtt_hook_stats_init();
+    return rmqtt_broker_hook_stats(broker, hook, out);
 }
 
 static inline rmqtt_status_t go_error_fault(const rmqtt_error_t *error, size_t index, rmqtt_fault_t *out) {
@@ -91,6 +90,26 @@ func callSetHooks(broker *C.rmqtt_broker_t, set *hookSet) error {
 	want(C.RMQTT_HOOK_AUTHORIZE_PUBLISH, hooks.AuthorizePublish != nil)
 	want(C.RMQTT_HOOK_AUTHORIZE_SUBSCRIBE, hooks.AuthorizeSubscribe != nil)
 	want(C.RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE, hooks.AuthorizeUnsubscribe != nil)
+	want(C.RMQTT_HOOK_AUTHORIZE_FORWARD, hooks.AuthorizeForward != nil)
+	want(C.RMQTT_HOOK_AUTH_EXCHANGE, hooks.AuthExchange != nil)
+	want(C.RMQTT_HOOK_CONNACK, hooks.Connack != nil)
+	want(C.RMQTT_HOOK_SESSION_CREATED, hooks.SessionCreated != nil)
+	want(C.RMQTT_HOOK_SESSION_RESUMED, hooks.SessionResumed != nil)
+	want(C.RMQTT_HOOK_SESSION_TAKEN_OVER, hooks.SessionTakenOver != nil)
+	want(C.RMQTT_HOOK_SESSION_TERMINATED, hooks.SessionTerminated != nil)
+	want(C.RMQTT_HOOK_SUBSCRIBED, hooks.Subscribed != nil)
+	want(C.RMQTT_HOOK_UNSUBSCRIBED, hooks.Unsubscribed != nil)
+	want(C.RMQTT_HOOK_MESSAGE_PUBLISHED, hooks.MessagePublished != nil)
+	want(C.RMQTT_HOOK_MESSAGE_DELIVERED, hooks.MessageDelivered != nil)
+	want(C.RMQTT_HOOK_MESSAGE_ACKED, hooks.MessageAcked != nil)
+	want(C.RMQTT_HOOK_MESSAGE_DROPPED, hooks.MessageDropped != nil)
+	want(C.RMQTT_HOOK_WILL_PUBLISHED, hooks.WillPublished != nil)
+	want(C.RMQTT_HOOK_RETAINED_CHANGED, hooks.RetainedChanged != nil)
+	want(C.RMQTT_HOOK_FIRST_SUBSCRIBER, hooks.FirstSubscriber != nil)
+	want(C.RMQTT_HOOK_LAST_SUBSCRIBER, hooks.LastSubscriber != nil)
+	want(C.RMQTT_HOOK_LISTENER_UP, hooks.ListenerUp != nil)
+	want(C.RMQTT_HOOK_LISTENER_DOWN, hooks.ListenerDown != nil)
+	want(C.RMQTT_HOOK_OVERLOAD, hooks.Overload != nil)
 	status := C.rmqttgo_set_hooks(broker, C.uintptr_t(cgo.NewHandle(set)), wanted, &err)
 	return toError(status, err)
 }
@@ -125,12 +144,7 @@ func callListener(broker *C.rmqtt_broker_t, index int) (Listener, error) {
 	if status := C.go_listener_info(broker, C.size_t(index), &info); status != C.RMQTT_OK {
 		return Listener{}, toError(status, nil)
 	}
-	return Listener{
-		Name:    goString(info.name),
-		Type:    goString(info._type),
-		Address: goString(info.address),
-		Port:    uint16(info.port),
-	}, nil
+	return goListener(&info), nil
 }
 
 func callStats(broker *C.rmqtt_broker_t) (Stats, error) {
@@ -141,10 +155,21 @@ func callStats(broker *C.rmqtt_broker_t) (Stats, error) {
 	return goStats(&stats), nil
 }
 
-// An answer that comes too late is no error: the broker has denied already, and the hook learned so from its context.
-func callComplete(ticket C.rmqtt_decision_t, verdict Verdict) {
-	C.go_complete(ticket, C.rmqtt_verdict_kind_t(verdict.kind), C.uint8_t(verdict.reasonCode), verdict.reason,
-		C.uint32_t(verdict.replace), verdict.topic, verdict.payload, C.uint8_t(verdict.qos), C.bool(verdict.retain))
+func callHookStats(broker *C.rmqtt_broker_t, hook Hook) (HookStats, error) {
+	var stats C.rmqtt_hook_stats_t
+	if status := C.go_hook_stats(broker, C.int32_t(hook), &stats); status != C.RMQTT_OK {
+		return HookStats{}, toError(status, nil)
+	}
+	return goHookStats(&stats), nil
+}
+
+func callMetrics(broker *C.rmqtt_broker_t, format C.rmqtt_metrics_format_t) (string, error) {
+	var text *C.rmqtt_string_t
+	if status := C.rmqtt_broker_metrics(broker, format, &text); status != C.RMQTT_OK {
+		return "", toError(status, nil)
+	}
+	defer C.rmqtt_string_free(text)
+	return goString(C.rmqtt_string_view(text)), nil
 }
 
 func callHasFeature(name string) bool {

@@ -2,6 +2,7 @@ package rmqtt
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -20,14 +21,99 @@ type client struct {
 	conn    net.Conn
 	reader  *bufio.Reader
 	version byte
-	reason  string // the reason string of the last CONNACK or PUBACK
+	got     properties // those of the last packet that was looked into
+	reason  string     // the reason string among them
 }
 
 type connect struct {
 	id, username, password string
 	willTopic, will        string
 	version                byte // 4 if 0
+	resume                 bool // no clean start
+	properties, willProps  []byte
 }
+
+// The identifiers of properties.
+const (
+	payloadFormat     = 0x01
+	messageExpiry     = 0x02
+	contentType       = 0x03
+	responseTopic     = 0x08
+	correlationData   = 0x09
+	subscriptionID    = 0x0b
+	sessionExpiry     = 0x11
+	assignedClientID  = 0x12
+	serverKeepAlive   = 0x13
+	authMethod        = 0x15
+	authData          = 0x16
+	requestProblem    = 0x17
+	requestResponse   = 0x19
+	responseInfo      = 0x1a
+	serverReference   = 0x1c
+	reasonString      = 0x1f
+	receiveMaximum    = 0x21
+	topicAliasMaximum = 0x22
+	userProperty      = 0x26
+	maximumPacketSize = 0x27
+)
+
+// properties are those of a packet that came: numbers are their octets.
+type properties struct {
+	values map[byte]string
+	user   []UserProperty
+}
+
+// readProperties returns what follows them.
+func readProperties(data []byte) (got properties, rest []byte, err error) {
+	length, size := binary.Uvarint(data)
+	if size <= 0 || uint64(len(data)-size) < length {
+		return got, nil, fmt.Errorf("no properties but %v", data)
+	}
+	data, rest = data[size:size+int(length)], data[size+int(length):]
+	got.values = map[byte]string{}
+	take := func(count int) (taken string) {
+		if count > len(data) {
+			err, count = fmt.Errorf("cut off: %v", data), len(data)
+		}
+		taken, data = string(data[:count]), data[count:]
+		return taken
+	}
+	takeText := func() string {
+		size := take(2)
+		if err != nil {
+			return ""
+		}
+		return take(int(binary.BigEndian.Uint16([]byte(size))))
+	}
+	for err == nil && len(data) > 0 {
+		switch id := take(1)[0]; id {
+		case userProperty:
+			name := takeText()
+			got.user = append(got.user, UserProperty{name, takeText()})
+		case contentType, responseTopic, correlationData, assignedClientID, authMethod, authData, responseInfo,
+			serverReference, reasonString:
+			got.values[id] = takeText()
+		case messageExpiry, sessionExpiry, maximumPacketSize:
+			got.values[id] = take(4)
+		case serverKeepAlive, receiveMaximum, topicAliasMaximum:
+			got.values[id] = take(2)
+		default: // a subscription identifier of the tests is small, too
+			got.values[id] = take(1)
+		}
+	}
+	return got, rest, err
+}
+
+// with makes a property of octets, or of text with its length.
+func with(id byte, octets ...byte) []byte { return append([]byte{id}, octets...) }
+
+func withText(id byte, value string) []byte { return append([]byte{id}, text(value)...) }
+
+func withUser(name, value string) []byte {
+	return append(withText(userProperty, name), text(value)...)
+}
+
+func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 func dial(t *testing.T, b *Broker) *client {
 	t.Helper()
@@ -93,10 +179,13 @@ func (c *client) sendConnect(how connect) error {
 	}
 	c.version = version
 	flags := byte(2)
+	if how.resume {
+		flags = 0
+	}
 	payload := text(how.id)
 	if how.willTopic != "" {
 		flags |= 4
-		payload = append(append(payload, text(how.willTopic)...), text(how.will)...)
+		payload = join(payload, c.properties(how.willProps), text(how.willTopic), text(how.will))
 	}
 	if how.username != "" {
 		flags |= 0x80
@@ -106,11 +195,7 @@ func (c *client) sendConnect(how connect) error {
 		flags |= 0x40
 		payload = append(payload, text(how.password)...)
 	}
-	head := append(text("MQTT"), version, flags, 0, 60)
-	if version == 5 {
-		head = append(head, 0)
-	}
-	return c.write(0x10, head, payload)
+	return c.write(0x10, text("MQTT"), []byte{version, flags, 0, 60}, c.properties(how.properties), payload)
 }
 
 // tryConnect returns the code of CONNACK.
@@ -129,32 +214,30 @@ func (c *client) connack() (byte, error) {
 	if first != 0x20 || len(body) < 2 {
 		return 0, fmt.Errorf("no CONNACK but %#x %v", first, body)
 	}
-	if body[1] < 0x80 {
-		return body[1], nil
-	}
-	return body[1], c.keepReason(body[2:])
+	return body[1], c.keep(body[2:])
 }
 
-// keepReason reads the properties of a refusal. There is none but the reason string: their length, the identifier, the
-// length of the text, the text.
-func (c *client) keepReason(properties []byte) error {
-	c.reason = ""
-	if len(properties) < 2 {
+// keep keeps the properties at the end of a packet, if there are any.
+func (c *client) keep(data []byte) error {
+	c.got, c.reason = properties{}, ""
+	if len(data) == 0 {
 		return nil
 	}
-	if len(properties) < 4 || properties[1] != 0x1f || int(binary.BigEndian.Uint16(properties[2:])) != len(properties)-4 {
-		return fmt.Errorf("no reason string but %v", properties)
+	got, rest, err := readProperties(data)
+	if err != nil || len(rest) > 0 {
+		return fmt.Errorf("no properties but %v: %v", data, err)
 	}
-	c.reason = string(properties[4:])
+	c.got, c.reason = got, got.values[reasonString]
 	return nil
 }
 
-// properties is what MQTT 5 needs to say that there are none.
-func (c *client) properties() []byte {
-	if c.version == 5 {
-		return []byte{0}
+// properties is what MQTT 5 says of them, also if there are none.
+func (c *client) properties(given ...[]byte) []byte {
+	if c.version != 5 {
+		return nil
 	}
-	return nil
+	all := join(given...)
+	return append(binary.AppendUvarint(nil, uint64(len(all))), all...)
 }
 
 // answer reads the answer to what was sent with the packet identifier 1.
@@ -184,13 +267,12 @@ func (c *client) subscribe(filter string) {
 }
 
 // trySubscribe returns the code of SUBACK.
-func (c *client) trySubscribe(filter string, options byte) byte {
+func (c *client) trySubscribe(filter string, options byte, given ...[]byte) byte {
 	c.t.Helper()
-	if err := c.write(0x82, []byte{0, 1}, c.properties(), text(filter), []byte{options}); err != nil {
+	if err := c.write(0x82, []byte{0, 1}, c.properties(given...), text(filter), []byte{options}); err != nil {
 		c.t.Fatal(err)
 	}
-	body := c.answer(0x90)
-	return body[len(body)-1]
+	return c.codeBehind(c.answer(0x90)[2:])
 }
 
 // unsubscribe returns the code of UNSUBACK, which only MQTT 5 has.
@@ -199,41 +281,67 @@ func (c *client) unsubscribe(filter string) byte {
 	if err := c.write(0xa2, []byte{0, 1}, c.properties(), text(filter)); err != nil {
 		c.t.Fatal(err)
 	}
-	body := c.answer(0xb0)
-	return body[len(body)-1]
+	return c.codeBehind(c.answer(0xb0)[2:])
 }
 
-func (c *client) publish(topic, payload string) {
+// codeBehind returns the code behind the properties of a packet, and keeps these.
+func (c *client) codeBehind(body []byte) byte {
 	c.t.Helper()
-	if err := c.write(0x30, text(topic), c.properties(), []byte(payload)); err != nil {
+	if c.version == 5 {
+		got, rest, err := readProperties(body)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.got, c.reason, body = got, got.values[reasonString], rest
+	}
+	if len(body) != 1 {
+		c.t.Fatal("not one code but", body)
+	}
+	return body[0]
+}
+
+func (c *client) publish(topic, payload string, given ...[]byte) {
+	c.t.Helper()
+	if err := c.write(0x30, text(topic), c.properties(given...), []byte(payload)); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-func (c *client) sendPublish1(topic, payload string) {
+func (c *client) retain(topic, payload string, given ...[]byte) {
 	c.t.Helper()
-	if err := c.write(0x32, text(topic), []byte{0, 1}, c.properties(), []byte(payload)); err != nil {
+	if err := c.write(0x31, text(topic), c.properties(given...), []byte(payload)); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-// puback returns the code of PUBACK, and keeps its reason string.
+func (c *client) sendPublish1(topic, payload string, given ...[]byte) {
+	c.t.Helper()
+	if err := c.write(0x32, text(topic), []byte{0, 1}, c.properties(given...), []byte(payload)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// puback returns the code of PUBACK, and keeps its properties.
 func (c *client) puback() byte {
 	c.t.Helper()
-	c.reason = ""
-	body := c.answer(0x40)
-	if len(body) < 3 {
-		return 0
-	}
-	if err := c.keepReason(body[3:]); err != nil {
-		c.t.Fatal(err)
-	}
-	return body[2]
+	return c.code(c.answer(0x40)[2:])
 }
 
-func (c *client) publish1(topic, payload string) byte {
+// code returns the code at the end of a packet, which may leave it out, and keeps the properties behind it.
+func (c *client) code(body []byte) byte {
 	c.t.Helper()
-	c.sendPublish1(topic, payload)
+	if len(body) == 0 {
+		body = []byte{0}
+	}
+	if err := c.keep(body[1:]); err != nil {
+		c.t.Fatal(err)
+	}
+	return body[0]
+}
+
+func (c *client) publish1(topic, payload string, given ...[]byte) byte {
+	c.t.Helper()
+	c.sendPublish1(topic, payload, given...)
 	return c.puback()
 }
 
@@ -247,7 +355,7 @@ func (c *client) next() (topic, payload string) {
 	return topic, payload
 }
 
-// nextOf returns the next PUBLISH and its QoS; it does not acknowledge it.
+// nextOf returns the next PUBLISH and its QoS, and keeps its properties; it does not acknowledge it.
 func (c *client) nextOf() (topic, payload string, qos byte) {
 	c.t.Helper()
 	first, body, err := c.read()
@@ -260,7 +368,12 @@ func (c *client) nextOf() (topic, payload string, qos byte) {
 	if qos > 0 {
 		rest = rest[2:]
 	}
-	return string(body[2 : 2+length]), string(rest[len(c.properties()):]), qos
+	if c.version == 5 {
+		if c.got, rest, err = readProperties(rest); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	return string(body[2 : 2+length]), string(rest), qos
 }
 
 func (c *client) expect(topic, payload string, qos byte) {
@@ -270,11 +383,45 @@ func (c *client) expect(topic, payload string, qos byte) {
 	}
 }
 
+// auth sends AUTH.
+func (c *client) auth(code byte, given ...[]byte) {
+	c.t.Helper()
+	if err := c.write(0xf0, []byte{code}, c.properties(given...)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// expectCode reads a packet that begins with a code, such as AUTH, and keeps its properties.
+func (c *client) expectCode(first, code byte) {
+	c.t.Helper()
+	got, body, err := c.read()
+	if err != nil || got != first {
+		c.t.Fatalf("not %#x but %#x %v %v", first, got, body, err)
+	}
+	if got := c.code(body); got != code {
+		c.t.Errorf("%#x", got)
+	}
+}
+
+// leave sends DISCONNECT.
+func (c *client) leave(code byte, given ...[]byte) {
+	c.t.Helper()
+	if err := c.write(0xe0, []byte{code}, c.properties(given...)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // connected is a client of MQTT 5 that has been let in.
 func connected(t *testing.T, b *Broker, id string) *client {
 	t.Helper()
+	return connectedWith(t, b, connect{id: id})
+}
+
+func connectedWith(t *testing.T, b *Broker, how connect) *client {
+	t.Helper()
+	how.version = 5
 	c := dial(t, b)
-	if code := c.connect(connect{id: id, version: 5}); code != 0 {
+	if code := c.connect(how); code != 0 {
 		t.Fatalf("CONNACK with %#x", code)
 	}
 	return c

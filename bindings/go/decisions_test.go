@@ -1,10 +1,12 @@
 package rmqtt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"testing"
+	"time"
 )
 
 func TestPreConnect(t *testing.T) {
@@ -215,6 +217,120 @@ func TestAuthorizeUnsubscribe(t *testing.T) {
 		}
 	}
 	c.expect("alarms", "", 0)
+}
+
+func TestAuthorizeForward(t *testing.T) {
+	events := make(chan ForwardEvent, 9)
+	b := started(t, config(anonymous), Hooks{
+		AuthorizeForward: func(ctx context.Context, ev ForwardEvent) Verdict {
+			if ev.ClientID == "free" {
+				return Allow
+			}
+			switch ev.Message.Topic {
+			case "asked":
+				events <- ev
+			case "drop":
+				return Drop
+			case "deny":
+				return Deny
+			case "loud":
+				return Allow.WithPayload(bytes.ToUpper(ev.Message.Payload))
+			case "moved":
+				return Allow.WithTopic("elsewhere")
+			case "dressed":
+				return Allow.WithProperties(Properties{ContentType: "suit", UserProperties: []UserProperty{{"tie", "red"}}})
+			case "lower":
+				return Allow.WithQoS(0)
+			case "higher":
+				return Allow.WithQoS(2)
+			case "broken":
+				panic("in the hook")
+			}
+			return Allow
+		},
+	})
+	bound, free := connected(t, b, "bound"), connected(t, b, "free")
+	for _, c := range []*client{bound, free} {
+		if code := c.trySubscribe("#", 1); code != 1 {
+			t.Errorf("%#x", code)
+		}
+	}
+	p := connected(t, b, "p")
+	topics := []string{"asked", "drop", "deny", "loud", "moved", "dressed", "lower", "higher", "broken", "last"}
+	var refused uint64
+	for _, topic := range topics {
+		if code := p.publish1(topic, "x", withText(contentType, "plain")); code != 0 {
+			t.Errorf("%s: %#x", topic, code)
+		}
+		if topic == "drop" || topic == "deny" || topic == "broken" {
+			refused++
+			eventually(t, "refused "+topic, func() bool { return stats(t, b).MessagesDroppedRefused == refused })
+		}
+	}
+	for _, topic := range topics {
+		free.expect(topic, "x", 1)
+		if free.got.values[contentType] != "plain" {
+			t.Errorf("%s: %+v", topic, free.got)
+		}
+	}
+	bound.expect("asked", "x", 1)
+	ev := receive(t, events)
+	if ev.ClientID != "bound" || ev.QoS != 1 || ev.Retain || ev.Message.QoS != 1 || string(ev.Message.Payload) != "x" ||
+		ev.Message.Publisher == nil || ev.Message.Publisher.ClientID != "p" || ev.Message.Properties.ContentType != "plain" {
+		t.Errorf("%+v", ev)
+	}
+	bound.expect("loud", "X", 1)
+	bound.expect("elsewhere", "x", 1)
+	bound.expect("dressed", "x", 1)
+	if bound.got.values[contentType] != "suit" || len(bound.got.user) != 1 || bound.got.user[0] != (UserProperty{"tie", "red"}) {
+		t.Errorf("%+v", bound.got)
+	}
+	bound.expect("lower", "x", 0)
+	bound.expect("higher", "x", 1)
+	bound.expect("last", "x", 1)
+	if s := hookStats(t, b, HookAuthorizeForward); s.Denied != 2 || s.Failed != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestReasonsOfSubscribe(t *testing.T) {
+	b := started(t, config(anonymous), Hooks{
+		AuthorizeSubscribe: func(ctx context.Context, ev SubscribeEvent) Verdict {
+			return Allow.WithReason("welcome").WithUserProperties(UserProperty{"a", "1"}, UserProperty{"", ""})
+		},
+		AuthorizeUnsubscribe: func(ctx context.Context, ev UnsubscribeEvent) Verdict {
+			return Allow.WithReason("goodbye").WithUserProperties()
+		},
+	})
+	c := connected(t, b, "c")
+	c.subscribe("a")
+	if c.reason != "welcome" || len(c.got.user) != 2 || c.got.user[0] != (UserProperty{"a", "1"}) || c.got.user[1] != (UserProperty{}) {
+		t.Errorf("%+v", c.got)
+	}
+	c.unsubscribe("a")
+	if c.reason != "goodbye" || c.got.user != nil {
+		t.Errorf("%+v", c.got)
+	}
+}
+
+func TestVerdictsAreValues(t *testing.T) {
+	data := []byte("x")
+	properties := []UserProperty{{"a", "1"}}
+	v := Allow.WithTopic("a").WithUserProperties(properties...).
+		WithProperties(Properties{CorrelationData: data, UserProperties: properties})
+	data[0] = 'y'
+	properties[0].Name = "b"
+	if string(v.properties.CorrelationData) != "x" || v.properties.UserProperties[0].Name != "a" ||
+		(*v.userProperties)[0].Name != "a" {
+		t.Errorf("%+v", v)
+	}
+	if v == Allow || Allow != (Verdict{kind: Allow.kind}) || Deny != (Verdict{}) {
+		t.Error("changed")
+	}
+	if Allow.WithSessionExpiry(1<<62) != Allow.WithSessionExpiry(Never) ||
+		Allow.WithKeepAlive(time.Nanosecond).keepAlive != 1 || Allow.WithKeepAlive(Never).keepAlive != 65535 {
+		t.Error("units")
+	}
 }
 
 func TestPanicsInDecisionsDeny(t *testing.T) {

@@ -3,10 +3,7 @@ package rmqtt
 // #include "shim.h"
 import "C"
 
-import (
-	"strconv"
-	"time"
-)
+import "strconv"
 
 // Client is a connection of a client.
 type Client struct {
@@ -18,46 +15,7 @@ type Client struct {
 	NodeID      uint64 // the node_id of the broker
 	Serial      uint64 // numbers the connections of a broker, so that two under one ClientID can be told apart
 	Protocol    byte   // 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0
-}
-
-// AuthEvent is a client that wants to connect.
-type AuthEvent struct {
-	Client
-	Password   []byte // nil if there is none
-	KeepAlive  time.Duration
-	CleanStart bool
-	Will       *Message // nil if there is none
-}
-
-// PreConnectEvent is a connection that has sent nothing yet.
-type PreConnectEvent struct {
-	Address  string // such as "192.0.2.1:49152"
-	Listener string // the name of the listener that accepted it
-}
-
-// PublishEvent is a message that is to be published.
-//
-// Its Origin is OriginClient, OriginAPI or OriginWill: a will is asked about when its client connects, and again when it
-// is published.
-type PublishEvent struct {
-	Message
-}
-
-// SubscribeEvent is a client that wants to subscribe to one filter.
-type SubscribeEvent struct {
-	Client
-	Filter            string // `$share/{group}/` included
-	Identifier        uint32 // of the subscription; 0 for none
-	QoS               byte   // the highest that it asks for, at most limits.max_qos
-	NoLocal           bool   // not the messages that the client publishes itself
-	RetainAsPublished bool   // the retain flag as publishers set it
-	RetainHandling    byte   // as in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not
-}
-
-// UnsubscribeEvent is a client that wants to give up its subscription to one filter.
-type UnsubscribeEvent struct {
-	Client
-	Filter string // as the client has subscribed to it
+	Superuser   bool   // a hook has said so: the configured access rules do not hold for it
 }
 
 // ClientEvent is a client that is connected.
@@ -84,48 +42,162 @@ const (
 )
 
 func (by DisconnectedBy) String() string {
-	switch by {
-	case DisconnectedByClient:
-		return "client"
-	case DisconnectedByBroker:
-		return "broker"
-	case DisconnectedByNetwork:
-		return "network"
-	}
-	return "unknown " + strconv.Itoa(int(by))
+	return name(int32(by), "client", "broker", "network")
 }
 
-// Message is a message that the broker hands to the program.
-type Message struct {
-	Topic     string
-	Payload   []byte
-	Publisher *Client // nil if no connection published it, or if that is gone
-	Origin    Origin
-	QoS       byte
-	Retain    bool
+// ConnackEvent is a CONNECT that has been answered.
+type ConnackEvent struct {
+	Client
+	Reason         string // for people; empty if there is none
+	ReasonCode     byte   // of MQTT 5, whatever the client speaks: 0 if it is connected
+	SessionPresent bool   // whether the client finds the session that it had before
 }
 
-// Origin is what made a message enter the broker. Later versions may have more.
-type Origin int32
+// SessionEvent is a session that has begun, changes hands, or is over.
+//
+// Its Client is the connection that has the session; for SessionTakenOver the one that loses it, for SessionTerminated
+// the last one that had it.
+type SessionEvent struct {
+	Client
+	End SessionEnd // for SessionTerminated, else 0
+}
 
-// Where messages come from.
+// SessionEnd tells why a session is over.
+type SessionEnd int32
+
+// Why sessions end.
 const (
-	OriginClient   Origin = C.RMQTT_ORIGIN_CLIENT   // a connected client
-	OriginAPI      Origin = C.RMQTT_ORIGIN_API      // this program
-	OriginWill     Origin = C.RMQTT_ORIGIN_WILL     // the will of a client
-	OriginRetained Origin = C.RMQTT_ORIGIN_RETAINED // it was retained, and comes because of a new subscription
-	OriginBridge   Origin = C.RMQTT_ORIGIN_BRIDGE   // a bridge
-	OriginCluster  Origin = C.RMQTT_ORIGIN_CLUSTER  // another node
-	OriginSystem   Origin = C.RMQTT_ORIGIN_SYSTEM   // the broker itself
-	OriginDelayed  Origin = C.RMQTT_ORIGIN_DELAYED  // it was published earlier, to be delivered now
+	SessionEndDisconnected SessionEnd = C.RMQTT_SESSION_END_DISCONNECTED // it was to last no longer than its connection
+	SessionEndExpired      SessionEnd = C.RMQTT_SESSION_END_EXPIRED      // its client did not come back in time
+	SessionEndCleanStart   SessionEnd = C.RMQTT_SESSION_END_CLEAN_START  // its client came back with clean start
+	SessionEndStopped      SessionEnd = C.RMQTT_SESSION_END_STOPPED      // the broker stops
 )
 
-func (o Origin) String() string {
-	names := [...]string{"client", "api", "will", "retained", "bridge", "cluster", "system", "delayed"}
-	if o >= 1 && int(o) <= len(names) {
-		return names[o-1]
+func (end SessionEnd) String() string {
+	return name(int32(end), "disconnected", "expired", "clean start", "stopped")
+}
+
+// SubscribedEvent is a client that has subscribed to one filter, or changed its subscription to it.
+type SubscribedEvent struct {
+	Client
+	Filter            string // as in SUBSCRIBE
+	Granted           string // the filter whose messages it gets: that one, unless a hook has put another in its place
+	Identifier        uint32 // of the subscription; 0 for none
+	QoS               byte   // the highest, as granted
+	NoLocal           bool   // not the messages that the client publishes itself
+	RetainAsPublished bool   // the retain flag as publishers set it
+	RetainHandling    byte   // as in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not
+}
+
+// UnsubscribedEvent is a client that has given up its subscription to one filter.
+type UnsubscribedEvent struct {
+	Client
+	Filter string // as it was subscribed to
+}
+
+// PublishedEvent is a message on its way to its receivers, with what AuthorizePublish has changed of it.
+type PublishedEvent struct {
+	Message
+	Receivers uint64 // how many sessions and subscriptions of this program it goes to
+}
+
+// DeliveredEvent is a message that is written to a client for the first time.
+type DeliveredEvent struct {
+	Client          // who gets it
+	Message Message // with what AuthorizeForward has changed of it
+	QoS     byte    // that it is sent with
+	Retain  bool    // that it is sent with
+}
+
+// AckedEvent is a message that a client has acknowledged, with PUBACK for QoS 1 or PUBREC for QoS 2.
+type AckedEvent struct {
+	Client     // who has acknowledged it
+	Message    Message
+	QoS        byte // that it was sent with
+	ReasonCode byte // of the acknowledgement; from 0x80 on the client has refused the message
+}
+
+// DroppedEvent is a message that does not reach a receiver, or nobody at all.
+type DroppedEvent struct {
+	Client  *Client // who does not get it; nil if nobody does, or if a subscription of this program does not
+	Message Message
+	Cause   DropCause
+}
+
+// DropCause tells why a message was dropped.
+type DropCause int32
+
+// Why messages are dropped.
+const (
+	DropQueueFull  DropCause = C.RMQTT_DROP_QUEUE_FULL  // as much waits for the receiver as may
+	DropExpired    DropCause = C.RMQTT_DROP_EXPIRED     // the message has expired
+	DropTooLarge   DropCause = C.RMQTT_DROP_TOO_LARGE   // the client takes no packets so large
+	DropClientGone DropCause = C.RMQTT_DROP_CLIENT_GONE // the client went before it was sent, and it is not kept
+	DropRefused    DropCause = C.RMQTT_DROP_REFUSED     // a hook or a rule refused it
+)
+
+func (cause DropCause) String() string {
+	return name(int32(cause), "queue full", "expired", "too large", "client gone", "refused")
+}
+
+// RetainedEvent is a change of the retained message of a topic.
+type RetainedEvent struct {
+	Message // the one that is retained now, that took the one before back, or that has expired
+	Change  RetainedChange
+}
+
+// RetainedChange tells what has become of the retained message of a topic.
+type RetainedChange int32
+
+// What becomes of retained messages.
+const (
+	RetainedSet     RetainedChange = C.RMQTT_RETAINED_SET     // there is one, or another one than before
+	RetainedRemoved RetainedChange = C.RMQTT_RETAINED_REMOVED // it has been taken back with an empty one
+	RetainedExpired RetainedChange = C.RMQTT_RETAINED_EXPIRED // it has expired
+)
+
+func (change RetainedChange) String() string {
+	return name(int32(change), "set", "removed", "expired")
+}
+
+// SubscriberEvent is the first subscriber of a topic filter, or the last one to give it up.
+type SubscriberEvent struct {
+	Filter string  // without `$share/{group}/`
+	Client *Client // whose subscription it is; nil for one of this program
+}
+
+// ListenerEvent is a listener that is open, or closed.
+type ListenerEvent struct {
+	Listener
+}
+
+// OverloadEvent is a limit of the broker as a whole that is reached, or under which there is room again.
+type OverloadEvent struct {
+	Resource Resource
+	Limit    uint64
+	Begun    bool // something had to be refused; if not, a tenth of the limit is free again
+}
+
+// Resource is what there may be too much of. Later versions may have more.
+type Resource int32
+
+// What is limited.
+const (
+	ResourceConnections      Resource = C.RMQTT_RESOURCE_CONNECTIONS       // limits.max_connections
+	ResourceSessions         Resource = C.RMQTT_RESOURCE_SESSIONS          // limits.max_sessions
+	ResourceRetainedMessages Resource = C.RMQTT_RESOURCE_RETAINED_MESSAGES // retain.max_messages
+)
+
+func (r Resource) String() string {
+	return name(int32(r), "connections", "sessions", "retained messages")
+}
+
+// name is that of a number of C that counts from 1.
+func name(number int32, names ...string) string {
+	if number >= 1 && int(number) <= len(names) {
+		return names[number-1]
 	}
-	return "unknown " + strconv.Itoa(int(o))
+	return "unknown " + strconv.Itoa(int(number))
 }
 
 // Listener is where clients connect.
@@ -134,38 +206,6 @@ type Listener struct {
 	Type    string // such as "tcp"
 	Address string // such as "127.0.0.1:1883"; as configured while the broker does not run
 	Port    uint16 // the real one while the broker runs, also where port 0 is configured
-}
-
-// Stats is a snapshot of a broker. Counters run from New on, over all starts and stops; gauges are of now.
-type Stats struct {
-	StartedAt                 time.Time     // zero when the broker does not run
-	Uptime                    time.Duration // since then
-	ConnectedClients          uint64        // gauge
-	Sessions                  uint64        // gauge; those of absent clients included
-	Subscriptions             uint64        // gauge: of those sessions
-	InProcessSubscriptions    uint64        // gauge: of this program
-	RetainedMessages          uint64        // gauge
-	Connections               uint64        // those that got as far as an accepted CONNECT
-	MessagesReceived          uint64        // published by clients, wills included
-	MessagesSent              uint64        // to clients
-	MessagesPublished         uint64        // by this program
-	MessagesDelivered         uint64        // to subscriptions of this program
-	MessagesDropped           uint64        // on the way to a client or to a subscription of this program
-	DecisionsAllowed          uint64
-	DecisionsDenied           uint64 // the two below included
-	DecisionsExpired          uint64 // no answer came in time
-	DecisionsOverflowed       uint64 // the callback queue was full
-	DecisionsPending          uint64 // gauge
-	EventsDropped             uint64 // the callback queue was full
-	CallbackPanics            uint64 // in callbacks of the library; panics of Go code do not get that far
-	MessagesDroppedQueueFull  uint64 // of those, dropped because as many waited as allowed
-	MessagesDroppedExpired    uint64 // of those, expired while they waited
-	MessagesDroppedTooLarge   uint64 // of those, larger than the client takes
-	MessagesDroppedClientGone uint64 // of those, not kept for a client that went
-	MessagesDroppedRefused    uint64 // of those, refused by a hook, or because of the topic
-	ConnectionsRefused        uint64 // whose CONNECT was refused
-	ConnectionsTimedOut       uint64 // whose CONNECT was not complete in time
-	ConnectionPanics          uint64 // ended by a panic in the library
 }
 
 func goClient(client *C.rmqtt_client_t) Client {
@@ -178,48 +218,16 @@ func goClient(client *C.rmqtt_client_t) Client {
 		NodeID:      uint64(client.node_id),
 		Serial:      uint64(client.serial),
 		Protocol:    byte(client.protocol),
+		Superuser:   bool(client.superuser),
 	}
 }
 
-func goMessage(message *C.rmqtt_message_t) Message {
-	result := Message{
-		Topic:   goString(message.topic),
-		Payload: goBytes(message.payload),
-		Origin:  Origin(message.origin),
-		QoS:     byte(message.qos),
-		Retain:  bool(message.retain),
+func goClientOrNil(client *C.rmqtt_client_t) *Client {
+	if client == nil {
+		return nil
 	}
-	if message.publisher != nil {
-		publisher := goClient(message.publisher)
-		result.Publisher = &publisher
-	}
-	return result
-}
-
-func goAuthEvent(event *C.rmqtt_authenticate_t) AuthEvent {
-	result := AuthEvent{
-		Client:     goClient(event.client),
-		Password:   goBytes(event.password),
-		KeepAlive:  time.Duration(event.keep_alive_s) * time.Second,
-		CleanStart: bool(event.clean_start),
-	}
-	if event.will != nil {
-		will := goMessage(event.will)
-		result.Will = &will
-	}
-	return result
-}
-
-func goSubscribeEvent(event *C.rmqtt_authorize_subscribe_t) SubscribeEvent {
-	return SubscribeEvent{
-		Client:            goClient(event.client),
-		Filter:            goString(event.filter),
-		Identifier:        uint32(event.identifier),
-		QoS:               byte(event.qos),
-		NoLocal:           bool(event.no_local),
-		RetainAsPublished: bool(event.retain_as_published),
-		RetainHandling:    byte(event.retain_handling),
-	}
+	result := goClient(client)
+	return &result
 }
 
 func goDisconnectEvent(event *C.rmqtt_disconnected_t) DisconnectEvent {
@@ -231,38 +239,83 @@ func goDisconnectEvent(event *C.rmqtt_disconnected_t) DisconnectEvent {
 	}
 }
 
-func goStats(stats *C.rmqtt_stats_t) Stats {
-	result := Stats{
-		Uptime:                    time.Duration(stats.uptime_ms) * time.Millisecond,
-		ConnectedClients:          uint64(stats.connected_clients),
-		Sessions:                  uint64(stats.sessions),
-		Subscriptions:             uint64(stats.subscriptions),
-		InProcessSubscriptions:    uint64(stats.in_process_subscriptions),
-		RetainedMessages:          uint64(stats.retained_messages),
-		Connections:               uint64(stats.connections),
-		MessagesReceived:          uint64(stats.messages_received),
-		MessagesSent:              uint64(stats.messages_sent),
-		MessagesPublished:         uint64(stats.messages_published),
-		MessagesDelivered:         uint64(stats.messages_delivered),
-		MessagesDropped:           uint64(stats.messages_dropped),
-		DecisionsAllowed:          uint64(stats.decisions_allowed),
-		DecisionsDenied:           uint64(stats.decisions_denied),
-		DecisionsExpired:          uint64(stats.decisions_expired),
-		DecisionsOverflowed:       uint64(stats.decisions_overflowed),
-		DecisionsPending:          uint64(stats.decisions_pending),
-		EventsDropped:             uint64(stats.events_dropped),
-		CallbackPanics:            uint64(stats.callback_panics),
-		MessagesDroppedQueueFull:  uint64(stats.messages_dropped_queue_full),
-		MessagesDroppedExpired:    uint64(stats.messages_dropped_expired),
-		MessagesDroppedTooLarge:   uint64(stats.messages_dropped_too_large),
-		MessagesDroppedClientGone: uint64(stats.messages_dropped_client_gone),
-		MessagesDroppedRefused:    uint64(stats.messages_dropped_refused),
-		ConnectionsRefused:        uint64(stats.connections_refused),
-		ConnectionsTimedOut:       uint64(stats.connections_timed_out),
-		ConnectionPanics:          uint64(stats.connection_panics),
+func goConnackEvent(event *C.rmqtt_connack_t) ConnackEvent {
+	return ConnackEvent{
+		Client:         goClient(event.client),
+		Reason:         goString(event.reason_string),
+		ReasonCode:     byte(event.reason_code),
+		SessionPresent: bool(event.session_present),
 	}
-	if stats.started_at_ms != 0 {
-		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))
+}
+
+func goSessionEvent(event *C.rmqtt_session_event_t) SessionEvent {
+	return SessionEvent{Client: goClient(event.client), End: SessionEnd(event.end)}
+}
+
+func goSubscribedEvent(event *C.rmqtt_subscribed_t) SubscribedEvent {
+	return SubscribedEvent{
+		Client:            goClient(event.client),
+		Filter:            goString(event.filter),
+		Granted:           goString(event.granted),
+		Identifier:        uint32(event.identifier),
+		QoS:               byte(event.qos),
+		NoLocal:           bool(event.no_local),
+		RetainAsPublished: bool(event.retain_as_published),
+		RetainHandling:    byte(event.retain_handling),
 	}
-	return result
+}
+
+func goPublishedEvent(event *C.rmqtt_message_published_t) PublishedEvent {
+	return PublishedEvent{Message: goMessage(event.message), Receivers: uint64(event.receivers)}
+}
+
+func goDeliveredEvent(event *C.rmqtt_message_delivered_t) DeliveredEvent {
+	return DeliveredEvent{
+		Client:  goClient(event.client),
+		Message: goMessage(event.message),
+		QoS:     byte(event.qos),
+		Retain:  bool(event.retain),
+	}
+}
+
+func goAckedEvent(event *C.rmqtt_message_acked_t) AckedEvent {
+	return AckedEvent{
+		Client:     goClient(event.client),
+		Message:    goMessage(event.message),
+		QoS:        byte(event.qos),
+		ReasonCode: byte(event.reason_code),
+	}
+}
+
+func goDroppedEvent(event *C.rmqtt_message_dropped_t) DroppedEvent {
+	return DroppedEvent{
+		Client:  goClientOrNil(event.client),
+		Message: goMessage(event.message),
+		Cause:   DropCause(event.cause),
+	}
+}
+
+func goRetainedEvent(event *C.rmqtt_retained_changed_t) RetainedEvent {
+	return RetainedEvent{Message: goMessage(event.message), Change: RetainedChange(event.change)}
+}
+
+func goSubscriberEvent(event *C.rmqtt_subscriber_event_t) SubscriberEvent {
+	return SubscriberEvent{Filter: goString(event.filter), Client: goClientOrNil(event.client)}
+}
+
+func goListener(info *C.rmqtt_listener_info_t) Listener {
+	return Listener{
+		Name:    goString(info.name),
+		Type:    goString(info._type),
+		Address: goString(info.address),
+		Port:    uint16(info.port),
+	}
+}
+
+func goOverloadEvent(event *C.rmqtt_overload_t) OverloadEvent {
+	return OverloadEvent{
+		Resource: Resource(event.resource),
+		Limit:    uint64(event.limit),
+		Begun:    bool(event.begun),
+	}
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Hooks is the code of the program that the broker asks and tells. Nil: not interested.
+// Hooks is the code of the program that the broker asks and tells. Nil: not interested, at no cost.
 //
 // What runs for one client keeps its order; what runs for different clients runs at the same time. Hooks may block and
-// may call everything in this package; only Stop answers ErrWouldDeadlock in Connected, Disconnected and the functions
-// of subscriptions. A panic ends in OnPanic; in the hooks that decide it also denies.
+// may call everything in this package; only Stop answers ErrWouldDeadlock in the hooks that hear of events and the
+// functions of subscriptions. A panic ends in OnPanic; in the hooks that decide it also denies.
 //
 // The hooks that decide, those that return a Verdict, run in a goroutine of their own each, so a slow answer holds up no
 // one but its client. The context ends when the answer has no use any more: after callbacks.timeout_ms of the
@@ -34,77 +34,80 @@ type Hooks struct {
 	PreConnect func(ctx context.Context, ev PreConnectEvent) Verdict
 
 	// AuthorizePublish decides whether a message may be published, be it of a client, a will, or this program's own, and
-	// as what. Without it, every message may, but no client's to $SYS/#.
+	// as what. Without it, every message may, but no client's to $SYS/# that is not a superuser.
 	AuthorizePublish func(ctx context.Context, ev PublishEvent) Verdict
 
-	// AuthorizeSubscribe decides whether a client may subscribe, filter by filter, and to what. Without it, it may.
+	// AuthorizeSubscribe decides whether a client may subscribe, filter by filter, and to what. Without it, it may, but to
+	// $SYS/# only if acl.sys_topics says so.
 	AuthorizeSubscribe func(ctx context.Context, ev SubscribeEvent) Verdict
 
 	// AuthorizeUnsubscribe decides whether a client may unsubscribe, filter by filter. Without it, it may.
 	AuthorizeUnsubscribe func(ctx context.Context, ev UnsubscribeEvent) Verdict
-}
 
-// Verdict is a decision. The zero value denies.
-type Verdict struct {
-	kind       verdictKind
-	reasonCode byte
-	reason     string
+	// AuthorizeForward decides whether a client gets a message, and as what. It is asked once for each receiver and
+	// message, before the first time that it is sent. Whatever denies drops the message for this client. Without it, the
+	// client gets it.
+	AuthorizeForward func(ctx context.Context, ev ForwardEvent) Verdict
 
-	// What replace names is put in the place of what was asked for. The payload is a string so that verdicts compare.
-	replace uint32
-	topic   string
-	payload string
-	qos     byte
-	retain  bool
-}
+	// AuthExchange decides about each round of an MQTT 5 enhanced authentication, in the place of Authenticate: Continue
+	// challenges the client once more. Without it, a client that asks for one is refused with 0x8C.
+	AuthExchange func(ctx context.Context, ev AuthExchangeEvent) Verdict
 
-type verdictKind int32
+	// Connack hears how a CONNECT that could be read has been answered, before Connected.
+	Connack func(ev ConnackEvent)
 
-// The plain verdicts.
-var (
-	Allow = Verdict{kind: C.RMQTT_VERDICT_ALLOW}
-	Deny  = Verdict{}
+	// SessionCreated hears that a client has got a session that there was not before.
+	SessionCreated func(ev SessionEvent)
 
-	// Drop denies, but does not tell the client: its message goes nowhere and is acknowledged as if it had. It is Deny
-	// for what is not a message.
-	Drop = Verdict{kind: C.RMQTT_VERDICT_DROP}
-)
+	// SessionResumed hears that a client has got the session that was kept for it.
+	SessionResumed func(ev SessionEvent)
 
-// DenyWith denies with an MQTT 5 reason code, 0x80 or above, and words for the client, which may be empty.
-//
-// A code that the answer cannot carry is sent as 0x80, and a client of an older protocol gets what that has in its place.
-// Words reach MQTT 5 clients that connect, or that publish with QoS 1 or 2.
-func DenyWith(reasonCode byte, reason string) Verdict {
-	return Verdict{reasonCode: reasonCode, reason: reason}
-}
+	// SessionTakenOver hears that a connection loses its session to a new one under its client identifier; Disconnected
+	// follows.
+	SessionTakenOver func(ev SessionEvent)
 
-// WithTopic returns the verdict with another topic name for a message, or another filter for a subscription. What is
-// none refuses what was asked for. This and the methods below change verdicts that allow, as in Allow.WithTopic("a").
-func (v Verdict) WithTopic(topic string) Verdict {
-	v.replace |= C.RMQTT_REPLACE_TOPIC
-	v.topic = topic
-	return v
-}
+	// SessionTerminated hears that a session is over, with all that was kept in it.
+	SessionTerminated func(ev SessionEvent)
 
-// WithPayload returns the verdict with another payload for a message; nil is an empty one.
-func (v Verdict) WithPayload(payload []byte) Verdict {
-	v.replace |= C.RMQTT_REPLACE_PAYLOAD
-	v.payload = string(payload)
-	return v
-}
+	// Subscribed hears that a client has subscribed, filter by filter.
+	Subscribed func(ev SubscribedEvent)
 
-// WithQoS returns the verdict with another QoS for a message, or a lower one for a subscription. One above 2 denies.
-func (v Verdict) WithQoS(qos byte) Verdict {
-	v.replace |= C.RMQTT_REPLACE_QOS
-	v.qos = qos
-	return v
-}
+	// Unsubscribed hears that a client has unsubscribed, filter by filter. When its session ends, only SessionTerminated
+	// tells that all its subscriptions are over.
+	Unsubscribed func(ev UnsubscribedEvent)
 
-// WithRetain returns the verdict with another retain flag for a message.
-func (v Verdict) WithRetain(retain bool) Verdict {
-	v.replace |= C.RMQTT_REPLACE_RETAIN
-	v.retain = retain
-	return v
+	// MessagePublished hears of each message that is on its way, wills and those of this program included.
+	MessagePublished func(ev PublishedEvent)
+
+	// MessageDelivered hears of each message that is written to a client for the first time.
+	MessageDelivered func(ev DeliveredEvent)
+
+	// MessageAcked hears of each message that a client has acknowledged.
+	MessageAcked func(ev AckedEvent)
+
+	// MessageDropped hears of each message that does not reach a receiver.
+	MessageDropped func(ev DroppedEvent)
+
+	// WillPublished hears of each will that is on its way; so does MessagePublished.
+	WillPublished func(ev PublishedEvent)
+
+	// RetainedChanged hears that the retained message of a topic has changed.
+	RetainedChanged func(ev RetainedEvent)
+
+	// FirstSubscriber hears that a filter that nobody was subscribed to has its first subscriber.
+	FirstSubscriber func(ev SubscriberEvent)
+
+	// LastSubscriber hears that nobody is subscribed to a filter any more.
+	LastSubscriber func(ev SubscriberEvent)
+
+	// ListenerUp hears that a listener is open.
+	ListenerUp func(ev ListenerEvent)
+
+	// ListenerDown hears that a listener is closed.
+	ListenerDown func(ev ListenerEvent)
+
+	// Overload hears that a limit of the broker as a whole is reached, or that there is room again.
+	Overload func(ev OverloadEvent)
 }
 
 // hookSet is what the user data of a hook table stands for.
@@ -126,7 +129,7 @@ func (set *hookSet) ask(name string, hook decision, answer func(Verdict)) {
 
 // decide answers also where the hook panics or leaves with runtime.Goexit.
 func (set *hookSet) decide(ctx context.Context, cancel context.CancelFunc, name string, hook decision, answer func(Verdict)) {
-	verdict := Deny
+	verdict := failed
 	defer func() {
 		cancel()
 		answer(verdict)

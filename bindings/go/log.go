@@ -3,10 +3,7 @@ package rmqtt
 // #include "shim.h"
 import "C"
 
-import (
-	"runtime/cgo"
-	"strconv"
-)
+import "runtime/cgo"
 
 // Level is how important a line of the log is.
 type Level int32
@@ -21,11 +18,7 @@ const (
 )
 
 func (l Level) String() string {
-	names := [...]string{"error", "warn", "info", "debug", "trace"}
-	if l >= 1 && int(l) <= len(names) {
-		return names[l-1]
-	}
-	return "unknown " + strconv.Itoa(int(l))
+	return name(int32(l), "error", "warn", "info", "debug", "trace")
 }
 
 // LogLine is one line of the log.

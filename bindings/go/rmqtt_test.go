@@ -461,6 +461,8 @@ func TestClose(t *testing.T) {
 	_, calls["Subscribe"] = b.Subscribe("#", func(Message) {})
 	_, calls["Listeners"] = b.Listeners()
 	_, calls["Stats"] = b.Stats()
+	_, calls["HookStats"] = b.HookStats(HookAuthenticate)
+	_, calls["MetricsJSON"] = b.MetricsJSON()
 	for name, err := range calls {
 		if !errors.Is(err, ErrClosed) {
 			t.Error(name, err)

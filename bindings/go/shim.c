@@ -6,15 +6,17 @@ static void on_drop(void *user_data) {
     rmqttGoDrop((uintptr_t)user_data);
 }
 
-/* A decision hook: Go copies the event and decides in a goroutine, which answers with the ticket. */
+/*
+ * A decision hook: Go copies the event and decides in a goroutine, which answers with the ticket. Where there is no
+ * ticket, the library denies.
+ */
 #define DECISION_HOOK(name, export, event_type)                                                                 \
     static rmqtt_verdict_kind_t name(const event_type *event, rmqtt_verdict_t *verdict, void *user_data) {      \
         (void)verdict;                                                                                          \
         rmqtt_decision_t ticket = rmqtt_decision_defer();                                                       \
-        if (ticket == 0) {                                                                                      \
-            return RMQTT_VERDICT_DENY;                                                                          \
+        if (ticket != 0) {                                                                                      \
+            export((event_type *)event, ticket, (uintptr_t)user_data);                                          \
         }                                                                                                       \
-        export((event_type *)event, ticket, (uintptr_t)user_data);                                              \
         return RMQTT_VERDICT_DEFERRED;                                                                          \
     }
 
@@ -23,14 +25,35 @@ DECISION_HOOK(on_pre_connect, rmqttGoPreConnect, rmqtt_pre_connect_t)
 DECISION_HOOK(on_authorize_publish, rmqttGoAuthorizePublish, rmqtt_authorize_publish_t)
 DECISION_HOOK(on_authorize_subscribe, rmqttGoAuthorizeSubscribe, rmqtt_authorize_subscribe_t)
 DECISION_HOOK(on_authorize_unsubscribe, rmqttGoAuthorizeUnsubscribe, rmqtt_authorize_unsubscribe_t)
+DECISION_HOOK(on_authorize_forward, rmqttGoAuthorizeForward, rmqtt_authorize_forward_t)
+DECISION_HOOK(on_auth_exchange, rmqttGoAuthExchange, rmqtt_auth_exchange_t)
 
-static void on_connected(const rmqtt_connected_t *event, void *user_data) {
-    rmqttGoConnected((rmqtt_connected_t *)event, (uintptr_t)user_data);
-}
+/* A hook that hears: Go copies the event and calls the function. */
+#define EVENT_HOOK(name, export, event_type)                                                                    \
+    static void name(const event_type *event, void *user_data) {                                                \
+        export((event_type *)event, (uintptr_t)user_data);                                                      \
+    }
 
-static void on_disconnected(const rmqtt_disconnected_t *event, void *user_data) {
-    rmqttGoDisconnected((rmqtt_disconnected_t *)event, (uintptr_t)user_data);
-}
+EVENT_HOOK(on_connected, rmqttGoConnected, rmqtt_connected_t)
+EVENT_HOOK(on_disconnected, rmqttGoDisconnected, rmqtt_disconnected_t)
+EVENT_HOOK(on_connack, rmqttGoConnack, rmqtt_connack_t)
+EVENT_HOOK(on_session_created, rmqttGoSessionCreated, rmqtt_session_event_t)
+EVENT_HOOK(on_session_resumed, rmqttGoSessionResumed, rmqtt_session_event_t)
+EVENT_HOOK(on_session_taken_over, rmqttGoSessionTakenOver, rmqtt_session_event_t)
+EVENT_HOOK(on_session_terminated, rmqttGoSessionTerminated, rmqtt_session_event_t)
+EVENT_HOOK(on_subscribed, rmqttGoSubscribed, rmqtt_subscribed_t)
+EVENT_HOOK(on_unsubscribed, rmqttGoUnsubscribed, rmqtt_unsubscribed_t)
+EVENT_HOOK(on_message_published, rmqttGoMessagePublished, rmqtt_message_published_t)
+EVENT_HOOK(on_message_delivered, rmqttGoMessageDelivered, rmqtt_message_delivered_t)
+EVENT_HOOK(on_message_acked, rmqttGoMessageAcked, rmqtt_message_acked_t)
+EVENT_HOOK(on_message_dropped, rmqttGoMessageDropped, rmqtt_message_dropped_t)
+EVENT_HOOK(on_will_published, rmqttGoWillPublished, rmqtt_message_published_t)
+EVENT_HOOK(on_retained_changed, rmqttGoRetainedChanged, rmqtt_retained_changed_t)
+EVENT_HOOK(on_first_subscriber, rmqttGoFirstSubscriber, rmqtt_subscriber_event_t)
+EVENT_HOOK(on_last_subscriber, rmqttGoLastSubscriber, rmqtt_subscriber_event_t)
+EVENT_HOOK(on_listener_up, rmqttGoListenerUp, rmqtt_listener_info_t)
+EVENT_HOOK(on_listener_down, rmqttGoListenerDown, rmqtt_listener_info_t)
+EVENT_HOOK(on_overload, rmqttGoOverload, rmqtt_overload_t)
 
 static void on_message(const rmqtt_message_t *message, void *user_data) {
     rmqttGoMessage((rmqtt_message_t *)message, (uintptr_t)user_data);
@@ -52,6 +75,26 @@ rmqtt_status_t rmqttgo_set_hooks(rmqtt_broker_t *broker, uintptr_t handle, uint3
     hooks.authorize_publish = WANTED(RMQTT_HOOK_AUTHORIZE_PUBLISH) ? on_authorize_publish : NULL;
     hooks.authorize_subscribe = WANTED(RMQTT_HOOK_AUTHORIZE_SUBSCRIBE) ? on_authorize_subscribe : NULL;
     hooks.authorize_unsubscribe = WANTED(RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE) ? on_authorize_unsubscribe : NULL;
+    hooks.authorize_forward = WANTED(RMQTT_HOOK_AUTHORIZE_FORWARD) ? on_authorize_forward : NULL;
+    hooks.auth_exchange = WANTED(RMQTT_HOOK_AUTH_EXCHANGE) ? on_auth_exchange : NULL;
+    hooks.connack = WANTED(RMQTT_HOOK_CONNACK) ? on_connack : NULL;
+    hooks.session_created = WANTED(RMQTT_HOOK_SESSION_CREATED) ? on_session_created : NULL;
+    hooks.session_resumed = WANTED(RMQTT_HOOK_SESSION_RESUMED) ? on_session_resumed : NULL;
+    hooks.session_taken_over = WANTED(RMQTT_HOOK_SESSION_TAKEN_OVER) ? on_session_taken_over : NULL;
+    hooks.session_terminated = WANTED(RMQTT_HOOK_SESSION_TERMINATED) ? on_session_terminated : NULL;
+    hooks.subscribed = WANTED(RMQTT_HOOK_SUBSCRIBED) ? on_subscribed : NULL;
+    hooks.unsubscribed = WANTED(RMQTT_HOOK_UNSUBSCRIBED) ? on_unsubscribed : NULL;
+    hooks.message_published = WANTED(RMQTT_HOOK_MESSAGE_PUBLISHED) ? on_message_published : NULL;
+    hooks.message_delivered = WANTED(RMQTT_HOOK_MESSAGE_DELIVERED) ? on_message_delivered : NULL;
+    hooks.message_acked = WANTED(RMQTT_HOOK_MESSAGE_ACKED) ? on_message_acked : NULL;
+    hooks.message_dropped = WANTED(RMQTT_HOOK_MESSAGE_DROPPED) ? on_message_dropped : NULL;
+    hooks.will_published = WANTED(RMQTT_HOOK_WILL_PUBLISHED) ? on_will_published : NULL;
+    hooks.retained_changed = WANTED(RMQTT_HOOK_RETAINED_CHANGED) ? on_retained_changed : NULL;
+    hooks.first_subscriber = WANTED(RMQTT_HOOK_FIRST_SUBSCRIBER) ? on_first_subscriber : NULL;
+    hooks.last_subscriber = WANTED(RMQTT_HOOK_LAST_SUBSCRIBER) ? on_last_subscriber : NULL;
+    hooks.listener_up = WANTED(RMQTT_HOOK_LISTENER_UP) ? on_listener_up : NULL;
+    hooks.listener_down = WANTED(RMQTT_HOOK_LISTENER_DOWN) ? on_listener_down : NULL;
+    hooks.overload = WANTED(RMQTT_HOOK_OVERLOAD) ? on_overload : NULL;
 #undef WANTED
     return rmqtt_broker_set_hooks(broker, &hooks, err);
 }
@@ -74,21 +117,6 @@ rmqtt_status_t rmqttgo_subscribe(rmqtt_broker_t *broker, rmqtt_str_t filter, uin
     options.qos = qos;
     options.retain_handling = retain_handling;
     return rmqtt_broker_subscribe(broker, filter, &options, on_message, (void *)handle, on_drop, out, err);
-}
-
-rmqtt_status_t rmqttgo_complete(rmqtt_decision_t ticket, rmqtt_verdict_kind_t kind, uint8_t reason_code,
-                                rmqtt_str_t reason, uint32_t replace, rmqtt_str_t topic, rmqtt_str_t payload,
-                                uint8_t qos, bool retain) {
-    rmqtt_verdict_t verdict = rmqtt_verdict_init();
-    verdict.kind = kind;
-    verdict.reason_code = reason_code;
-    verdict.reason_string = reason;
-    verdict.replace = replace;
-    verdict.topic = topic;
-    verdict.payload = rmqtt_bytes(payload.ptr, payload.len);
-    verdict.qos = qos;
-    verdict.retain = retain;
-    return rmqtt_decision_complete(ticket, &verdict);
 }
 
 rmqtt_status_t rmqttgo_log_set(rmqtt_level_t max, uintptr_t handle) {

@@ -20,10 +20,6 @@ rmqtt_status_t rmqttgo_subscribe(rmqtt_broker_t *broker, rmqtt_str_t filter, uin
                                  uint8_t retain_handling, uintptr_t handle, rmqtt_subscription_t **out,
                                  rmqtt_error_t **err);
 
-rmqtt_status_t rmqttgo_complete(rmqtt_decision_t ticket, rmqtt_verdict_kind_t kind, uint8_t reason_code,
-                                rmqtt_str_t reason, uint32_t replace, rmqtt_str_t topic, rmqtt_str_t payload,
-                                uint8_t qos, bool retain);
-
 /* Handle 0 turns the log off. */
 rmqtt_status_t rmqttgo_log_set(rmqtt_level_t max, uintptr_t handle);
 

@@ -1,0 +1,178 @@
+package rmqtt
+
+// #include "shim.h"
+import "C"
+
+import "time"
+
+// Stats is a snapshot of a broker. Counters run from New on, over all starts and stops; gauges are of now.
+type Stats struct {
+	StartedAt                 time.Time     // zero when the broker does not run
+	Uptime                    time.Duration // since then
+	ConnectedClients          uint64        // gauge
+	Sessions                  uint64        // gauge; those of absent clients included
+	Subscriptions             uint64        // gauge: of those sessions
+	InProcessSubscriptions    uint64        // gauge: of this program
+	RetainedMessages          uint64        // gauge
+	Connections               uint64        // those that got as far as an accepted CONNECT
+	MessagesReceived          uint64        // published by clients, wills included
+	MessagesSent              uint64        // to clients
+	MessagesPublished         uint64        // by this program
+	MessagesDelivered         uint64        // to subscriptions of this program
+	MessagesDropped           uint64        // on the way to a client or to a subscription of this program
+	DecisionsAllowed          uint64
+	DecisionsDenied           uint64 // whatever the cause: those without an answer included
+	DecisionsExpired          uint64 // no answer came in time
+	DecisionsOverflowed       uint64 // the callback queue was full
+	DecisionsPending          uint64 // gauge
+	EventsDropped             uint64 // the callback queue was full
+	CallbackPanics            uint64 // in callbacks of the library; panics of Go code do not get that far
+	MessagesDroppedQueueFull  uint64 // of those, dropped because as many waited as allowed
+	MessagesDroppedExpired    uint64 // of those, expired while they waited
+	MessagesDroppedTooLarge   uint64 // of those, larger than the client takes
+	MessagesDroppedClientGone uint64 // of those, not kept for a client that went
+	MessagesDroppedRefused    uint64 // of those, refused by a hook, or because of the topic
+	ConnectionsRefused        uint64 // whose CONNECT was refused
+	ConnectionsTimedOut       uint64 // whose CONNECT was not complete in time
+	ConnectionPanics          uint64 // ended by a panic in the library
+	DecisionsWithoutTicket    uint64 // as many as may were open
+	DecisionsFailed           uint64 // the hook has panicked, or its answer could not be understood
+	DecisionsStopped          uint64 // the broker stopped before there was an answer
+	DecisionsDeparted         uint64 // whoever wanted to know was gone before there was an answer
+	EventsTold                uint64 // that hooks have been told of
+	SlowHookCalls             uint64 // of hooks in place, which Go does not have
+}
+
+// Hook names a field of Hooks.
+type Hook int32
+
+// The hooks.
+const (
+	HookAuthenticate         Hook = C.RMQTT_HOOK_AUTHENTICATE
+	HookConnected            Hook = C.RMQTT_HOOK_CONNECTED
+	HookDisconnected         Hook = C.RMQTT_HOOK_DISCONNECTED
+	HookPreConnect           Hook = C.RMQTT_HOOK_PRE_CONNECT
+	HookAuthorizePublish     Hook = C.RMQTT_HOOK_AUTHORIZE_PUBLISH
+	HookAuthorizeSubscribe   Hook = C.RMQTT_HOOK_AUTHORIZE_SUBSCRIBE
+	HookAuthorizeUnsubscribe Hook = C.RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE
+	HookAuthorizeForward     Hook = C.RMQTT_HOOK_AUTHORIZE_FORWARD
+	HookAuthExchange         Hook = C.RMQTT_HOOK_AUTH_EXCHANGE
+	HookConnack              Hook = C.RMQTT_HOOK_CONNACK
+	HookSessionCreated       Hook = C.RMQTT_HOOK_SESSION_CREATED
+	HookSessionResumed       Hook = C.RMQTT_HOOK_SESSION_RESUMED
+	HookSessionTakenOver     Hook = C.RMQTT_HOOK_SESSION_TAKEN_OVER
+	HookSessionTerminated    Hook = C.RMQTT_HOOK_SESSION_TERMINATED
+	HookSubscribed           Hook = C.RMQTT_HOOK_SUBSCRIBED
+	HookUnsubscribed         Hook = C.RMQTT_HOOK_UNSUBSCRIBED
+	HookMessagePublished     Hook = C.RMQTT_HOOK_MESSAGE_PUBLISHED
+	HookMessageDelivered     Hook = C.RMQTT_HOOK_MESSAGE_DELIVERED
+	HookMessageAcked         Hook = C.RMQTT_HOOK_MESSAGE_ACKED
+	HookMessageDropped       Hook = C.RMQTT_HOOK_MESSAGE_DROPPED
+	HookWillPublished        Hook = C.RMQTT_HOOK_WILL_PUBLISHED
+	HookRetainedChanged      Hook = C.RMQTT_HOOK_RETAINED_CHANGED
+	HookFirstSubscriber      Hook = C.RMQTT_HOOK_FIRST_SUBSCRIBER
+	HookLastSubscriber       Hook = C.RMQTT_HOOK_LAST_SUBSCRIBER
+	HookListenerUp           Hook = C.RMQTT_HOOK_LISTENER_UP
+	HookListenerDown         Hook = C.RMQTT_HOOK_LISTENER_DOWN
+	HookOverload             Hook = C.RMQTT_HOOK_OVERLOAD
+)
+
+func (h Hook) String() string {
+	if h == HookAuthenticate {
+		return "Authenticate"
+	}
+	return name(int32(h), "Connected", "Disconnected", "PreConnect", "AuthorizePublish", "AuthorizeSubscribe",
+		"AuthorizeUnsubscribe", "AuthorizeForward", "AuthExchange", "Connack", "SessionCreated", "SessionResumed",
+		"SessionTakenOver", "SessionTerminated", "Subscribed", "Unsubscribed", "MessagePublished", "MessageDelivered",
+		"MessageAcked", "MessageDropped", "WillPublished", "RetainedChanged", "FirstSubscriber", "LastSubscriber",
+		"ListenerUp", "ListenerDown", "Overload")
+}
+
+// HookStats is a snapshot of one hook. Counters run from New on, over all starts and stops, and over all that have been
+// set for the hook. What does not belong to the kind of the hook is zero.
+type HookStats struct {
+	Allowed       uint64 // decisions
+	Denied        uint64 // by the hook; those below are apart
+	Expired       uint64 // denied: no answer came in time
+	Overflowed    uint64 // denied: the callback queue was full
+	WithoutTicket uint64 // denied: as many decisions as may were open
+	Failed        uint64 // denied: the hook has panicked; panics of hooks that hear of events do not get that far
+	Stopped       uint64 // denied: the broker stopped before there was an answer
+	Departed      uint64 // denied: whoever wanted to know was gone before there was an answer
+	Told          uint64 // events
+	Dropped       uint64 // events: the callback queue was full
+	InFlight      uint64 // gauge: decisions that are open; events that wait or are being told
+	Slow          uint64 // calls of hooks in place, which Go does not have
+
+	// TimeSum is the times below together: for a decision that from the question to the answer, for an event that of the
+	// call.
+	TimeSum time.Duration
+
+	// Times is how many times are in each range. The first ones end with 1, 2, 5, 10, 20, 50 microseconds, and so on up to
+	// 10 seconds; the last one is beyond.
+	Times [C.RMQTT_HOOK_TIME_BUCKETS]uint64
+}
+
+func goStats(stats *C.rmqtt_stats_t) Stats {
+	result := Stats{
+		Uptime:                    time.Duration(stats.uptime_ms) * time.Millisecond,
+		ConnectedClients:          uint64(stats.connected_clients),
+		Sessions:                  uint64(stats.sessions),
+		Subscriptions:             uint64(stats.subscriptions),
+		InProcessSubscriptions:    uint64(stats.in_process_subscriptions),
+		RetainedMessages:          uint64(stats.retained_messages),
+		Connections:               uint64(stats.connections),
+		MessagesReceived:          uint64(stats.messages_received),
+		MessagesSent:              uint64(stats.messages_sent),
+		MessagesPublished:         uint64(stats.messages_published),
+		MessagesDelivered:         uint64(stats.messages_delivered),
+		MessagesDropped:           uint64(stats.messages_dropped),
+		DecisionsAllowed:          uint64(stats.decisions_allowed),
+		DecisionsDenied:           uint64(stats.decisions_denied),
+		DecisionsExpired:          uint64(stats.decisions_expired),
+		DecisionsOverflowed:       uint64(stats.decisions_overflowed),
+		DecisionsPending:          uint64(stats.decisions_pending),
+		EventsDropped:             uint64(stats.events_dropped),
+		CallbackPanics:            uint64(stats.callback_panics),
+		MessagesDroppedQueueFull:  uint64(stats.messages_dropped_queue_full),
+		MessagesDroppedExpired:    uint64(stats.messages_dropped_expired),
+		MessagesDroppedTooLarge:   uint64(stats.messages_dropped_too_large),
+		MessagesDroppedClientGone: uint64(stats.messages_dropped_client_gone),
+		MessagesDroppedRefused:    uint64(stats.messages_dropped_refused),
+		ConnectionsRefused:        uint64(stats.connections_refused),
+		ConnectionsTimedOut:       uint64(stats.connections_timed_out),
+		ConnectionPanics:          uint64(stats.connection_panics),
+		DecisionsWithoutTicket:    uint64(stats.decisions_without_ticket),
+		DecisionsFailed:           uint64(stats.decisions_failed),
+		DecisionsStopped:          uint64(stats.decisions_stopped),
+		DecisionsDeparted:         uint64(stats.decisions_departed),
+		EventsTold:                uint64(stats.events_told),
+		SlowHookCalls:             uint64(stats.slow_hook_calls),
+	}
+	if stats.started_at_ms != 0 {
+		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))
+	}
+	return result
+}
+
+func goHookStats(stats *C.rmqtt_hook_stats_t) HookStats {
+	result := HookStats{
+		Allowed:       uint64(stats.allowed),
+		Denied:        uint64(stats.denied),
+		Expired:       uint64(stats.expired),
+		Overflowed:    uint64(stats.overflowed),
+		WithoutTicket: uint64(stats.without_ticket),
+		Failed:        uint64(stats.failed),
+		Stopped:       uint64(stats.stopped),
+		Departed:      uint64(stats.departed),
+		Told:          uint64(stats.told),
+		Dropped:       uint64(stats.dropped),
+		InFlight:      uint64(stats.in_flight),
+		Slow:          uint64(stats.slow),
+		TimeSum:       time.Duration(stats.time_us_sum) * time.Microsecond,
+	}
+	for index, count := range stats.time {
+		result.Times[index] = uint64(count)
+	}
+	return result
+}
