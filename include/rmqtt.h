@@ -1911,7 +1911,7 @@ typedef struct rmqtt_hooks_t {
      */
     rmqtt_subscriber_fn first_subscriber;
     /**
-     * Hears that nobody is subscribed to a filter any more. Not inline.
+     * Hears that nobody is subscribed to a filter any more; a stop, which ends all subscriptions, is not told so. Not inline.
      */
     rmqtt_subscriber_fn last_subscriber;
     /**

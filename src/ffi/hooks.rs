@@ -154,7 +154,7 @@ pub struct rmqtt_hooks_t {
     pub retained_changed: rmqtt_retained_changed_fn,
     /// Hears that a filter that nobody was subscribed to has its first subscriber. Not inline.
     pub first_subscriber: rmqtt_subscriber_fn,
-    /// Hears that nobody is subscribed to a filter any more. Not inline.
+    /// Hears that nobody is subscribed to a filter any more; a stop, which ends all subscriptions, is not told so. Not inline.
     pub last_subscriber: rmqtt_subscriber_fn,
     /// Hears that a listener is open.
     pub listener_up: rmqtt_listener_fn,

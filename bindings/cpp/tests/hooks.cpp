@@ -488,7 +488,6 @@ void authorize_forward() {
     };
     tell_failures(hooks, failures);
     rmqtt::Broker broker = started(std::move(hooks));
-    std::uint64_t refused = 0;
     for (const char protocol : {char(4), char(5)}) {
         const std::string id = "reader-" + std::to_string(protocol);
         Mqtt::Options options;
@@ -502,10 +501,6 @@ void authorize_forward() {
         for (const std::string topic : {"drop", "deny", "later", "broken", "changed", "higher", "bare", "plain"}) {
             CHECK_EQ(writer.publish_1(topic, "x", user_property("a", "b")), 0);
             CHECK_EQ(told.next(), id + "|1|0|" + topic + "|x|1|writer|1");
-            if (topic == "drop" || topic == "deny" || topic == "broken") {
-                ++refused;
-                UNTIL(broker.stats().messages_dropped_refused == refused);
-            }
         }
         CHECK_EQ(failures.next(), "authorize_forward: no");
 

@@ -46,8 +46,6 @@ namespace Rmqtt.Tests
                     Check.Equal(0, pump.Publish1(topic, "x"), "PUBACK of " + topic);
                     Check.Equal(topic + " x", other.Receive(1), "for the other client");
                     Check.Equal(0, other.Found.Count, "properties for the other client");
-                    if (topic == "secret") Check.Until(() => broker.GetStats().MessagesDropped == 1, "one is dropped");
-                    if (topic == "denied") Check.Until(() => broker.GetStats().MessagesDropped == 2, "two are dropped");
                 }
                 Check.Equal("gar/ß y\0z", picky.Receive(1), "topic and payload changed");
                 Check.Equal("properties x", picky.Receive(1), "properties changed");
@@ -129,9 +127,7 @@ namespace Rmqtt.Tests
                     told.Enqueue(failure.Callback + ": " + failure.Exception.Message);
                 client.Subscribe("#");
                 broker.Publish("now", "x");
-                Check.Until(() => broker.GetStats().MessagesDropped == 1, "one is dropped");
                 broker.Publish("later", "x");
-                Check.Until(() => broker.GetStats().MessagesDropped == 2, "two are dropped");
                 broker.Publish("good", "x");
                 Check.Equal("good x", client.Receive(), "the message");
                 Check.Equal(
