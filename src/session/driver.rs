@@ -431,8 +431,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         self.hub.callbacks().ask(Hook::AuthorizeForward, key, question)
     }
 
-    /// Moves answers and messages to `writing`; whether there were messages and none waits for a decision. There may be
-    /// more of them then, even if all of these have been dropped.
+    /// Moves answers and messages to `writing`; whether there were messages and none of them waits for anything. There may
+    /// be more of them then, even if all of these have been dropped.
     fn collect(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Closing> {
         if !self.connection.out.is_empty() {
             self.writing.push_back(Block::Shared(self.connection.out.split().freeze()));
@@ -494,7 +494,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         add(&self.hub.counters().messages_sent, sent);
         handle.set_in_flight(self.lease.state().window.outstanding());
-        Ok(are_messages && self.forwarding.is_none())
+        Ok(are_messages && self.forwarding.is_none() && self.taken.is_empty())
     }
 
     /// Sees to it that the task is woken at the next deadline; ends the connection if one has passed.

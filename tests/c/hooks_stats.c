@@ -271,12 +271,13 @@ static rmqtt_verdict_kind_t allow_subscribe(const rmqtt_authorize_subscribe_t *e
 }
 
 /** The hook waits at its door, one event waits for it, and `crowd[2]` has brought about one too many. */
-static rmqtt_broker_t *crowded_broker(listener *listening, const char *callbacks, test_client crowd[3]) {
+static rmqtt_broker_t *crowded_broker_with(listener *listening, const char *callbacks, test_client crowd[3],
+                                           rmqtt_authorize_subscribe_fn authorize_subscribe) {
     char config[512];
     const char *const names[] = {"runs", "waits", "finds no room"};
     snprintf(config, sizeof config,
              "{\"listeners\":[{\"address\":\"127.0.0.1:0\",\"allow_anonymous\":true}],"
-             "\"callbacks\":{\"queue\":1,%s}}",
+             "\"runtime\":{\"worker_threads\":1},\"callbacks\":{\"queue\":1,%s}}",
              callbacks);
     memset(listening, 0, sizeof *listening);
     test_door_init(&listening->door);
@@ -284,7 +285,7 @@ static rmqtt_broker_t *crowded_broker(listener *listening, const char *callbacks
     hooks.user_data = listening;
     hooks.drop = test_drop;
     hooks.connected = connected_at_the_door;
-    hooks.authorize_subscribe = allow_subscribe;
+    hooks.authorize_subscribe = authorize_subscribe;
     rmqtt_broker_t *broker = test_broker(config);
     CHECK_OK(rmqtt_broker_set_hooks(broker, &hooks, NULL));
     test_start(broker);
@@ -292,9 +293,16 @@ static rmqtt_broker_t *crowded_broker(listener *listening, const char *callbacks
         crowd[i] = client_open(broker, names[i], 5);
         if (i == 0) {
             WAIT_UNTIL(test_get(&listening->probe.running) == 1);
+            if (!authorize_subscribe) {
+                subscribe(crowd[i], "t", 1, 1);
+            }
         }
     }
     return broker;
+}
+
+static rmqtt_broker_t *crowded_broker(listener *listening, const char *callbacks, test_client crowd[3]) {
+    return crowded_broker_with(listening, callbacks, crowd, allow_subscribe);
 }
 
 static void ping_send(test_client client) {
@@ -347,6 +355,26 @@ static void a_client_waits_for_room_if_it_should(void) {
     test_door_open(&listening.door);
     test_packet_expect(crowd[2].fd, &packet, 0xd0);
     crowd_ends(broker, &listening, crowd, 3, 0);
+}
+
+/** There is one thread for all clients: it has to be free for others while one client's messages wait. */
+static void messages_wait_for_room_at_no_cost(void) {
+    listener listening;
+    test_client crowd[3];
+    rmqtt_broker_t *broker = crowded_broker_with(
+        &listening, "\"threads\":1,\"event_overflow\":\"wait\",\"timeout_ms\":600000", crowd, NULL);
+    for (int qos = 0; qos <= 1; qos++) {
+        rmqtt_publish_t message = rmqtt_publish_init();
+        message.topic = rmqtt_str("t");
+        message.qos = (uint8_t)qos;
+        CHECK_OK(rmqtt_broker_publish(broker, &message, NULL));
+    }
+    test_client late = client_open(broker, "late", 5);
+    test_door_open(&listening.door);
+    CHECK(strcmp(test_client_receive(crowd[0]).topic, "t") == 0);
+    CHECK(strcmp(test_client_receive(crowd[0]).topic, "t") == 0);
+    test_client_leave(late);
+    crowd_ends(broker, &listening, crowd, 4, 0);
 }
 
 static void a_client_waits_for_room_no_longer_than_allowed(void) {
@@ -409,6 +437,7 @@ int main(void) {
     metrics_are_text();
     an_event_that_finds_no_room_is_dropped();
     a_client_waits_for_room_if_it_should();
+    messages_wait_for_room_at_no_cost();
     a_client_waits_for_room_no_longer_than_allowed();
     events_take_no_room_away_from_decisions();
     return 0;
