@@ -184,6 +184,51 @@ static void a_stop_waits_for_no_hook_that_waits_for_it(void) {
     }
 }
 
+/* ---- hooks that call another broker ---- */
+
+enum { PASSES = 100 };
+
+typedef struct player {
+    rmqtt_broker_t *other;
+    int told;
+} player;
+
+/** Passes what it is told of on to the other broker, whose hook does the same. */
+static void pass_on(const rmqtt_message_published_t *event, void *user_data) {
+    player *playing = (player *)user_data;
+    CHECK_EQ(event->message->origin, RMQTT_ORIGIN_API);
+    if (test_add(&playing->told) < PASSES) {
+        test_publish(playing->other, event->message->topic.ptr, "x");
+    }
+}
+
+static void hooks_of_two_brokers_call_each_other(uint8_t flags) {
+    player players[2];
+    rmqtt_broker_t *brokers[2];
+    memset(players, 0, sizeof players);
+    for (int i = 0; i < 2; i++) {
+        brokers[i] = test_broker("{}");
+        players[1 - i].other = brokers[i];
+    }
+    for (int i = 0; i < 2; i++) {
+        rmqtt_hooks_t hooks = rmqtt_hooks_init();
+        hooks.message_published = pass_on;
+        hooks.flags[RMQTT_HOOK_MESSAGE_PUBLISHED] = flags;
+        hooks.user_data = &players[i];
+        CHECK_OK(rmqtt_broker_set_hooks(brokers[i], &hooks, NULL));
+        test_start(brokers[i]);
+    }
+    test_publish(brokers[0], "ball", "x");
+    WAIT_UNTIL(test_get(&players[0].told) == PASSES && test_get(&players[1].told) == PASSES - 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(rmqtt_broker_stop(brokers[i], 0));
+    }
+    CHECK_EQ(players[0].told + players[1].told, 2 * PASSES - 1);
+    for (int i = 0; i < 2; i++) {
+        rmqtt_broker_free(brokers[i]);
+    }
+}
+
 /* ---- many at once ---- */
 
 static rmqtt_verdict_kind_t authenticate_in_10_ms(const rmqtt_authenticate_t *event, rmqtt_verdict_t *verdict,
@@ -417,6 +462,8 @@ static void everybody_gets_an_answer(void) {
 int main(void) {
     a_hook_that_sleeps_holds_up_its_client_only();
     a_stop_waits_for_no_hook_that_waits_for_it();
+    hooks_of_two_brokers_call_each_other(0);
+    hooks_of_two_brokers_call_each_other(RMQTT_HOOK_INLINE);
     a_thousand_clients_wait_without_a_thread_each();
     everybody_gets_an_answer();
     return 0;
