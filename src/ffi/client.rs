@@ -30,7 +30,7 @@ pub struct rmqtt_client_t {
 
 impl rmqtt_client_t {
     /// A view of `client`, which must outlive it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(client: &Client) -> Self {
         rmqtt_client_t {
             struct_size: size_of::<rmqtt_client_t>(),

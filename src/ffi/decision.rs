@@ -164,8 +164,12 @@ impl rmqtt_verdict_t {
     ///
     /// # Safety
     /// The views are readable as far as they say.
+    #[inline]
     pub(super) unsafe fn verdict(&self, kind: rmqtt_verdict_kind_t) -> Verdict {
         let is = |known: rmqtt_verdict_kind| kind == known as i32;
+        if is(rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW) && self.is_plain() {
+            return Verdict::ALLOW;
+        }
         if is(rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW) || is(rmqtt_verdict_kind::RMQTT_VERDICT_CONTINUE) {
             // SAFETY: the caller's promise.
             match unsafe { self.changes() } {
@@ -186,19 +190,23 @@ impl rmqtt_verdict_t {
         }
     }
 
+    /// Whether there are no details of a yes: then it is not to cost anything.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.replace == 0
+            && self.reason_string.len == 0
+            && self.user_property_count == 0
+            && self.auth_data.ptr.is_null()
+            && self.response_information.ptr.is_null()
+            && !self.superuser.get()
+    }
+
     /// What is put in the place of what was asked for, and what the client is told besides.
     ///
     /// # Safety
     /// The views are readable as far as they say.
     unsafe fn changes(&self) -> Result<Option<Box<Changes>>, Error> {
-        // A hook that says a plain yes is not to cost anything.
-        let is_plain = self.replace == 0
-            && self.reason_string.len == 0
-            && self.user_property_count == 0
-            && self.auth_data.ptr.is_null()
-            && self.response_information.ptr.is_null()
-            && !self.superuser.get();
-        if is_plain {
+        if self.is_plain() {
             return Ok(None);
         }
         let replaces = |bit: rmqtt_replace| self.replace & bit as u32 != 0;
