@@ -11,28 +11,21 @@ use super::{Answer, Asked, Hook, HookTable, Installed, Question};
 
 /// Asks one hook in place, again and again. What that takes is prepared once, for a batch of questions: a hook that is asked
 /// about each message should not cost more than itself. To be kept for as long as the thread goes on without waiting.
-pub struct Asker {
+pub struct Asker<'a> {
     hook: Hook,
-    table: Arc<HookTable>,
+    table: &'a HookTable,
     hooks: Installed,
-    terms: Arc<Terms>,
+    terms: &'a Arc<Terms>,
     seat: Seat,
     /// The decision that the thread was about before.
     before: Option<Current>,
 }
 
-impl Asker {
-    pub(super) fn new(hook: Hook, table: &Arc<HookTable>, terms: &Arc<Terms>) -> Self {
+impl<'a> Asker<'a> {
+    pub(super) fn new(hook: Hook, table: &'a HookTable, terms: &'a Arc<Terms>) -> Self {
         let seat = Seat::take(terms.counters.marks());
         terms.watch.wake();
-        Asker {
-            hook,
-            table: table.clone(),
-            hooks: table.installed(),
-            terms: terms.clone(),
-            before: decision::enter(terms, seat.slot()),
-            seat,
-        }
+        Asker { hook, table, hooks: table.installed(), terms, before: decision::enter(terms, seat.slot()), seat }
     }
 
     /// Asks the hooks that are installed now.
@@ -62,7 +55,7 @@ impl Asker {
     /// Makes out what an answer means that is not just a verdict.
     #[cold]
     fn settle(&self, answer: thread::Result<Answer>) -> Asked {
-        let (hook, terms) = (self.hook, &self.terms);
+        let (hook, terms) = (self.hook, self.terms);
         self.seat.slot().forget_ticket();
         let deferred = decision::take_deferred();
         let is_deferred = deferred.as_ref().is_some_and(|(pending, _)| pending.is_deferred());
@@ -85,7 +78,7 @@ impl Asker {
     }
 }
 
-impl Drop for Asker {
+impl Drop for Asker<'_> {
     fn drop(&mut self) {
         // Hooks that have been replaced are dropped after this: that is the host program's code, and no decision of it.
         decision::leave(self.before.take());
@@ -163,18 +156,18 @@ mod tests {
             self.table.set(Some(Box::new(Scripted(Mutex::new(Box::new(script))))));
         }
 
-        fn ask(&self, asker: &mut Asker) -> Asked {
+        fn ask(&self, asker: &mut Asker<'_>) -> Asked {
             let nobody = || Text::from("");
             asker.ask(Question::PreConnect(&PreConnect { address: nobody(), listener: nobody() }))
         }
 
-        fn allows(&self, asker: &mut Asker, script: impl FnMut() -> Answer + Send + 'static) -> bool {
+        fn allows(&self, asker: &mut Asker<'_>, script: impl FnMut() -> Answer + Send + 'static) -> bool {
             self.set(script);
             matches!(self.ask(asker), Asked::Decided(Verdict::Allow(_)))
         }
 
         /// The decision, and the ticket for it.
-        fn deferred(&self, asker: &mut Asker) -> (Box<Decision>, Ticket) {
+        fn deferred(&self, asker: &mut Asker<'_>) -> (Box<Decision>, Ticket) {
             let (send, receive) = mpsc::channel();
             self.set(move || {
                 send.send(defer().unwrap()).unwrap();

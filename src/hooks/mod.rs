@@ -229,7 +229,7 @@ impl Callbacks {
     }
 
     /// For questions to a hook that is called in place.
-    pub fn asker(&self, hook: Hook) -> Asker {
+    pub fn asker(&self, hook: Hook) -> Asker<'_> {
         Asker::new(hook, &self.table, &self.terms)
     }
 

@@ -265,7 +265,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             received: 0,
         };
         let result = body(&mut self.inbox, &mut self.connection, self.lease.state(), &mut host);
-        add(&self.hub.counters().messages_received, host.received);
+        let received = host.received;
+        drop(host);
+        add(&self.hub.counters().messages_received, received);
         self.dispatch.flush();
         if let Some(receiver) = self.dispatch.take_crowded() {
             self.lease.handle().mailbox().set_owner_waits(true);
@@ -548,7 +550,7 @@ struct Doors<'a> {
     asked: &'a mut Option<Box<Decision>>,
     asked_topic: &'a mut Option<Text>,
     /// Asks in place about the messages of this batch.
-    asker: Option<Asker>,
+    asker: Option<Asker<'a>>,
     now: Instant,
     received: usize,
 }
@@ -589,7 +591,8 @@ impl Doors<'_> {
 
 impl Host for Doors<'_> {
     fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling {
-        let callbacks = self.hub.callbacks();
+        let hub = self.hub;
+        let callbacks = hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
         if mode == Mode::Absent {
             return match allowed_without_hook(self.client, topic) {
