@@ -77,7 +77,6 @@ impl Dispatch {
             hub.has_retained(&kept, outgoing.message());
         }
         let way = Way { fan_out: matched.targets.len() > 1, in_advance: in_advance(hub) };
-        self.lost.are_told = hub.callbacks().wants(Hook::MessageDropped);
         for target in &matched.targets {
             self.deliver(hub, &mut outgoing, target, None, way, now);
         }
@@ -122,7 +121,7 @@ impl Dispatch {
                 }
             }
             Receiver::Session(handle) => {
-                let room = Room { quota: handle.quota(), now, lost: &mut self.lost };
+                let room = self.room(hub, handle, now);
                 let outcome = handle.mailbox().offer(outgoing, target, group, way, room);
                 self.settle(hub, handle, outcome);
             }
@@ -131,8 +130,7 @@ impl Dispatch {
 
     /// Delivers a message to one session, whatever its subscriptions.
     pub(super) fn deliver_to(&mut self, hub: &Hub, handle: &Arc<Handle>, delivery: Delivery, now: Instant) {
-        self.lost.are_told = hub.callbacks().wants(Hook::MessageDropped);
-        let room = Room { quota: handle.quota(), now, lost: &mut self.lost };
+        let room = self.room(hub, handle, now);
         let outcome = handle.mailbox().offer_delivery(delivery, room);
         self.settle(hub, handle, outcome);
     }
@@ -153,6 +151,11 @@ impl Dispatch {
                 hub.tell_dropped(departed.client(), || message.clone(), DropCause::ClientGone);
             }
         }
+    }
+
+    fn room<'a>(&'a mut self, hub: &Hub, handle: &'a Handle, now: Instant) -> Room<'a> {
+        self.lost.are_told = hub.callbacks().wants(Hook::MessageDropped);
+        Room { quota: handle.quota(), now, lost: &mut self.lost }
     }
 
     fn settle(&mut self, hub: &Hub, handle: &Arc<Handle>, outcome: Outcome) {
