@@ -4,15 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::property::{CONTENT_TYPE, CORRELATION_DATA, PAYLOAD_FORMAT_INDICATOR, RESPONSE_TOPIC, USER_PROPERTY};
 use super::reader::Reader;
 use super::Fault;
 use crate::model::{EncodedProperties, Properties, Text};
-
-const PAYLOAD_FORMAT_INDICATOR: u8 = 0x01;
-const CONTENT_TYPE: u8 = 0x03;
-const RESPONSE_TOPIC: u8 = 0x08;
-const CORRELATION_DATA: u8 = 0x09;
-const USER_PROPERTY: u8 = 0x26;
 
 /// What a two byte length can tell of.
 const MAX_FIELD_BYTES: usize = 65_535;

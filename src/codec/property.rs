@@ -10,14 +10,18 @@ use super::reader::Reader;
 use super::Fault;
 
 /// Property identifiers that more than the table of rules speaks of.
+pub(super) const PAYLOAD_FORMAT_INDICATOR: u8 = 0x01;
 const MESSAGE_EXPIRY_INTERVAL: u8 = 0x02;
+pub(super) const CONTENT_TYPE: u8 = 0x03;
+pub(super) const RESPONSE_TOPIC: u8 = 0x08;
+pub(super) const CORRELATION_DATA: u8 = 0x09;
 const SUBSCRIPTION_IDENTIFIER: u8 = 0x0B;
 const AUTHENTICATION_METHOD: u8 = 0x15;
 const AUTHENTICATION_DATA: u8 = 0x16;
 const WILL_DELAY_INTERVAL: u8 = 0x18;
 const SERVER_REFERENCE: u8 = 0x1C;
 const TOPIC_ALIAS: u8 = 0x23;
-const USER_PROPERTY: u8 = 0x26;
+pub(super) const USER_PROPERTY: u8 = 0x26;
 
 /// What a list of properties belongs to. The numbers are bits of [`Rule::places`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +74,11 @@ const fn rules() -> [Rule; 0x28] {
     const REASON: u8 = Place::Ack as u8 | Place::Disconnect as u8 | Place::Auth as u8;
 
     let table = [
-        (0x01, Value::Flag, MESSAGE), // payload format indicator
+        (PAYLOAD_FORMAT_INDICATOR, Value::Flag, MESSAGE),
         (MESSAGE_EXPIRY_INTERVAL, Value::U32, MESSAGE),
-        (0x03, Value::String, MESSAGE),    // content type
-        (0x08, Value::TopicName, MESSAGE), // response topic
-        (0x09, Value::Binary, MESSAGE),    // correlation data
+        (CONTENT_TYPE, Value::String, MESSAGE),
+        (RESPONSE_TOPIC, Value::TopicName, MESSAGE),
+        (CORRELATION_DATA, Value::Binary, MESSAGE),
         (SUBSCRIPTION_IDENTIFIER, Value::PositiveVarInt, Place::Subscribe as u8),
         (0x11, Value::U32, CONNECT | Place::Disconnect as u8), // session expiry interval
         (AUTHENTICATION_METHOD, Value::String, AUTHENTICATION),

@@ -167,12 +167,13 @@ impl rmqtt_verdict_t {
     #[inline]
     pub(super) unsafe fn verdict(&self, kind: rmqtt_verdict_kind_t) -> Verdict {
         let is = |known: rmqtt_verdict_kind| kind == known as i32;
-        if is(rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW) && self.is_plain() {
-            return Verdict::ALLOW;
-        }
         if is(rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW) || is(rmqtt_verdict_kind::RMQTT_VERDICT_CONTINUE) {
-            // SAFETY: the caller's promise.
-            match unsafe { self.changes() } {
+            let changes = match self.is_plain() {
+                true => Ok(None),
+                // SAFETY: the caller's promise.
+                false => unsafe { self.changes() }.map(Some),
+            };
+            match changes {
                 Ok(changes) if is(rmqtt_verdict_kind::RMQTT_VERDICT_ALLOW) => Verdict::Allow(changes),
                 Ok(changes) => Verdict::Continue(changes),
                 Err(error) => {
@@ -197,7 +198,9 @@ impl rmqtt_verdict_t {
             && self.reason_string.len == 0
             && self.user_property_count == 0
             && self.auth_data.ptr.is_null()
+            && self.auth_data.len == 0
             && self.response_information.ptr.is_null()
+            && self.response_information.len == 0
             && !self.superuser.get()
     }
 
@@ -205,10 +208,7 @@ impl rmqtt_verdict_t {
     ///
     /// # Safety
     /// The views are readable as far as they say.
-    unsafe fn changes(&self) -> Result<Option<Box<Changes>>, Error> {
-        if self.is_plain() {
-            return Ok(None);
-        }
+    unsafe fn changes(&self) -> Result<Box<Changes>, Error> {
         let replaces = |bit: rmqtt_replace| self.replace & bit as u32 != 0;
         let mut changes = Changes { superuser: self.superuser.get(), ..Changes::default() };
         // SAFETY: the caller's promise, for all that is read here.
@@ -242,7 +242,7 @@ impl rmqtt_verdict_t {
         changes.session_expiry_s =
             replaces(rmqtt_replace::RMQTT_REPLACE_SESSION_EXPIRY).then_some(self.session_expiry_s);
         changes.keep_alive_s = replaces(rmqtt_replace::RMQTT_REPLACE_KEEP_ALIVE).then_some(self.keep_alive_s);
-        Ok(Some(Box::new(changes)))
+        Ok(Box::new(changes))
     }
 
     /// What else the client is told.

@@ -56,16 +56,18 @@ async fn authenticate(
     client: &Arc<Client>,
     listener: usize,
 ) -> Result<Option<Box<Changes>>, Refusal> {
-    let question = Authenticate {
-        client: client.clone(),
-        password: connect.password.clone(),
-        keep_alive_s: connect.keep_alive_s,
-        clean_start: connect.clean_start,
-        will: connect.will.as_ref().map(|will| registered(will, client)),
-        properties: handshake::properties(connect),
+    let question = || {
+        OwnedQuestion::Authenticate(Box::new(Authenticate {
+            client: client.clone(),
+            password: connect.password.clone(),
+            keep_alive_s: connect.keep_alive_s,
+            clean_start: connect.clean_start,
+            will: connect.will.as_ref().map(|will| registered(will, client)),
+            properties: handshake::properties(connect),
+        }))
     };
     let key = || Key::Client(client.id.clone());
-    let asked = hub.callbacks().ask(Hook::Authenticate, key, || OwnedQuestion::Authenticate(Box::new(question)));
+    let asked = hub.callbacks().ask(Hook::Authenticate, key, question);
     match asked.verdict().await {
         Some(Verdict::Allow(changes)) => Ok(changes),
         Some(Verdict::Deny(denial)) => Err(denial.into()),

@@ -24,16 +24,18 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     let method = Text::from(method);
     let mut data = connect.authentication_data.clone();
     for round in 1..=MAX_ROUNDS {
-        let question = AuthExchange {
-            client: client.clone(),
-            method: method.clone(),
-            // A copy: the packet is part of a buffer that must not be kept.
-            data: data.as_deref().map(Bytes::copy_from_slice),
-            round,
-            again: false,
+        let question = || {
+            OwnedQuestion::AuthExchange(AuthExchange {
+                client: client.clone(),
+                method: method.clone(),
+                // A copy: the packet is part of a buffer that must not be kept.
+                data: data.as_deref().map(Bytes::copy_from_slice),
+                round,
+                again: false,
+            })
         };
         let key = || Key::Client(client.id.clone());
-        let asked = hub.callbacks().ask(Hook::AuthExchange, key, || OwnedQuestion::AuthExchange(question));
+        let asked = hub.callbacks().ask(Hook::AuthExchange, key, question);
         let challenge = match arrival.wait_for(asked.verdict()).await? {
             Some(Verdict::Allow(changes)) => return Ok(changes),
             Some(Verdict::Continue(changes)) if round < MAX_ROUNDS => changes.unwrap_or_default(),
