@@ -1713,11 +1713,12 @@ typedef struct rmqtt_subscriber_event_t {
 typedef void (*rmqtt_subscriber_fn)(const struct rmqtt_subscriber_event_t *event, void *user_data);
 
 /**
- * A listener of a broker. Its text lives as long as the broker.
+ * A listener of a broker. From `rmqtt_broker_listener_info`, its text lives as long as the broker; in a hook, as long as the
+ * hook runs.
  */
 typedef struct rmqtt_listener_info_t {
     /**
-     * `sizeof(rmqtt_listener_info_t)`, set by the caller.
+     * `sizeof(rmqtt_listener_info_t)`, set by the caller; in a hook, what the library fills.
      */
     size_t struct_size;
     /**

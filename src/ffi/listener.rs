@@ -2,11 +2,12 @@ use super::versioned::Versioned;
 use super::view::rmqtt_str_t;
 use crate::model::ListenerInfo;
 
-/// A listener of a broker. Its text lives as long as the broker.
+/// A listener of a broker. From `rmqtt_broker_listener_info`, its text lives as long as the broker; in a hook, as long as the
+/// hook runs.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct rmqtt_listener_info_t {
-    /// `sizeof(rmqtt_listener_info_t)`, set by the caller.
+    /// `sizeof(rmqtt_listener_info_t)`, set by the caller; in a hook, what the library fills.
     pub struct_size: usize,
     /// The name.
     pub name: rmqtt_str_t,

@@ -19,8 +19,7 @@ pub enum Event {
     SessionCreated(Arc<Client>),
     /// A client has got the session that was kept for it.
     SessionResumed(Arc<Client>),
-    /// A connection loses its session to a new one under the same client identifier. It is told before the connection
-    /// is closed.
+    /// A connection loses its session to a new one under the same client identifier. That it is gone is told next.
     SessionTakenOver(Arc<Client>),
     SessionTerminated(SessionTerminated),
     Subscribed(Subscribed),
