@@ -508,6 +508,20 @@ static void decisions_can_be_made_later(void) {
     CHECK_EQ(code_for(broker, "c", 4), 5);
     CHECK_STATUS(rmqtt_decision_complete(next_ticket(&judging, 4), &allow), RMQTT_ERR_EXPIRED);
 
+    /* A yes with details that cannot be read is none. */
+    answer_with(&judging, DEFER);
+    for (int i = 0; i < 2; i++) {
+        rmqtt_verdict_t unreadable = allow;
+        if (i == 0) {
+            unreadable.auth_data.len = 5;
+        } else {
+            unreadable.response_information.len = 5;
+        }
+        visit_begin(&visiting, broker, "unreadable");
+        CHECK_OK(rmqtt_decision_complete(next_ticket(&judging, 5 + i), &unreadable));
+        CHECK_EQ(visit_end(&visiting), 5);
+    }
+
     CHECK_STATUS(rmqtt_decision_complete(0, &allow), RMQTT_ERR_EXPIRED);
     CHECK_STATUS(rmqtt_decision_complete(UINT64_MAX, &allow), RMQTT_ERR_EXPIRED);
     CHECK_STATUS(rmqtt_decision_complete(0x123456789abcdefULL, &allow), RMQTT_ERR_EXPIRED);
