@@ -289,9 +289,9 @@ mod tests {
             assert_eq!(measured, 4, "the first of each 64");
         };
         thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| calls(&marks));
-            }
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| calls(&marks))).collect();
+            // The end of the scope would not wait for what they leave behind.
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
         });
         calls(&marks);
         assert_eq!(marks.sum(Hook::AuthorizePublish), Sum { good: 500, denied: 500, running: 0 });
