@@ -110,6 +110,10 @@ enum rmqtt_status
      * There is no room for it now; later there may be.
      */
     RMQTT_ERR_WOULD_BLOCK = -12,
+    /**
+     * There is no such client, message or subscription.
+     */
+    RMQTT_ERR_NOT_FOUND = -13,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -22,6 +22,7 @@ const (
 	ErrPanic           Code = C.RMQTT_ERR_PANIC            // a fault of the library that it survived
 	ErrInternal        Code = C.RMQTT_ERR_INTERNAL         // a fault of the library that it noticed
 	ErrWouldBlock      Code = C.RMQTT_ERR_WOULD_BLOCK      // there is no room for it now; later there may be
+	ErrNotFound        Code = C.RMQTT_ERR_NOT_FOUND        // there is no such client, message or subscription
 
 	// ErrClosed: the broker has been closed. The library knows no closed brokers; its codes are negative.
 	ErrClosed Code = 1

@@ -40,7 +40,7 @@ use crate::model::Text;
 /// **Fork.** A child process must not use a broker that it inherited: functions answer `RMQTT_ERR_FORKED`, or false, 0
 /// or empty text. It may make brokers of its own.
 pub struct rmqtt_broker_t {
-    broker: Broker,
+    pub(super) broker: Broker,
     /// The process that made it. The threads of a broker do not live in another one.
     process: u32,
     /// Text that C has views of, which live as long as the broker. Addresses of port 0 differ from run to run, but
@@ -57,7 +57,7 @@ impl rmqtt_broker_t {
     }
 }
 
-fn null(what: &str) -> Error {
+pub(super) fn null(what: &str) -> Error {
     Error::InvalidArgument(format!("{what} is NULL"))
 }
 
@@ -65,7 +65,7 @@ fn null(what: &str) -> Error {
 ///
 /// # Safety
 /// `broker` is NULL or came from `rmqtt_broker_new` and has not been freed.
-unsafe fn with_broker(
+pub(super) unsafe fn with_broker(
     broker: *const rmqtt_broker_t,
     err: *mut *mut rmqtt_error_t,
     body: impl FnOnce(&rmqtt_broker_t) -> Result<(), Error>,
@@ -82,7 +82,7 @@ unsafe fn with_broker(
 ///
 /// # Safety
 /// `broker` is NULL or came from `rmqtt_broker_new` and has not been freed.
-unsafe fn ask<T: guard::PanicDefault>(
+pub(super) unsafe fn ask<T: guard::PanicDefault>(
     broker: *const rmqtt_broker_t,
     or: T,
     body: impl FnOnce(&rmqtt_broker_t) -> T,

@@ -32,13 +32,15 @@ pub enum rmqtt_status {
     RMQTT_ERR_INTERNAL = -11,
     /// There is no room for it now; later there may be.
     RMQTT_ERR_WOULD_BLOCK = -12,
+    /// There is no such client, message or subscription.
+    RMQTT_ERR_NOT_FOUND = -13,
 }
 
 /// A value of `enum rmqtt_status`.
 pub type rmqtt_status_t = i32;
 
 impl rmqtt_status {
-    pub(super) const ALL: [rmqtt_status; 13] = [
+    pub(super) const ALL: [rmqtt_status; 14] = [
         rmqtt_status::RMQTT_OK,
         rmqtt_status::RMQTT_ERR_INVALID_ARGUMENT,
         rmqtt_status::RMQTT_ERR_INVALID_CONFIG,
@@ -52,6 +54,7 @@ impl rmqtt_status {
         rmqtt_status::RMQTT_ERR_PANIC,
         rmqtt_status::RMQTT_ERR_INTERNAL,
         rmqtt_status::RMQTT_ERR_WOULD_BLOCK,
+        rmqtt_status::RMQTT_ERR_NOT_FOUND,
     ];
 
     pub(super) fn of(error: &Error) -> rmqtt_status {
@@ -65,6 +68,7 @@ impl rmqtt_status {
             Error::WouldDeadlock(_) => rmqtt_status::RMQTT_ERR_WOULD_DEADLOCK,
             Error::Internal(_) => rmqtt_status::RMQTT_ERR_INTERNAL,
             Error::WouldBlock(_) => rmqtt_status::RMQTT_ERR_WOULD_BLOCK,
+            Error::NotFound(_) => rmqtt_status::RMQTT_ERR_NOT_FOUND,
         }
     }
 }

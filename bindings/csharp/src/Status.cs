@@ -41,5 +41,8 @@ namespace Rmqtt
 
         /// <summary>There is no room for it now; later there may be.</summary>
         WouldBlock = -12,
+
+        /// <summary>There is no such client, message or subscription.</summary>
+        NotFound = -13,
     }
 }

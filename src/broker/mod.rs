@@ -1,104 +1,31 @@
 //! The broker as a safe Rust type: everything that the C ABI offers, without `unsafe`.
 
-use std::fmt;
+mod error;
+mod messages;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, EventOverflow, Faults};
+use crate::config::{Config, EventOverflow};
 use crate::hooks::{
-    in_callback, in_place, CallbackPool, Callbacks, Consumer, Event, Hook, HookCounters, HookStats, HookTable, Hooks,
-    Key, SubscriptionQueue,
+    in_callback, in_place, CallbackPool, Callbacks, Event, Hook, HookCounters, HookStats, HookTable, Hooks, Key,
 };
 use crate::limits::Places;
-use crate::model::{topic, ListenerInfo, QoS, Text};
+use crate::model::{ListenerInfo, Text};
 use crate::observe::{metrics, Stats};
 use crate::runtime;
-use crate::session::{self, Busy, HostMessage, Hub, Peer, SessionCounters};
+use crate::session::{self, Hub, Peer, SessionCounters};
 use crate::transport::{self, BindError, Listener};
 
-/// The largest packet that MQTT can express, without its fixed header `[MQTT-2.1.4]`.
-const MAX_REMAINING_LENGTH: usize = 268_435_455;
-
-/// Messages that wait for an in-process subscription if its options do not say.
-const DEFAULT_MAX_QUEUED: u32 = 1000;
-
-/// Why a call did not do what it should.
-#[derive(Debug)]
-pub enum Error {
-    /// An argument is not what the function takes.
-    InvalidArgument(String),
-    /// The configuration has faults.
-    InvalidConfig(Faults),
-    /// Not now: the broker runs, or does not.
-    InvalidState(&'static str),
-    /// A listener could not be bound.
-    Bind(String),
-    /// The system refused something.
-    Io(String),
-    /// This version or this build cannot do that.
-    Unsupported(&'static str),
-    /// The call would wait for the callback that makes it.
-    WouldDeadlock(&'static str),
-    /// There is no room for it now.
-    WouldBlock(&'static str),
-    /// A fault of the library itself.
-    Internal(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::InvalidConfig(faults) => faults.fmt(f),
-            Error::InvalidState(text)
-            | Error::Unsupported(text)
-            | Error::WouldDeadlock(text)
-            | Error::WouldBlock(text) => f.write_str(text),
-            Error::InvalidArgument(text) | Error::Bind(text) | Error::Io(text) | Error::Internal(text) => {
-                f.write_str(text)
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<BindError> for Error {
-    fn from(BindError { listener, address, cause }: BindError) -> Self {
-        Error::Bind(format!("listener \"{listener}\" could not be bound to {address}: {cause}"))
-    }
-}
-
-/// A message to publish.
-#[derive(Clone, Debug, Default)]
-pub struct Publish {
-    pub topic: String,
-    pub payload: Bytes,
-    pub qos: QoS,
-    pub retain: bool,
-}
-
-/// How to subscribe in-process.
-#[derive(Clone, Copy, Debug)]
-pub struct SubscribeOptions {
-    /// Whether retained messages are delivered first.
-    pub replay_retained: bool,
-    /// Messages that may wait for the consumer; more are dropped and counted. 0 means 1000.
-    pub max_queued_messages: u32,
-}
-
-impl Default for SubscribeOptions {
-    fn default() -> Self {
-        SubscribeOptions { replay_retained: true, max_queued_messages: 0 }
-    }
-}
+pub use error::Error;
+pub use messages::{Publish, SubscribeOptions, Subscription};
 
 /// A broker. It can be started and stopped as often as wanted.
 pub struct Broker {
@@ -414,51 +341,6 @@ impl Broker {
         let hooks = Hook::ALL.iter().map(|hook| (*hook, self.hook_stats(*hook)));
         metrics::json(&self.stats(), hooks.filter(|(hook, stats)| interest.has(*hook) || !stats.is_blank()))
     }
-
-    /// Publishes a message to everyone who is subscribed. It is on its way to all of them when this returns, unless a
-    /// hook has to be asked about it or calls this in place.
-    pub fn publish(&self, publish: Publish) -> Result<(), Error> {
-        let config = &self.inner.config;
-        let levels = config.limits.max_topic_levels as usize;
-        topic::check_name(&publish.topic, levels)
-            .map_err(|error| Error::InvalidArgument(format!("the topic {error}")))?;
-        if publish.qos as u8 > config.limits.max_qos {
-            return Err(Error::InvalidArgument(format!("the QoS is above limits.max_qos, {}", config.limits.max_qos)));
-        }
-        if publish.retain && !config.retain.enabled {
-            return Err(Error::InvalidArgument("retained messages are turned off by retain.enabled".to_owned()));
-        }
-        if publish.topic.len() + publish.payload.len() > MAX_REMAINING_LENGTH - 16 {
-            return Err(Error::InvalidArgument("the message is larger than an MQTT packet can be".to_owned()));
-        }
-        let Publish { topic, payload, qos, retain } = publish;
-        let message = HostMessage { topic, payload, qos, retain };
-        self.inner.with_hub(|hub| hub.publish(message).map_err(|Busy| Error::WouldBlock(BUSY)))?;
-        self.inner.messages_published.fetch_add(1, Relaxed);
-        Ok(())
-    }
-
-    /// Delivers every message that matches `filter` to `consumer`, one at a time and in order, on a callback thread.
-    pub fn subscribe(
-        &self,
-        filter: &str,
-        options: SubscribeOptions,
-        consumer: Consumer,
-    ) -> Result<Subscription, Error> {
-        topic::check_filter(filter, self.inner.config.limits.max_topic_levels as usize)
-            .map_err(|error| Error::InvalidArgument(format!("the filter {error}")))?;
-        let run = self.inner.run();
-        let Run { hub, callbacks, .. } = run.as_ref().ok_or(NOT_RUNNING)?;
-        let max_queued = match options.max_queued_messages {
-            0 => DEFAULT_MAX_QUEUED,
-            max => max,
-        };
-        let id = self.inner.next_subscription.fetch_add(1, Relaxed) + 1;
-        let counters = self.inner.hook_counters.clone();
-        let queue = SubscriptionQueue::new(id, max_queued as usize, consumer, callbacks.pool().clone(), counters);
-        hub.subscribe(filter, options.replay_retained, queue.clone());
-        Ok(Subscription { queue, broker: Arc::downgrade(&self.inner) })
-    }
 }
 
 impl Drop for Broker {
@@ -476,8 +358,6 @@ impl Drop for Broker {
         }
     }
 }
-
-const BUSY: &str = "too many messages of the host program wait to be published";
 
 const NOT_RUNNING: Error = Error::InvalidState("the broker is not running");
 
@@ -501,26 +381,5 @@ impl Inner {
         if let Some(run) = self.run().as_ref() {
             run.callbacks.watch(&self.config.runtime.thread_name);
         }
-    }
-}
-
-/// An in-process subscription. It ends when it is dropped, or with the run of its broker.
-pub struct Subscription {
-    queue: Arc<SubscriptionQueue>,
-    broker: Weak<Inner>,
-}
-
-impl Drop for Subscription {
-    /// When this returns, the consumer is not called any more and is dropped; from inside the consumer itself, both
-    /// hold once it has returned.
-    fn drop(&mut self) {
-        if let Some(inner) = self.broker.upgrade() {
-            // A broker that has stopped since has ended the subscription itself.
-            let _ = inner.with_hub(|hub| {
-                hub.unsubscribe(self.queue.id());
-                Ok(())
-            });
-        }
-        self.queue.close();
     }
 }

@@ -1,0 +1,339 @@
+//! Everything that the sessions of one run of a broker share.
+
+mod host;
+mod lifetime;
+mod retaining;
+mod wills;
+
+use std::collections::HashMap;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, SeqCst},
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, Notify};
+
+use super::counters::{add, SessionCounters};
+use super::deadlines::Deadlines;
+use super::delivery::{Delivery, Frames, Outgoing, Source};
+use super::dispatch::Dispatch;
+use super::handle::Handle;
+use super::overload::Overloads;
+use super::receiver::Receiver;
+use super::retained::{LookUps, Retained};
+use super::settings::Settings;
+use crate::config::Config;
+use crate::hooks::{
+    Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
+};
+use crate::model::topic;
+use crate::model::{Client, Message, SubscriptionOptions, Text};
+use crate::retain::RetainStore;
+use crate::router::{Router, Subscribed};
+
+pub use host::{Busy, HostMessage};
+
+/// Retained messages that are read at once for one subscription.
+const RETAINED_PAGE: usize = 64;
+
+/// The sessions of one run of a broker, who gets what, and what is retained.
+pub struct Hub {
+    settings: Settings,
+    callbacks: Arc<Callbacks>,
+    counters: Arc<SessionCounters>,
+    router: Router<Receiver>,
+    retained: RetainStore<Arc<Retained>>,
+    look_ups: LookUps,
+    sessions: Mutex<HashMap<Text, Arc<Handle>>>,
+    deadlines: Deadlines,
+    next_number: AtomicU64,
+    session_subscriptions: AtomicU64,
+    host_subscriptions: Mutex<HashMap<u64, String>>,
+    host_messages: mpsc::Sender<HostMessage>,
+    connected: AtomicU64,
+    /// Wills that a hook is being asked about.
+    wills_asked: AtomicU64,
+    /// Told when the last client may have gone, with its will.
+    nobody: Notify,
+    /// Held while a filter gets or loses a subscriber that somebody is told of, so that they are told in order.
+    turn_of_filters: Mutex<()>,
+    /// When expired retained messages are looked for next.
+    sweep_at: Mutex<Option<Instant>>,
+    overloads: Overloads,
+    stopping: AtomicBool,
+}
+
+impl Hub {
+    /// The second one is for [`Hub::publish_for_host`].
+    pub fn new(
+        config: &Config,
+        callbacks: Arc<Callbacks>,
+        counters: Arc<SessionCounters>,
+    ) -> (Arc<Hub>, mpsc::Receiver<HostMessage>) {
+        let (host_messages, waiting) = mpsc::channel(config.callbacks.queue as usize);
+        let hub = Hub {
+            settings: Settings::of(config),
+            callbacks,
+            counters,
+            router: Router::new(strategy(config)),
+            retained: RetainStore::new(config.retain.max_messages as usize),
+            look_ups: LookUps::default(),
+            sessions: Mutex::default(),
+            deadlines: Deadlines::default(),
+            next_number: AtomicU64::new(1),
+            session_subscriptions: AtomicU64::new(0),
+            host_subscriptions: Mutex::default(),
+            host_messages,
+            connected: AtomicU64::new(0),
+            wills_asked: AtomicU64::new(0),
+            nobody: Notify::new(),
+            turn_of_filters: Mutex::default(),
+            sweep_at: Mutex::default(),
+            overloads: Overloads::of(config),
+            stopping: AtomicBool::new(false),
+        };
+        (Arc::new(hub), waiting)
+    }
+
+    pub(in crate::session) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(in crate::session) fn callbacks(&self) -> &Callbacks {
+        &self.callbacks
+    }
+
+    pub(in crate::session) fn counters(&self) -> &SessionCounters {
+        &self.counters
+    }
+
+    pub(in crate::session) fn router(&self) -> &Router<Receiver> {
+        &self.router
+    }
+
+    fn publish_now(&self, outgoing: Outgoing<'_>, publisher: Option<u64>, now: Instant) {
+        let mut dispatch = Dispatch::new(publisher);
+        if let Err(error) = dispatch.publish(self, outgoing, now) {
+            // Whoever brought it has checked the topic.
+            tracing::error!(%error, "a message could not be published: its topic");
+        }
+        dispatch.flush();
+    }
+
+    /// Asks the hook about a message that no client waits to hear of; what it changes, or `None` if it refuses.
+    async fn ask_about(&self, key: Key, message: Arc<Message>) -> Option<Option<Box<Changes>>> {
+        let question = || OwnedQuestion::AuthorizePublish(message.clone());
+        match self.callbacks.ask(Hook::AuthorizePublish, || key, question).verdict().await {
+            None => Some(None),
+            Some(Verdict::Allow(changes)) => Some(changes),
+            Some(_) => {
+                self.refuse(|| message);
+                None
+            }
+        }
+    }
+
+    /// Counts and tells of a message that goes nowhere.
+    pub(in crate::session) fn refuse(&self, message: impl FnOnce() -> Arc<Message>) {
+        add(&self.counters.dropped_refused, 1);
+        self.tell_dropped(None, message, DropCause::Refused);
+    }
+
+    /// Tells of a message that does not reach a client, or nobody.
+    pub(in crate::session) fn tell_dropped(
+        &self,
+        client: Option<Arc<Client>>,
+        message: impl FnOnce() -> Arc<Message>,
+        cause: DropCause,
+    ) {
+        if !self.callbacks.wants(Hook::MessageDropped) {
+            return;
+        }
+        let message = message();
+        let key = || key_of(client.as_ref().or(message.publisher.as_ref()));
+        let event = || {
+            let (client, message) = (client.clone(), message.clone());
+            Event::MessageDropped(MessageDropped { client, message, cause })
+        };
+        self.callbacks.tell(Hook::MessageDropped, key, event);
+    }
+
+    /// A message with what a hook has changed of it; `None` if it is refused, because the topic that the hook has put in is
+    /// none.
+    pub(in crate::session) fn change<'a>(&self, source: Source<'a>, changes: &'a Changes) -> Option<Source<'a>> {
+        let changed = self.try_to_change(source, changes);
+        if changed.is_none() {
+            self.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
+        }
+        changed
+    }
+
+    fn try_to_change<'a>(&self, source: Source<'a>, changes: &'a Changes) -> Option<Source<'a>> {
+        if let Some(instead) = &changes.topic {
+            if let Err(error) = topic::check_name(instead, self.settings.max_topic_levels) {
+                tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
+                return None;
+            }
+        }
+        let (properties, expires_at) = match &changes.properties {
+            Some(instead) => (&instead.encoded, expires_at(instead.message_expiry_s, Instant::now())),
+            None => (source.properties, source.expires_at),
+        };
+        Some(Source {
+            topic: changes.topic.as_deref().unwrap_or(source.topic),
+            payload: changes.payload.as_ref().unwrap_or(source.payload),
+            qos: changes.qos.unwrap_or(source.qos),
+            retain: changes.retain.unwrap_or(source.retain),
+            properties,
+            expires_at,
+            ..source
+        })
+    }
+
+    fn change_if<'a>(&self, source: Source<'a>, changes: Option<&'a Changes>) -> Option<Source<'a>> {
+        match changes {
+            Some(changes) => self.change(source, changes),
+            None => Some(source),
+        }
+    }
+
+    /// A delivery with what a hook has changed of it for its receiver; back as it is if the topic that the hook has put in is
+    /// none.
+    pub(in crate::session) fn change_delivery(
+        &self,
+        delivery: Delivery,
+        changes: &Changes,
+    ) -> Result<Delivery, Delivery> {
+        let Some(source) = self.try_to_change(Outgoing::of(&delivery.message).source, changes) else {
+            return Err(delivery);
+        };
+        let message = Arc::new(Message {
+            topic: changes.topic.clone().unwrap_or_else(|| delivery.message.topic.clone()),
+            payload: source.payload.clone(),
+            properties: source.properties.clone(),
+            expires_at: source.expires_at,
+            ..Message::clone(&delivery.message)
+        });
+        // The receiver has not asked for more than it gets.
+        let qos = changes.qos.map_or(delivery.qos, |qos| qos.min(delivery.qos));
+        Ok(Delivery { message, qos, retain: changes.retain.unwrap_or(delivery.retain), ..delivery })
+    }
+
+    /// Adds a subscription, and tells if it is the first one to its filter.
+    pub(in crate::session) fn add_subscription(
+        &self,
+        filter: &str,
+        receiver: Receiver,
+        options: SubscriptionOptions,
+        client: Option<&Arc<Client>>,
+    ) -> Subscribed {
+        let _turn = self.turn_of_filters();
+        let subscribed = self.router.subscribe(filter, receiver, options);
+        if subscribed.is_first {
+            self.tell_of_filter(Hook::FirstSubscriber, Event::FirstSubscriber, filter, client);
+        }
+        subscribed
+    }
+
+    /// Takes a subscription away, and tells if it was the last one to its filter; whether there was one.
+    pub(in crate::session) fn remove_subscription(&self, filter: &str, key: u64, client: Option<&Arc<Client>>) -> bool {
+        let _turn = self.turn_of_filters();
+        let unsubscribed = self.router.unsubscribe(filter, key);
+        if unsubscribed.was_last {
+            self.tell_of_filter(Hook::LastSubscriber, Event::LastSubscriber, filter, client);
+        }
+        unsubscribed.existed
+    }
+
+    fn turn_of_filters(&self) -> Option<parking_lot::MutexGuard<'_, ()>> {
+        const TOLD: HookSet = HookSet::of(&[Hook::FirstSubscriber, Hook::LastSubscriber]);
+        self.callbacks.wants_any(TOLD).then(|| self.turn_of_filters.lock())
+    }
+
+    fn tell_of_filter(
+        &self,
+        hook: Hook,
+        event: impl FnOnce(Subscriber) -> Event,
+        filter: &str,
+        client: Option<&Arc<Client>>,
+    ) {
+        let filter = || Text::from(topic::split_share(filter).1);
+        let subscriber = || Subscriber { filter: filter(), client: client.cloned() };
+        self.callbacks.tell(hook, || Key::Filter(filter()), || event(subscriber()));
+    }
+
+    pub(in crate::session) fn count_subscriptions(&self, change: i64) {
+        self.session_subscriptions.fetch_add(change as u64, Relaxed);
+    }
+
+    /// Counts a connection for which there was no place, be it with its listener or in all.
+    pub fn turn_away(&self, none_in_all: bool) {
+        self.counters.connections_refused.fetch_add(1, Relaxed);
+        if none_in_all {
+            self.overloads.connections.begin(&self.callbacks);
+        }
+    }
+
+    /// A connection is gone, and `left` are still there.
+    pub fn connection_closed(&self, left: usize) {
+        self.overloads.connections.relax(&self.callbacks, left);
+    }
+
+    pub(in crate::session) fn client_came(&self) {
+        self.connected.fetch_add(1, SeqCst);
+    }
+
+    pub(in crate::session) fn client_went(&self) {
+        if self.connected.fetch_sub(1, SeqCst) == 1 {
+            self.nobody.notify_waiters();
+        }
+    }
+
+    pub(in crate::session) fn is_stopping(&self) -> bool {
+        self.stopping.load(Acquire)
+    }
+
+    pub fn connected_clients(&self) -> u64 {
+        self.connected.load(Relaxed)
+    }
+
+    /// Sessions of clients, those of absent clients included.
+    pub fn sessions(&self) -> u64 {
+        self.sessions.lock().len() as u64
+    }
+
+    /// Subscriptions of those sessions.
+    pub fn subscriptions(&self) -> u64 {
+        self.session_subscriptions.load(Relaxed)
+    }
+
+    pub fn host_subscriptions(&self) -> u64 {
+        self.host_subscriptions.lock().len() as u64
+    }
+}
+
+/// The key of events about a message that a client has published, or nobody.
+pub(in crate::session) fn key_of(publisher: Option<&Arc<Client>>) -> Key {
+    publisher.map_or(Key::Host, |client| Key::Client(client.id.clone()))
+}
+
+/// When a message expires that has so many seconds left.
+pub(in crate::session) fn expires_at(seconds: Option<u32>, now: Instant) -> Option<Instant> {
+    seconds.map(|seconds| now + Duration::from_secs(seconds.into()))
+}
+
+fn strategy(config: &Config) -> crate::router::Strategy {
+    use crate::config::SharedStrategy;
+    use crate::router::Strategy;
+    match config.shared_subscriptions.strategy {
+        SharedStrategy::RoundRobin => Strategy::RoundRobin,
+        SharedStrategy::Random => Strategy::Random,
+        SharedStrategy::Sticky => Strategy::Sticky,
+        SharedStrategy::HashClient => Strategy::HashClient,
+        SharedStrategy::HashTopic => Strategy::HashTopic,
+        SharedStrategy::LeastInflight => Strategy::LeastInflight,
+    }
+}
