@@ -91,7 +91,7 @@ enum rmqtt_status
     RMQTT_ERR_WOULD_DEADLOCK = -7,
     /**
      * The decision of that ticket has been made already: by an earlier answer, by its deadline, or because the client
-     * or the broker is gone.
+     * or the broker is gone. Or the delivery of that number has been acknowledged already, or its subscription is over.
      */
     RMQTT_ERR_EXPIRED = -8,
     /**
@@ -640,6 +640,11 @@ typedef struct rmqtt_broker_t rmqtt_broker_t;
 typedef struct rmqtt_error_t rmqtt_error_t;
 
 /**
+ * What `rmqtt_message_retain` finds the message of a view by.
+ */
+typedef struct rmqtt_message_owner_t rmqtt_message_owner_t;
+
+/**
  * Text that the caller keeps: UTF-8, with a NUL behind it.
  */
 typedef struct rmqtt_string_t rmqtt_string_t;
@@ -739,17 +744,6 @@ typedef void (*rmqtt_log_fn)(const struct rmqtt_log_line_t *line, void *user_dat
 typedef void (*rmqtt_drop_fn)(void *user_data);
 
 /**
- * Names a deferred decision. A plain number that needs no freeing, is never used again in this process, and stays
- * harmless when the decision, the client or the broker is gone. 0 is no ticket.
- */
-typedef uint64_t rmqtt_decision_t;
-
-/**
- * A value of `enum rmqtt_verdict_kind`.
- */
-typedef int32_t rmqtt_verdict_kind_t;
-
-/**
  * Octets: `len` bytes at `ptr`. As `rmqtt_str_t`, but any bytes, and nothing follows them.
  */
 typedef struct rmqtt_bytes_t {
@@ -762,6 +756,57 @@ typedef struct rmqtt_bytes_t {
      */
     size_t len;
 } rmqtt_bytes_t;
+
+/**
+ * A connection of a client. Its text lives as long as the callback that gets it runs.
+ */
+typedef struct rmqtt_client_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The client identifier; the one the broker made up if the client had none.
+     */
+    struct rmqtt_str_t client_id;
+    /**
+     * The user name; absent if CONNECT has none.
+     */
+    struct rmqtt_str_t username;
+    /**
+     * Where the connection comes from, such as `192.0.2.1:49152`.
+     */
+    struct rmqtt_str_t address;
+    /**
+     * The name of the listener that accepted it.
+     */
+    struct rmqtt_str_t listener;
+    /**
+     * The `node_id` of the broker it is connected to.
+     */
+    uint64_t node_id;
+    /**
+     * Numbers the connections of a broker from 1 on, so that two under one client identifier can be told apart.
+     */
+    uint64_t serial;
+    /**
+     * The protocol level of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.
+     */
+    uint8_t protocol;
+    /**
+     * A hook has said so when it connected: the configured access rules do not hold for it.
+     */
+    bool superuser;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[6];
+} rmqtt_client_t;
+
+/**
+ * A value of `enum rmqtt_origin`.
+ */
+typedef int32_t rmqtt_origin_t;
 
 /**
  * A user property of MQTT 5: a name with a value. Names may come more than once, in an order that is kept.
@@ -823,6 +868,73 @@ typedef struct rmqtt_properties_t {
      */
     uint8_t reserved[2];
 } rmqtt_properties_t;
+
+/**
+ * A message that this program has to acknowledge, in whatever broker of the process. 0 is none.
+ */
+typedef uint64_t rmqtt_delivery_t;
+
+/**
+ * A message that the broker hands to the host program. All of it lives as long as the callback that gets it runs; see
+ * `rmqtt_message_retain` for longer.
+ */
+typedef struct rmqtt_message_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The topic name.
+     */
+    struct rmqtt_str_t topic;
+    /**
+     * The payload.
+     */
+    struct rmqtt_bytes_t payload;
+    /**
+     * The connection that published it, or whose will it is; NULL if there is none, or if it is long gone.
+     */
+    const struct rmqtt_client_t *publisher;
+    /**
+     * A value of `enum rmqtt_origin`. A number that a program does not know is one of a later version.
+     */
+    rmqtt_origin_t origin;
+    /**
+     * The QoS, 0 to 2.
+     */
+    uint8_t qos;
+    /**
+     * Whether it is a retained message.
+     */
+    bool retain;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[2];
+    /**
+     * The MQTT 5 properties; NULL if it has none.
+     */
+    const struct rmqtt_properties_t *properties;
+    /**
+     * What `rmqtt_delivery_ack` takes; 0 if nothing has to be acknowledged.
+     */
+    rmqtt_delivery_t delivery;
+    /**
+     * For `rmqtt_message_retain`.
+     */
+    const struct rmqtt_message_owner_t *owner;
+} rmqtt_message_t;
+
+/**
+ * Names a deferred decision. A plain number that needs no freeing, is never used again in this process, and stays
+ * harmless when the decision, the client or the broker is gone. 0 is no ticket.
+ */
+typedef uint64_t rmqtt_decision_t;
+
+/**
+ * A value of `enum rmqtt_verdict_kind`.
+ */
+typedef int32_t rmqtt_verdict_kind_t;
 
 /**
  * A decision with its details. Start with `rmqtt_verdict_init()`, or with zeroes and `struct_size`: that denies.
@@ -925,99 +1037,6 @@ typedef struct rmqtt_verdict_t {
      */
     uint8_t reserved_tail[3];
 } rmqtt_verdict_t;
-
-/**
- * A connection of a client. Its text lives as long as the callback that gets it runs.
- */
-typedef struct rmqtt_client_t {
-    /**
-     * What the library fills: a field beyond it is not there.
-     */
-    size_t struct_size;
-    /**
-     * The client identifier; the one the broker made up if the client had none.
-     */
-    struct rmqtt_str_t client_id;
-    /**
-     * The user name; absent if CONNECT has none.
-     */
-    struct rmqtt_str_t username;
-    /**
-     * Where the connection comes from, such as `192.0.2.1:49152`.
-     */
-    struct rmqtt_str_t address;
-    /**
-     * The name of the listener that accepted it.
-     */
-    struct rmqtt_str_t listener;
-    /**
-     * The `node_id` of the broker it is connected to.
-     */
-    uint64_t node_id;
-    /**
-     * Numbers the connections of a broker from 1 on, so that two under one client identifier can be told apart.
-     */
-    uint64_t serial;
-    /**
-     * The protocol level of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.
-     */
-    uint8_t protocol;
-    /**
-     * A hook has said so when it connected: the configured access rules do not hold for it.
-     */
-    bool superuser;
-    /**
-     * Zero.
-     */
-    uint8_t reserved[6];
-} rmqtt_client_t;
-
-/**
- * A value of `enum rmqtt_origin`.
- */
-typedef int32_t rmqtt_origin_t;
-
-/**
- * A message that the broker hands to the host program. All of it lives as long as the callback that gets it runs.
- */
-typedef struct rmqtt_message_t {
-    /**
-     * What the library fills: a field beyond it is not there.
-     */
-    size_t struct_size;
-    /**
-     * The topic name.
-     */
-    struct rmqtt_str_t topic;
-    /**
-     * The payload.
-     */
-    struct rmqtt_bytes_t payload;
-    /**
-     * The connection that published it, or whose will it is; NULL if there is none, or if it is long gone.
-     */
-    const struct rmqtt_client_t *publisher;
-    /**
-     * A value of `enum rmqtt_origin`. A number that a program does not know is one of a later version.
-     */
-    rmqtt_origin_t origin;
-    /**
-     * The QoS, 0 to 2.
-     */
-    uint8_t qos;
-    /**
-     * Whether it is a retained message.
-     */
-    bool retain;
-    /**
-     * Zero.
-     */
-    uint8_t reserved[2];
-    /**
-     * The MQTT 5 properties; NULL if it has none.
-     */
-    const struct rmqtt_properties_t *properties;
-} rmqtt_message_t;
 
 /**
  * A client wants to connect. All of it lives as long as the hook runs.
@@ -2159,6 +2178,51 @@ typedef struct rmqtt_hook_stats_t {
 typedef int32_t rmqtt_metrics_format_t;
 
 /**
+ * A value of `enum rmqtt_publish_stage`.
+ */
+typedef int32_t rmqtt_publish_stage_t;
+
+/**
+ * What has become of a message of this program.
+ */
+typedef struct rmqtt_publish_report_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * How many receivers it was queued for: sessions of clients, and subscriptions of this program.
+     */
+    uint64_t receivers;
+    /**
+     * How many of those have acknowledged it. For a client that is an answer to QoS 1 or 2, for a subscription of this
+     * program the return of its function or `rmqtt_delivery_ack`. 0 before the last report.
+     */
+    uint64_t acknowledged;
+    /**
+     * Receivers that were to acknowledge it, but have gone, or lost it to their full queue. 0 before the last report.
+     */
+    uint64_t lost;
+    /**
+     * A value of `enum rmqtt_publish_stage`.
+     */
+    rmqtt_publish_stage_t stage;
+    /**
+     * Nothing more will be reported.
+     */
+    bool last;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} rmqtt_publish_report_t;
+
+/**
+ * Hears what has become of a message. `report` lives until this returns.
+ */
+typedef void (*rmqtt_publish_report_fn)(const struct rmqtt_publish_report_t *report, void *user_data);
+
+/**
  * A message to publish. Start with `rmqtt_publish_init()`, or with zeroes and `struct_size`: zero is the default
  * everywhere.
  */
@@ -2186,8 +2250,80 @@ typedef struct rmqtt_publish_t {
     /**
      * Zero.
      */
-    uint8_t reserved[6];
+    uint8_t reserved[2];
+    /**
+     * How long the call may wait for room, in milliseconds, before it answers `RMQTT_ERR_WOULD_BLOCK`. Inside a hook with
+     * `RMQTT_HOOK_INLINE` it never waits.
+     */
+    uint32_t wait_ms;
+    /**
+     * The MQTT 5 properties; NULL for none. Clients of older versions get the message without them.
+     */
+    const struct rmqtt_properties_t *properties;
+    /**
+     * The only client that gets the message, whatever it is subscribed to; absent: everyone who is subscribed.
+     */
+    struct rmqtt_str_t client_id;
+    /**
+     * When it is published, in milliseconds from now on, at most 4294967295000. Its message expiry interval begins then.
+     * Delayed messages are gone when the broker stops.
+     */
+    uint64_t delay_ms;
+    /**
+     * Told of what becomes of the message; NULL if nobody wants to know. `callbacks.max_pending` messages may be open.
+     */
+    rmqtt_publish_report_fn on_report;
+    /**
+     * Passed to `on_report`.
+     */
+    void *user_data;
+    /**
+     * Frees `user_data`, or NULL. Called once, when nothing more will be reported, also when publishing fails.
+     */
+    rmqtt_drop_fn drop;
 } rmqtt_publish_t;
+
+/**
+ * A snapshot of a subscription of this program. Start with `rmqtt_subscription_stats_init()`.
+ */
+typedef struct rmqtt_subscription_stats_t {
+    /**
+     * `sizeof(rmqtt_subscription_stats_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * Counter: messages that the function has had.
+     */
+    uint64_t delivered;
+    /**
+     * Counter: messages acknowledged with `rmqtt_delivery_ack`.
+     */
+    uint64_t acknowledged;
+    /**
+     * Counter: messages dropped, because the queue was full or they had expired.
+     */
+    uint64_t dropped;
+    /**
+     * Gauge: messages that wait.
+     */
+    uint64_t queued_messages;
+    /**
+     * Gauge: what those take in memory, about, in bytes.
+     */
+    uint64_t queued_bytes;
+    /**
+     * Gauge: messages that the function has had, and that have to be acknowledged.
+     */
+    uint64_t unacknowledged;
+    /**
+     * Whether it is paused.
+     */
+    bool paused;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} rmqtt_subscription_stats_t;
 
 /**
  * How to subscribe. Start with `rmqtt_subscribe_options_init()`, or with zeroes and `struct_size`: zero is the default
@@ -2199,27 +2335,63 @@ typedef struct rmqtt_subscribe_options_t {
      */
     size_t struct_size;
     /**
-     * Messages that may wait for the function; more are dropped and counted. 0 means 1000.
+     * Messages that may wait for the function. 0 means 1000.
      */
     uint32_t max_queued_messages;
     /**
-     * The QoS. This version delivers with 0 only.
+     * The highest QoS of the messages, 0 to 2. Messages come with the lower one of it and their own.
      */
     uint8_t qos;
     /**
-     * As in MQTT 5: 0 and 1 deliver the retained messages first, 2 does not.
+     * As in MQTT 5: 0 and 1 deliver the retained messages first, 2 does not. (Every subscription of this program is a new
+     * one.) A shared subscription never gets them.
      */
     uint8_t retain_handling;
     /**
+     * A value of `enum rmqtt_overflow`.
+     */
+    uint8_t overflow;
+    /**
+     * Messages of QoS 1 and 2 are acknowledged with `rmqtt_delivery_ack`, instead of by the return of the function.
+     */
+    bool manual_ack;
+    /**
+     * What the messages that wait may take in memory, about, in bytes. 0 means 16 MiB. One message may always wait.
+     */
+    uint64_t max_queued_bytes;
+    /**
+     * With `manual_ack`: how many messages may be unacknowledged at a time, up to 65535; no more are delivered then. 0 means
+     * 65535.
+     */
+    uint32_t receive_maximum;
+    /**
+     * With `rmqtt_broker_subscribe_batch`: messages of one call, up to 65536. 0 means 256.
+     */
+    uint32_t max_batch;
+    /**
+     * The retain flag of messages as their publisher set it, instead of false.
+     */
+    bool retain_as_published;
+    /**
+     * Not the messages that this program publishes. Not for a shared subscription.
+     */
+    bool no_local;
+    /**
      * Zero.
      */
-    uint8_t reserved[2];
+    uint8_t reserved[6];
 } rmqtt_subscribe_options_t;
 
 /**
  * Receives a message. `message` and what it points to live until this returns.
  */
 typedef void (*rmqtt_message_fn)(const struct rmqtt_message_t *message, void *user_data);
+
+/**
+ * Receives messages of one subscription, `count` of them, at least one. `messages` and what it points to live until this
+ * returns.
+ */
+typedef void (*rmqtt_messages_fn)(const struct rmqtt_message_t *const *messages, size_t count, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -2335,6 +2507,29 @@ void rmqtt_error_free(struct rmqtt_error_t *error);
  * and its `drop` has run; if a callback makes this call, both happen soon after.
  */
 rmqtt_status_t rmqtt_log_set(rmqtt_level_t max, rmqtt_log_fn on_line, void *user_data, rmqtt_drop_fn drop);
+
+/**
+ * Keeps a message beyond the callback that it was handed to. Topic and payload are not copied, with one exception: those
+ * that a hook with `RMQTT_HOOK_INLINE` gets to see are.
+ *
+ * @param message A message that the library has handed to this program, in a callback that still runs, or one that has
+ *        been kept.
+ * @return The same message, which the caller releases with `rmqtt_message_release`; NULL for NULL, and after a panic. Its
+ *         message expiry interval is that of now.
+ *
+ * **Threads.** Any. **Ownership.** A message that is kept may be read by several threads at a time, outlives its broker if
+ * it must, and takes the memory of its topic, payload and properties until it is released.
+ */
+const struct rmqtt_message_t *rmqtt_message_retain(const struct rmqtt_message_t *message);
+
+/**
+ * Releases a message that has been kept.
+ *
+ * @param message What `rmqtt_message_retain` has returned, once for each time, or NULL.
+ *
+ * **Threads.** Any.
+ */
+void rmqtt_message_release(const struct rmqtt_message_t *message);
 
 /**
  * Inside a decision hook: takes a ticket, with which the decision is completed later, from any thread, before or after
@@ -2538,52 +2733,55 @@ rmqtt_status_t rmqtt_broker_metrics(const struct rmqtt_broker_t *broker,
  * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
  * all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
  * for the hook's decision first, behind what this program has published before, and may go nowhere. What a hook with
- * `RMQTT_HOOK_INLINE` publishes waits, too: it is on its way after the hook has returned.
+ * `RMQTT_HOOK_INLINE` publishes waits, too: it is on its way after the hook has returned. A delayed message is published,
+ * and the hook asked, when it is due.
  *
  * @param broker A running broker.
  * @param message The message; copied.
  * @param err Receives the error. May be NULL.
  * @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
  *         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
- *         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
- *         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait already;
- *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *         `retain.enabled` is false or for one client, properties that MQTT does not allow, a payload that is not the
+ *         UTF-8 that its format indicator says, a delay out of range, or a message larger than MQTT allows;
+ *         `RMQTT_ERR_NOT_FOUND` if there is no session of the client `client_id`; `RMQTT_ERR_WOULD_BLOCK` if there is no
+ *         room after `wait_ms`: a receiver has too much to work off, `callbacks.queue` messages wait for the hook,
+ *         `delayed.max_messages` or `delayed.max_bytes` is reached, or `callbacks.max_pending` messages are to be reported
+ *         on (the last two are never waited for); `RMQTT_ERR_INVALID_STATE` if the broker does not run;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`. Nothing is published then.
  *
  * **Threads.** Any, callbacks included. Messages of one thread keep their order; what it publishes in inline hooks may come
- * after what it publishes outside of them.
+ * after what it publishes outside of them. `on_report` is called on a callback thread, one call at a time for all messages
+ * of the broker.
+ *
+ * **Ownership.** `user_data` passes to the library whatever the answer is: `drop` is called for it exactly once. When the
+ * broker stops before the last report, `drop` is all that is called.
  */
 rmqtt_status_t rmqtt_broker_publish(struct rmqtt_broker_t *broker,
                                     const struct rmqtt_publish_t *message,
                                     struct rmqtt_error_t **err);
 
 /**
- * Delivers every message that matches a topic filter to a function of this program, the retained ones first. Access
- * rules for clients do not apply.
+ * Publishes messages one after the other, each as `rmqtt_broker_publish` does, and faster. It ends at the first one that is
+ * not published.
  *
  * @param broker A running broker.
- * @param filter A topic filter; `$share/{group}/{filter}` takes turns with the other members of the group.
- * @param options Options, or NULL for the defaults.
- * @param on_message Called for each message, in order, one call at a time, on a callback thread.
- * @param user_data Passed to `on_message`.
- * @param drop Frees `user_data`, or NULL. Called once, also when this call fails.
- * @param out Receives the subscription, which the caller frees with `rmqtt_subscription_free`; NULL after a failure.
- * @param err Receives the error. May be NULL.
- * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker, function or `out` that is NULL, a filter that is none or
- *         has too many levels, or options out of range; `RMQTT_ERR_UNSUPPORTED` for a QoS above 0;
- *         `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`;
- *         `RMQTT_ERR_PANIC`.
+ * @param messages An array of `count` messages of one `struct_size`; copied. May be NULL if `count` is 0.
+ * @param count How many.
+ * @param accepted Receives how many have been published, those at the front. May be NULL.
+ * @param err Receives the error of the one that was not. May be NULL.
+ * @return `RMQTT_OK` if all of them have been published; else what `rmqtt_broker_publish` answers to the message at
+ *         `messages[*accepted]`.
  *
- * **Threads.** Any, callbacks included. A message that finds `max_queued_messages` waiting is dropped and counted: a
- * slow function holds up nobody. The subscription ends with the stop of the broker.
+ * **Threads.** As `rmqtt_broker_publish`. `wait_ms` of each message begins when its turn has come.
+ *
+ * **Ownership.** The `user_data` of all messages passes to the library, also of those that are not published: `drop` is
+ * called for each exactly once.
  */
-rmqtt_status_t rmqtt_broker_subscribe(struct rmqtt_broker_t *broker,
-                                      struct rmqtt_str_t filter,
-                                      const struct rmqtt_subscribe_options_t *options,
-                                      rmqtt_message_fn on_message,
-                                      void *user_data,
-                                      rmqtt_drop_fn drop,
-                                      struct rmqtt_subscription_t **out,
-                                      struct rmqtt_error_t **err);
+rmqtt_status_t rmqtt_broker_publish_batch(struct rmqtt_broker_t *broker,
+                                          const struct rmqtt_publish_t *messages,
+                                          size_t count,
+                                          size_t *accepted,
+                                          struct rmqtt_error_t **err);
 
 /**
  * Ends a subscription and frees it.
@@ -2597,6 +2795,108 @@ rmqtt_status_t rmqtt_broker_subscribe(struct rmqtt_broker_t *broker,
  * subscription at the same time.
  */
 void rmqtt_subscription_free(struct rmqtt_subscription_t *subscription);
+
+/**
+ * Has the function of a subscription called no more, until `rmqtt_subscription_resume`. A call that runs goes on; so does a
+ * call with several messages. Messages that come wait, as many as its queue takes.
+ *
+ * @param subscription A subscription.
+ * @return `RMQTT_OK`, also if it is paused already; `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, its own function included.
+ */
+rmqtt_status_t rmqtt_subscription_pause(struct rmqtt_subscription_t *subscription);
+
+/**
+ * Has the function of a subscription called again.
+ *
+ * @param subscription A subscription.
+ * @return `RMQTT_OK`, also if it is not paused; `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, its own function included.
+ */
+rmqtt_status_t rmqtt_subscription_resume(struct rmqtt_subscription_t *subscription);
+
+/**
+ * Takes a snapshot of a subscription.
+ *
+ * @param subscription A subscription.
+ * @param out Filled on success.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, its own function included. Never waits for a call.
+ */
+rmqtt_status_t rmqtt_subscription_stats(const struct rmqtt_subscription_t *subscription,
+                                        struct rmqtt_subscription_stats_t *out);
+
+/**
+ * Acknowledges a message that has been delivered to a subscription with `manual_ack`, in whatever order. Until then it
+ * counts against the subscription's `receive_maximum`. When its subscription ends, or its broker stops, without that, it is
+ * lost; one of a shared subscription goes to another member when its subscription ends.
+ *
+ * @param delivery `delivery` of the message.
+ * @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been acknowledged already, or its subscription or its run of the broker
+ *         is over; `RMQTT_ERR_INVALID_ARGUMENT` for 0; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, inside and outside of callbacks, also after the function has returned.
+ */
+rmqtt_status_t rmqtt_delivery_ack(rmqtt_delivery_t delivery);
+
+/**
+ * Delivers every message that matches a topic filter to a function of this program, the retained ones first. Access
+ * rules for clients do not apply.
+ *
+ * @param broker A running broker.
+ * @param filter A topic filter; `$share/{group}/{filter}` takes turns with the other members of the group, clients
+ *        included.
+ * @param options Options, or NULL for the defaults.
+ * @param on_message Called for each message, in order, one call at a time, on a callback thread.
+ * @param user_data Passed to `on_message`.
+ * @param drop Frees `user_data`, or NULL. Called once, also when this call fails.
+ * @param out Receives the subscription, which the caller frees with `rmqtt_subscription_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker, function or `out` that is NULL, a filter that is none or
+ *         has too many levels, or options out of range; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. What happens when the function is slower than messages come is a matter of
+ * `options->overflow`. The subscription ends with the stop of the broker, when what waits has been delivered.
+ */
+rmqtt_status_t rmqtt_broker_subscribe(struct rmqtt_broker_t *broker,
+                                      struct rmqtt_str_t filter,
+                                      const struct rmqtt_subscribe_options_t *options,
+                                      rmqtt_message_fn on_message,
+                                      void *user_data,
+                                      rmqtt_drop_fn drop,
+                                      struct rmqtt_subscription_t **out,
+                                      struct rmqtt_error_t **err);
+
+/**
+ * As `rmqtt_broker_subscribe`, but hands over as many messages as there are, up to `options->max_batch`, in one call. With
+ * many small messages that is several times as fast.
+ *
+ * @param broker A running broker.
+ * @param filter A topic filter, as `rmqtt_broker_subscribe` takes it.
+ * @param options Options, or NULL for the defaults.
+ * @param on_messages Called with messages in order, one call at a time, on a callback thread.
+ * @param user_data Passed to `on_messages`.
+ * @param drop Frees `user_data`, or NULL. Called once, also when this call fails.
+ * @param out Receives the subscription, which the caller frees with `rmqtt_subscription_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return As `rmqtt_broker_subscribe`.
+ *
+ * **Threads.** As `rmqtt_broker_subscribe`. Without `manual_ack`, the return of a call acknowledges all of its messages.
+ */
+rmqtt_status_t rmqtt_broker_subscribe_batch(struct rmqtt_broker_t *broker,
+                                            struct rmqtt_str_t filter,
+                                            const struct rmqtt_subscribe_options_t *options,
+                                            rmqtt_messages_fn on_messages,
+                                            void *user_data,
+                                            rmqtt_drop_fn drop,
+                                            struct rmqtt_subscription_t **out,
+                                            struct rmqtt_error_t **err);
 
 #ifdef __cplusplus
 }  // extern "C"
@@ -2645,6 +2945,7 @@ RMQTT_DEFINE_INIT(rmqtt_listener_info)
 RMQTT_DEFINE_INIT(rmqtt_stats)
 RMQTT_DEFINE_INIT(rmqtt_hook_stats)
 RMQTT_DEFINE_INIT(rmqtt_subscribe_options)
+RMQTT_DEFINE_INIT(rmqtt_subscription_stats)
 
 #undef RMQTT_DEFINE_INIT
 

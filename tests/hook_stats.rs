@@ -126,7 +126,7 @@ fn what_a_hook_in_place_publishes_waits_until_it_returns() {
         Told::in_place(CONNECTED, move |_| {
             let broker: Arc<Broker> = publishing.lock().unwrap().upgrade().unwrap();
             assert!(in_place());
-            let message = Publish { topic: "t".to_owned(), payload: "x".into(), retain: true, ..Publish::default() };
+            let message = Publish { topic: "t".into(), payload: "x".into(), retain: true, ..Publish::default() };
             broker.publish(message).unwrap();
             seen.send(broker.stats().retained_messages).unwrap();
         }),
@@ -182,7 +182,7 @@ fn a_client_whose_event_finds_no_room_waits_for_some() {
     last.send(0xc0, &[]);
     assert!(is_silent(&last, 100), "it is not read from");
     // So it goes for everybody whose messages may be events.
-    let (topic, payload) = ("t".to_owned(), "x".into());
+    let (topic, payload) = ("t".into(), "x".into());
     broker.publish(Publish { topic, payload, qos: QoS::AtLeastOnce, ..Publish::default() }).unwrap();
     assert!(is_silent(&clients[0], 100), "it is not sent messages");
     word.send(()).unwrap();

@@ -152,7 +152,7 @@ fn write_until_stuck(client: &Client, bytes: &[u8]) {
 
 fn retain_a_megabyte(broker: &Broker) {
     for index in 0..1_000 {
-        let topic = format!("retained/{index}");
+        let topic = format!("retained/{index}").into();
         let payload = vec![0; 1024].into();
         broker.publish(Publish { topic, payload, retain: true, ..Publish::default() }).unwrap();
     }
@@ -359,7 +359,9 @@ fn a_subscriber_that_reads_again_gets_what_was_kept() {
     let mut published = 0u64;
     while broker.stats().messages_dropped == 0 {
         let payload = vec![0; 64 * 1024].into();
-        broker.publish(Publish { topic: "t".to_owned(), payload, ..Publish::default() }).unwrap();
+        // A slow subscriber is waited for, and then left to the policy.
+        let wait = Duration::from_secs(5);
+        broker.publish(Publish { topic: "t".into(), payload, wait, ..Publish::default() }).unwrap();
         published += 1;
         assert!(published < 4_000, "nothing is ever dropped");
         // The broker has to do its part meanwhile.

@@ -22,6 +22,8 @@ pub enum Error {
     WouldDeadlock(&'static str),
     /// There is no room for it now.
     WouldBlock(&'static str),
+    /// It is too late for that.
+    Expired(&'static str),
     /// There is no such client, message or subscription.
     NotFound(String),
     /// A fault of the library itself.
@@ -34,6 +36,7 @@ impl fmt::Display for Error {
             Error::InvalidConfig(faults) => faults.fmt(f),
             Error::InvalidState(text)
             | Error::Unsupported(text)
+            | Error::Expired(text)
             | Error::WouldDeadlock(text)
             | Error::WouldBlock(text) => f.write_str(text),
             Error::InvalidArgument(text)

@@ -25,7 +25,7 @@ use crate::session::{self, Hub, Peer, SessionCounters};
 use crate::transport::{self, BindError, Listener};
 
 pub use error::Error;
-pub use messages::{Publish, SubscribeOptions, Subscription};
+pub use messages::{Delivery, Publish, SubscribeOptions, Subscription};
 
 /// A broker. It can be started and stopped as often as wanted.
 pub struct Broker {
@@ -85,6 +85,7 @@ impl Run {
         let (hub, host_messages) = Hub::new(config, callbacks.clone(), counters);
         tokio::spawn(hub.clone().keep_time());
         tokio::spawn(hub.clone().publish_for_host(host_messages));
+        tokio::spawn(hub.clone().publish_delayed());
         let accept = |(index, listener): (usize, Listener)| {
             let connect_timeout = Duration::from_millis(config.listeners[index].connect_timeout_ms);
             tokio::spawn(accept(listener, index, connect_timeout, hub.clone(), places.clone()))
@@ -123,6 +124,7 @@ impl Run {
         runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
         hub.clear();
         callbacks.close();
+        hub.forget_host();
     }
 }
 
@@ -292,8 +294,8 @@ impl Broker {
             messages_received: sessions.messages_received.load(Relaxed),
             messages_sent: sessions.messages_sent.load(Relaxed),
             messages_published: inner.messages_published.load(Relaxed),
-            messages_delivered: hooks.messages_delivered(),
-            messages_dropped: sessions.dropped() + hooks.messages_dropped(),
+            messages_delivered: sessions.messages_delivered.load(Relaxed),
+            messages_dropped: sessions.dropped(),
             decisions_allowed: sum(|stats| stats.allowed),
             decisions_denied: decisions(HookStats::denied_in_all),
             decisions_expired: sum(|stats| stats.expired),
@@ -301,7 +303,7 @@ impl Broker {
             decisions_pending: hooks.decisions_pending(),
             events_dropped: sum(|stats| stats.dropped),
             callback_panics: hooks.callback_panics(),
-            messages_dropped_queue_full: sessions.dropped_queue_full.load(Relaxed) + hooks.messages_dropped(),
+            messages_dropped_queue_full: sessions.dropped_queue_full.load(Relaxed),
             messages_dropped_expired: sessions.dropped_expired.load(Relaxed),
             messages_dropped_too_large: sessions.dropped_too_large.load(Relaxed),
             messages_dropped_client_gone: sessions.dropped_client_gone.load(Relaxed),

@@ -53,6 +53,9 @@ pub struct Config {
     /// Retained messages.
     pub retain: Retain,
 
+    /// Messages that the program publishes with a delay.
+    pub delayed: Delayed,
+
     /// Shared subscriptions.
     pub shared_subscriptions: SharedSubscriptions,
 }
@@ -281,6 +284,19 @@ pub struct Retain {
     pub max_payload_bytes: u32,
 }
 
+/// Messages that the program publishes with a delay. They are kept in memory, and are gone when the broker stops.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delayed {
+    /// Delayed messages in all; 0 means no limit. One more is not accepted.
+    #[schemars(range(max = 2_147_483_647))]
+    pub max_messages: u32,
+
+    /// What they may take in memory, about, in bytes; 0 means no limit. One message is accepted whatever its size.
+    #[schemars(range(max = 1_099_511_627_776u64))]
+    pub max_bytes: u64,
+}
+
 /// Shared subscriptions, `$share/{group}/{filter}`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -328,6 +344,7 @@ impl Default for Config {
             limits: Limits::default(),
             session: Session::default(),
             retain: Retain::default(),
+            delayed: Delayed::default(),
             shared_subscriptions: SharedSubscriptions::default(),
         }
     }
@@ -379,6 +396,12 @@ impl Default for Retain {
 impl Default for Session {
     fn default() -> Self {
         Session { max_expiry_s: u32::MAX }
+    }
+}
+
+impl Default for Delayed {
+    fn default() -> Self {
+        Delayed { max_messages: 10_000, max_bytes: 64 * 1024 * 1024 }
     }
 }
 

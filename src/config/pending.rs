@@ -26,7 +26,6 @@ const KEYS: &[&str] = &[
     "/sys_topics",
     "/metrics",
     "/admin",
-    "/delayed",
     "/rewrite",
     "/auto_subscribe",
     "/p2p",

@@ -1,5 +1,4 @@
 use std::collections::HashSet;
-use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
 use std::ptr;
 use std::time::Duration;
@@ -10,12 +9,10 @@ use super::error::rmqtt_error_t;
 use super::guard::{self, or_default};
 use super::hooks::{rmqtt_hooks_t, ForeignHooks};
 use super::listener::rmqtt_listener_info_t;
-use super::message::{read_publish, rmqtt_message_fn, rmqtt_publish_t};
 use super::signals;
 use super::stats::{rmqtt_hook_stats_t, rmqtt_metrics_format, rmqtt_metrics_format_t, rmqtt_stats_t};
 use super::status::rmqtt_status_t;
 use super::string::rmqtt_string_t;
-use super::subscription::{consumer, read_options, rmqtt_subscribe_options_t, rmqtt_subscription_t};
 use super::user_data::{rmqtt_drop_fn, UserData};
 use super::versioned;
 use super::view::rmqtt_str_t;
@@ -449,87 +446,4 @@ pub unsafe extern "C" fn rmqtt_broker_metrics(
     };
     // SAFETY: the contract of the function is passed on.
     unsafe { with_broker(broker, ptr::null_mut(), body) }
-}
-
-/// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
-/// all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
-/// for the hook's decision first, behind what this program has published before, and may go nowhere. What a hook with
-/// `RMQTT_HOOK_INLINE` publishes waits, too: it is on its way after the hook has returned.
-///
-/// @param broker A running broker.
-/// @param message The message; copied.
-/// @param err Receives the error. May be NULL.
-/// @return `RMQTT_OK`, also if nobody is subscribed; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic
-///         that is not a topic name or has too many levels, a QoS above `limits.max_qos`, a retained message where
-///         `retain.enabled` is false, or a message larger than MQTT allows; `RMQTT_ERR_INVALID_STATE` if the broker does
-///         not run; `RMQTT_ERR_WOULD_BLOCK` if `callbacks.queue` messages wait already;
-///         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
-///
-/// **Threads.** Any, callbacks included. Messages of one thread keep their order; what it publishes in inline hooks may come
-/// after what it publishes outside of them.
-///
-/// # Safety
-/// `broker` is NULL or alive; `message` is NULL or as large as it says, with views that are readable as far as they
-/// say; `err` is NULL or writable.
-#[no_mangle]
-pub unsafe extern "C" fn rmqtt_broker_publish(
-    broker: *mut rmqtt_broker_t,
-    message: *const rmqtt_publish_t,
-    err: *mut *mut rmqtt_error_t,
-) -> rmqtt_status_t {
-    // SAFETY: the contract of the function is passed on.
-    unsafe { with_broker(broker, err, |broker| broker.broker.publish(read_publish(message)?)) }
-}
-
-/// Delivers every message that matches a topic filter to a function of this program, the retained ones first. Access
-/// rules for clients do not apply.
-///
-/// @param broker A running broker.
-/// @param filter A topic filter; `$share/{group}/{filter}` takes turns with the other members of the group.
-/// @param options Options, or NULL for the defaults.
-/// @param on_message Called for each message, in order, one call at a time, on a callback thread.
-/// @param user_data Passed to `on_message`.
-/// @param drop Frees `user_data`, or NULL. Called once, also when this call fails.
-/// @param out Receives the subscription, which the caller frees with `rmqtt_subscription_free`; NULL after a failure.
-/// @param err Receives the error. May be NULL.
-/// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker, function or `out` that is NULL, a filter that is none or
-///         has too many levels, or options out of range; `RMQTT_ERR_UNSUPPORTED` for a QoS above 0;
-///         `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`;
-///         `RMQTT_ERR_PANIC`.
-///
-/// **Threads.** Any, callbacks included. A message that finds `max_queued_messages` waiting is dropped and counted: a
-/// slow function holds up nobody. The subscription ends with the stop of the broker.
-///
-/// # Safety
-/// `broker` is NULL or alive; `filter` is readable as far as it says; `options` is NULL or as large as it says;
-/// `on_message` and `drop` are NULL or functions of these types that take `user_data`; `out` and `err` are NULL or
-/// writable.
-#[no_mangle]
-pub unsafe extern "C" fn rmqtt_broker_subscribe(
-    broker: *mut rmqtt_broker_t,
-    filter: rmqtt_str_t,
-    options: *const rmqtt_subscribe_options_t,
-    on_message: rmqtt_message_fn,
-    user_data: *mut c_void,
-    drop: rmqtt_drop_fn,
-    out: *mut *mut rmqtt_subscription_t,
-    err: *mut *mut rmqtt_error_t,
-) -> rmqtt_status_t {
-    let user_data = UserData::new(user_data, drop);
-    let body = move |broker: &rmqtt_broker_t| {
-        if out.is_null() {
-            return Err(null("the place for the subscription"));
-        }
-        // SAFETY: not NULL, so writable by the contract of the function.
-        unsafe { out.write(ptr::null_mut()) };
-        let on_message = on_message.ok_or_else(|| null("the function"))?;
-        // SAFETY: readable by the contract of the function.
-        let (filter, options) = unsafe { (filter.read("the filter")?, read_options(options)?) };
-        let subscription = broker.broker.subscribe(filter, options, consumer(on_message, user_data))?;
-        // SAFETY: as above.
-        unsafe { out.write(rmqtt_subscription_t::into_raw(subscription)) };
-        Ok(())
-    };
-    // SAFETY: the contract of the function is passed on.
-    unsafe { with_broker(broker, err, body) }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::guard::{self, or_default};
 use super::properties::{
-    read_message_properties, read_optional_bytes, read_optional_text, read_text, read_user_properties,
+    read_encoded_properties, read_optional_bytes, read_optional_text, read_text, read_user_properties,
     rmqtt_properties_t, rmqtt_user_property_t,
 };
 use super::status::{rmqtt_status, rmqtt_status_t};
@@ -222,7 +222,7 @@ impl rmqtt_verdict_t {
             if replaces(rmqtt_replace::RMQTT_REPLACE_PROPERTIES) {
                 changes.properties = Some(match self.properties.is_null() {
                     true => EncodedProperties::default(),
-                    false => read_message_properties(self.properties)?,
+                    false => read_encoded_properties(self.properties)?,
                 });
             }
             if replaces(rmqtt_replace::RMQTT_REPLACE_CLIENT_ID) {

@@ -6,6 +6,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Once;
 
 use super::error::rmqtt_error_t;
+use super::message::rmqtt_message_t;
 use super::status::{rmqtt_status, rmqtt_status_t};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::Error;
@@ -65,6 +66,7 @@ panic_default! {
     usize = 0,
     rmqtt_str_t = rmqtt_str_t::ABSENT,
     rmqtt_bytes_t = rmqtt_bytes_t::ABSENT,
+    *const rmqtt_message_t = std::ptr::null(),
 }
 
 thread_local! {

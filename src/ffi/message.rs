@@ -1,14 +1,14 @@
 use std::ffi::c_void;
+use std::mem::{offset_of, size_of};
 use std::ptr;
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::client::rmqtt_client_t;
+use super::guard::or_default;
 use super::properties::{rmqtt_properties_t, PropertiesView};
-use super::versioned::{self, CBool, Versioned};
+use super::versioned::CBool;
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
-use crate::broker::{Error, Publish};
-use crate::model::{MessageRef, QoS};
+use crate::model::{Message, MessageRef};
 
 /// What made a message enter the broker.
 #[repr(i32)]
@@ -35,7 +35,21 @@ pub enum rmqtt_origin {
 /// A value of `enum rmqtt_origin`.
 pub type rmqtt_origin_t = i32;
 
-/// A message that the broker hands to the host program. All of it lives as long as the callback that gets it runs.
+/// A message that this program has to acknowledge, in whatever broker of the process. 0 is none.
+pub type rmqtt_delivery_t = u64;
+
+/// What `rmqtt_message_retain` finds the message of a view by.
+pub struct rmqtt_message_owner_t(Owner);
+
+/// Where the message of a view is, as long as the view lives.
+enum Owner {
+    Shared(*const Arc<Message>),
+    /// In the packet that it came in.
+    Borrowed(*const MessageRef<'static>),
+}
+
+/// A message that the broker hands to the host program. All of it lives as long as the callback that gets it runs; see
+/// `rmqtt_message_retain` for longer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct rmqtt_message_t {
@@ -57,68 +71,142 @@ pub struct rmqtt_message_t {
     pub reserved: [u8; 2],
     /// The MQTT 5 properties; NULL if it has none.
     pub properties: *const rmqtt_properties_t,
+    /// What `rmqtt_delivery_ack` takes; 0 if nothing has to be acknowledged.
+    pub delivery: rmqtt_delivery_t,
+    /// For `rmqtt_message_retain`.
+    pub owner: *const rmqtt_message_owner_t,
 }
 
 /// Receives a message. `message` and what it points to live until this returns.
 pub type rmqtt_message_fn =
     Option<unsafe extern "C-unwind" fn(message: *const rmqtt_message_t, user_data: *mut c_void)>;
 
-/// A message to publish. Start with `rmqtt_publish_init()`, or with zeroes and `struct_size`: zero is the default
-/// everywhere.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct rmqtt_publish_t {
-    /// `sizeof(rmqtt_publish_t)`, set by the caller.
-    pub struct_size: usize,
-    /// The topic name: no wildcards, at most `limits.max_topic_levels` levels.
-    pub topic: rmqtt_str_t,
-    /// The payload; may be empty.
-    pub payload: rmqtt_bytes_t,
-    /// The QoS, 0 to `limits.max_qos`.
-    pub qos: u8,
-    /// Whether the broker keeps it for later subscriptions. With an empty payload, it forgets the one it has.
-    pub retain: CBool,
-    /// Zero.
-    pub reserved: [u8; 6],
+/// Receives messages of one subscription, `count` of them, at least one. `messages` and what it points to live until this
+/// returns.
+pub type rmqtt_messages_fn =
+    Option<unsafe extern "C-unwind" fn(messages: *const *const rmqtt_message_t, count: usize, user_data: *mut c_void)>;
+
+/// What a view of a message points to besides the message.
+pub(super) struct Parts {
+    publisher: Option<rmqtt_client_t>,
+    properties: Option<(PropertiesView, rmqtt_properties_t)>,
+    owner: rmqtt_message_owner_t,
 }
 
-// SAFETY: `repr(C)`, size first; pointers, integers and `CBool`, which any bits make.
-unsafe impl Versioned for rmqtt_publish_t {
-    const NAME: &'static str = "the message";
-    const FIRST_SIZE: usize = 48;
+impl Parts {
+    /// `message` must stay where it is as long as there are views of it.
+    #[inline]
+    pub(super) fn of(message: &MessageRef<'_>) -> Parts {
+        let with_raw = |view: PropertiesView| {
+            // It points to what stays where it is when the view is moved.
+            let raw = view.raw();
+            (view, raw)
+        };
+        Parts {
+            publisher: message.publisher.map(|client| rmqtt_client_t::of(client)),
+            properties: PropertiesView::of(message).map(with_raw),
+            owner: rmqtt_message_owner_t(match message.shared {
+                Some(shared) => Owner::Shared(ptr::from_ref(shared)),
+                None => Owner::Borrowed(ptr::from_ref(message).cast()),
+            }),
+        }
+    }
+
+    /// A view of `message`, which must not outlive either, nor see the parts moved.
+    #[inline]
+    pub(super) fn view(&self, message: &MessageRef<'_>, delivery: rmqtt_delivery_t) -> rmqtt_message_t {
+        rmqtt_message_t {
+            struct_size: size_of::<rmqtt_message_t>(),
+            topic: rmqtt_str_t::of(message.topic),
+            payload: rmqtt_bytes_t::of(message.payload),
+            publisher: self.publisher.as_ref().map_or(ptr::null(), ptr::from_ref),
+            origin: message.origin as rmqtt_origin_t,
+            qos: message.qos as u8,
+            retain: message.retain.into(),
+            reserved: [0; 2],
+            properties: self.properties.as_ref().map_or(ptr::null(), |(_, raw)| ptr::from_ref(raw)),
+            delivery,
+            owner: ptr::from_ref(&self.owner),
+        }
+    }
 }
 
 /// Calls `body` with a view of `message`.
 pub(super) fn with_view<T>(message: MessageRef<'_>, body: impl FnOnce(&rmqtt_message_t) -> T) -> T {
-    let publisher = message.publisher.map(|client| rmqtt_client_t::of(client));
-    let properties = PropertiesView::of(&message);
-    let properties = properties.as_ref().map(PropertiesView::raw);
-    body(&rmqtt_message_t {
-        struct_size: size_of::<rmqtt_message_t>(),
-        topic: rmqtt_str_t::of(message.topic),
-        payload: rmqtt_bytes_t::of(message.payload),
-        publisher: publisher.as_ref().map_or(ptr::null(), ptr::from_ref),
-        origin: message.origin as rmqtt_origin_t,
-        qos: message.qos as u8,
-        retain: message.retain.into(),
-        reserved: [0; 2],
-        properties: properties.as_ref().map_or(ptr::null(), ptr::from_ref),
+    let parts = Parts::of(&message);
+    body(&parts.view(&message, 0))
+}
+
+/// A message that the host program keeps. The view comes first: its address is that of the whole.
+#[repr(C)]
+struct Kept {
+    view: rmqtt_message_t,
+    parts: Parts,
+    message: Arc<Message>,
+}
+
+impl Kept {
+    fn keep(message: Arc<Message>, given: &rmqtt_message_t) -> *const rmqtt_message_t {
+        let reference = message.view();
+        let parts = Parts::of(&reference);
+        // Where the parts are is known when they are in their place.
+        let view = rmqtt_message_t { qos: given.qos, retain: given.retain, ..parts.view(&reference, given.delivery) };
+        let mut kept = Box::new(Kept { view, parts, message });
+        kept.parts.owner = rmqtt_message_owner_t(Owner::Shared(ptr::from_ref(&kept.message)));
+        kept.view.owner = ptr::from_ref(&kept.parts.owner);
+        kept.view.publisher = kept.parts.publisher.as_ref().map_or(ptr::null(), ptr::from_ref);
+        kept.view.properties = kept.parts.properties.as_ref().map_or(ptr::null(), |(_, raw)| ptr::from_ref(raw));
+        Box::into_raw(kept).cast()
+    }
+}
+
+/// Keeps a message beyond the callback that it was handed to. Topic and payload are not copied, with one exception: those
+/// that a hook with `RMQTT_HOOK_INLINE` gets to see are.
+///
+/// @param message A message that the library has handed to this program, in a callback that still runs, or one that has
+///        been kept.
+/// @return The same message, which the caller releases with `rmqtt_message_release`; NULL for NULL, and after a panic. Its
+///         message expiry interval is that of now.
+///
+/// **Threads.** Any. **Ownership.** A message that is kept may be read by several threads at a time, outlives its broker if
+/// it must, and takes the memory of its topic, payload and properties until it is released.
+///
+/// # Safety
+/// `message` is NULL or such a message, or a copy of its struct.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_message_retain(message: *const rmqtt_message_t) -> *const rmqtt_message_t {
+    or_default(|| {
+        // SAFETY: the contract of the function.
+        let Some(given) = (unsafe { message.as_ref() }) else { return ptr::null() };
+        if given.struct_size < offset_of!(rmqtt_message_t, owner) + size_of::<*const rmqtt_message_owner_t>() {
+            return ptr::null();
+        }
+        // SAFETY: as above: what it points to lives as long as the view.
+        let Some(rmqtt_message_owner_t(owner)) = (unsafe { given.owner.as_ref() }) else { return ptr::null() };
+        let message = match owner {
+            // SAFETY: as above.
+            Owner::Shared(shared) => unsafe { (**shared).clone() },
+            // SAFETY: as above. What is borrowed is copied before the view is gone.
+            Owner::Borrowed(message) => Arc::new(unsafe { &**message }.to_message()),
+        };
+        Kept::keep(message, given)
     })
 }
 
-/// Reads a message to publish. Topic and payload are copied.
+/// Releases a message that has been kept.
+///
+/// @param message What `rmqtt_message_retain` has returned, once for each time, or NULL.
+///
+/// **Threads.** Any.
 ///
 /// # Safety
-/// `message` is NULL or as large as it says, and its views are readable as far as they say.
-pub(super) unsafe fn read_publish(message: *const rmqtt_publish_t) -> Result<Publish, Error> {
-    // SAFETY: the caller's promise is passed on.
-    let message = unsafe { versioned::read(message) }?;
-    if message.reserved != [0; 6] {
-        return Err(Error::InvalidArgument("the message has reserved bytes that are not zero".to_owned()));
+/// `message` is NULL or a message that is kept, which must not be used any more.
+#[no_mangle]
+pub unsafe extern "C" fn rmqtt_message_release(message: *const rmqtt_message_t) {
+    if message.is_null() {
+        return;
     }
-    let qos = QoS::try_from(message.qos)
-        .map_err(|qos| Error::InvalidArgument(format!("the QoS of the message is {qos}, not 0, 1 or 2")))?;
-    // SAFETY: readable by the caller's promise.
-    let (topic, payload) = unsafe { (message.topic.read("the topic")?, message.payload.read("the payload")?) };
-    Ok(Publish { topic: topic.to_owned(), payload: Bytes::copy_from_slice(payload), qos, retain: message.retain.get() })
+    // SAFETY: it came out of a box of this type, whose first field it is.
+    let kept = unsafe { Box::from_raw(message.cast_mut().cast::<Kept>()) };
+    or_default(|| drop(kept));
 }

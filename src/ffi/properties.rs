@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::versioned::{self, CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::Error;
-use crate::codec::{check_property_text, encode_properties, read_properties};
+use crate::codec::{self, check_property_text, encode_properties};
 use crate::model::{EncodedProperties, MessageRef, Properties, Text, UserProperties};
 
 /// A user property of MQTT 5: a name with a value. Names may come more than once, in an order that is kept.
@@ -71,7 +71,7 @@ impl PropertiesView {
 
     fn read(message: &MessageRef<'_>) -> Self {
         let message_expiry_s = message.remaining_s(Instant::now);
-        let properties = Properties { message_expiry_s, ..read_properties(message.properties) };
+        let properties = Properties { message_expiry_s, ..codec::read_properties(message.properties) };
         let user_properties = user_properties_of(&properties.user_properties);
         PropertiesView { properties, user_properties }
     }
@@ -153,20 +153,18 @@ pub(super) unsafe fn read_text(text: rmqtt_str_t, what: &'static str) -> Result<
 /// # Safety
 /// `text` is readable as far as it says.
 pub(super) unsafe fn read_optional_text(text: rmqtt_str_t, what: &'static str) -> Result<Option<Text>, Error> {
-    if text.ptr.is_null() && text.len == 0 {
+    if text.is_absent() {
         return Ok(None);
     }
     // SAFETY: the promise of the caller.
     unsafe { read_text(text, what) }.map(Some)
 }
 
-/// Reads the properties of a message, and encodes them.
+/// Reads the properties of a message.
 ///
 /// # Safety
 /// `properties` is NULL or as large as it says, and what it points to is readable as far as it says.
-pub(super) unsafe fn read_message_properties(
-    properties: *const rmqtt_properties_t,
-) -> Result<EncodedProperties, Error> {
+pub(super) unsafe fn read_properties(properties: *const rmqtt_properties_t) -> Result<Properties, Error> {
     // SAFETY: the promise of the caller, here and below.
     let given = unsafe { versioned::read(properties) }?;
     if given.reserved != [0; 2] || given.payload_format_indicator > 1 {
@@ -174,7 +172,7 @@ pub(super) unsafe fn read_message_properties(
         return Err(Error::InvalidArgument(text.to_owned()));
     }
     // SAFETY: as above.
-    let properties = unsafe {
+    Ok(unsafe {
         Properties {
             payload_is_text: given.payload_format_indicator == 1,
             message_expiry_s: given.has_message_expiry.get().then_some(given.message_expiry_s),
@@ -183,7 +181,18 @@ pub(super) unsafe fn read_message_properties(
             correlation_data: read_optional_bytes(given.correlation_data, "correlation data")?,
             user_properties: read_user_properties(given.user_properties, given.user_property_count)?,
         }
-    };
+    })
+}
+
+/// Reads the properties of a message, and encodes them.
+///
+/// # Safety
+/// As [`read_properties`].
+pub(super) unsafe fn read_encoded_properties(
+    properties: *const rmqtt_properties_t,
+) -> Result<EncodedProperties, Error> {
+    // SAFETY: the promise of the caller.
+    let properties = unsafe { read_properties(properties) }?;
     encode_properties(&properties).map_err(|error| Error::InvalidArgument(error.to_string()))
 }
 

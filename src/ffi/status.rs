@@ -22,7 +22,7 @@ pub enum rmqtt_status {
     /// The call would wait for the callback that makes it.
     RMQTT_ERR_WOULD_DEADLOCK = -7,
     /// The decision of that ticket has been made already: by an earlier answer, by its deadline, or because the client
-    /// or the broker is gone.
+    /// or the broker is gone. Or the delivery of that number has been acknowledged already, or its subscription is over.
     RMQTT_ERR_EXPIRED = -8,
     /// The process has forked since: a broker stays with the process that made it.
     RMQTT_ERR_FORKED = -9,
@@ -66,6 +66,7 @@ impl rmqtt_status {
             Error::Io(_) => rmqtt_status::RMQTT_ERR_IO,
             Error::Unsupported(_) => rmqtt_status::RMQTT_ERR_UNSUPPORTED,
             Error::WouldDeadlock(_) => rmqtt_status::RMQTT_ERR_WOULD_DEADLOCK,
+            Error::Expired(_) => rmqtt_status::RMQTT_ERR_EXPIRED,
             Error::Internal(_) => rmqtt_status::RMQTT_ERR_INTERNAL,
             Error::WouldBlock(_) => rmqtt_status::RMQTT_ERR_WOULD_BLOCK,
             Error::NotFound(_) => rmqtt_status::RMQTT_ERR_NOT_FOUND,

@@ -37,6 +37,14 @@ pub(super) unsafe trait Versioned: Copy {
     const FIRST_SIZE: usize;
 }
 
+/// Whether a struct may have that size.
+pub(super) fn check_size<T: Versioned>(size: usize) -> Result<(), Error> {
+    if (T::FIRST_SIZE..=LARGEST).contains(&size) {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument(format!("{} has a struct_size that no version of it has", T::NAME)))
+}
+
 /// Reads a struct that C filled. What an older program does not know is zero; what a newer one knows beyond us must be.
 ///
 /// # Safety
@@ -48,9 +56,7 @@ pub(super) unsafe fn read<T: Versioned>(given: *const T) -> Result<T, Error> {
     }
     // SAFETY: the caller's promise; the size is the first field.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
-    if !(T::FIRST_SIZE..=LARGEST).contains(&size) {
-        return Err(invalid("has a struct_size that no version of it has"));
-    }
+    check_size::<T>(size)?;
     let known = size.min(size_of::<T>());
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: `size` bytes are readable by the caller's promise, `known` is not more, nor more than `T` has.
@@ -76,9 +82,7 @@ pub(super) unsafe fn write<T: Versioned>(out: *mut T, value: &T) -> Result<(), E
     }
     // SAFETY: the caller's promise; the size is the first field.
     let size = unsafe { out.cast::<usize>().read_unaligned() };
-    if !(T::FIRST_SIZE..=LARGEST).contains(&size) {
-        return Err(invalid("has a struct_size that no version of it has"));
-    }
+    check_size::<T>(size)?;
     let filled = size.min(size_of::<T>());
     // SAFETY: `size` bytes are writable by the caller's promise, and `filled` is not more, nor more than `T` has.
     unsafe {

@@ -41,6 +41,10 @@ impl rmqtt_str_t {
         rmqtt_str_t { ptr: text.as_bytes_with_nul().as_ptr().cast(), len: text.len() }
     }
 
+    pub(super) fn is_absent(self) -> bool {
+        self.ptr.is_null() && self.len == 0
+    }
+
     pub(super) fn of_option(text: Option<&Text>) -> rmqtt_str_t {
         text.map_or(Self::ABSENT, Self::of)
     }

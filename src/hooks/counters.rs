@@ -114,8 +114,6 @@ pub struct HookCounters {
     hooks: [PerHook; Hook::COUNT],
     marks: Marks,
     panics: AtomicU64,
-    messages_delivered: AtomicU64,
-    messages_dropped: AtomicU64,
     pending: AtomicU64,
 }
 
@@ -123,7 +121,7 @@ macro_rules! counters {
     ($($count:ident => $get:ident: $field:ident, $doc:literal;)*) => {
         impl HookCounters {
             $(
-                pub(super) fn $count(&self) {
+                pub fn $count(&self) {
                     self.$field.fetch_add(1, Relaxed);
                 }
 
@@ -138,8 +136,6 @@ macro_rules! counters {
 
 counters! {
     callback_panicked => callback_panics: panics, "Panics caught in callbacks.";
-    message_delivered => messages_delivered: messages_delivered, "Messages handed to in-process subscriptions.";
-    message_dropped => messages_dropped: messages_dropped, "Messages that found the queue of theirs full.";
 }
 
 impl HookCounters {

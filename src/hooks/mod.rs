@@ -13,7 +13,6 @@ mod pool;
 mod question;
 mod room;
 mod slots;
-mod subscription;
 mod verdict;
 mod watchdog;
 
@@ -47,7 +46,6 @@ pub use question::{
 };
 pub use room::{Patience, Room};
 pub use slots::in_place;
-pub use subscription::{Consumer, SubscriptionQueue};
 pub use verdict::{Answer, Changes, Denial, Remarks, Verdict};
 
 /// What the host program wants to decide and to hear of.
@@ -213,6 +211,10 @@ impl Callbacks {
 
     pub fn pool(&self) -> &Arc<CallbackPool> {
         &self.pool
+    }
+
+    pub fn counters(&self) -> &Arc<HookCounters> {
+        &self.terms.counters
     }
 
     pub fn mode(&self, hook: Hook) -> Mode {

@@ -43,6 +43,8 @@ pub enum Key {
     /// A topic filter, for what concerns all who subscribe to it.
     Filter(Text),
     Subscription(u64),
+    /// What has become of messages that the host program has published.
+    Completion,
 }
 
 /// What a job has a place for. One kind takes no place away from the other.

@@ -61,7 +61,7 @@ pub struct Authenticate {
     pub password: Option<Bytes>,
     pub keep_alive_s: u16,
     pub clean_start: bool,
-    pub will: Option<Message>,
+    pub will: Option<Arc<Message>>,
     pub properties: ConnectProperties,
 }
 

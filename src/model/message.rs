@@ -78,9 +78,25 @@ pub struct MessageRef<'a> {
     pub expires_at: Option<Instant>,
     pub origin: Origin,
     pub publisher: Option<&'a Arc<Client>>,
+    /// The message itself, if it is kept somewhere.
+    pub shared: Option<&'a Arc<Message>>,
 }
 
 impl MessageRef<'_> {
+    /// A message of its own, which holds on to nothing.
+    pub fn to_message(&self) -> Message {
+        Message {
+            topic: self.topic.clone(),
+            payload: Bytes::copy_from_slice(self.payload),
+            qos: self.qos,
+            retain: self.retain,
+            properties: Bytes::copy_from_slice(self.properties),
+            expires_at: self.expires_at,
+            origin: self.origin,
+            publisher: self.publisher.cloned(),
+        }
+    }
+
     /// Seconds that are left of it, as a receiver is told `[MQTT-3.3.2-6]`; at least 1, for what has been sent before must be
     /// sent again.
     pub fn remaining_s(&self, now: impl FnOnce() -> Instant) -> Option<u32> {
@@ -91,8 +107,9 @@ impl MessageRef<'_> {
 }
 
 impl Message {
-    pub fn view(&self) -> MessageRef<'_> {
+    pub fn view(self: &Arc<Self>) -> MessageRef<'_> {
         MessageRef {
+            shared: Some(self),
             topic: &self.topic,
             payload: &self.payload,
             qos: self.qos,

@@ -23,6 +23,12 @@ impl Text {
     }
 }
 
+impl Default for Text {
+    fn default() -> Self {
+        Text::from("")
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         let mut terminated = String::with_capacity(text.len() + 1);

@@ -96,6 +96,11 @@ impl<S: Subscriber> Group<S> {
         picked.map(|picked| Target::new(&picked.member))
     }
 
+    /// Whether it has a member with that key.
+    pub fn has(&self, key: u64) -> bool {
+        self.members.read().find(key).is_some()
+    }
+
     /// Whether a member other than that with `key` is online.
     pub fn has_online_other_than(&self, key: u64) -> bool {
         self.first_from(0, self.len(), Some(key)).is_some_and(|picked| picked.online)

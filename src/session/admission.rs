@@ -62,7 +62,7 @@ async fn authenticate(
             password: connect.password.clone(),
             keep_alive_s: connect.keep_alive_s,
             clean_start: connect.clean_start,
-            will: connect.will.as_ref().map(|will| registered(will, client)),
+            will: connect.will.as_ref().map(|will| Arc::new(registered(will, client))),
             properties: handshake::properties(connect),
         }))
     };

@@ -6,21 +6,39 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::blocks::SHARED_PAYLOAD;
+use super::receipt::{Receipt, Token};
 use super::receiver::Receiver;
 use crate::codec::PublishHead;
 use crate::model::{Client, Message, Origin, QoS, Text};
 use crate::router::{Group, Identifiers};
 
-/// A message that one session is to get.
-#[derive(Clone)]
+/// A message that one receiver is to get.
 pub(super) struct Delivery {
     pub(super) message: Arc<Message>,
     /// The lower one of the message and the subscription `[MQTT-3.8.4-8]`.
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) identifiers: Identifiers,
-    /// The shared subscription that chose the session.
+    /// The shared subscription that chose the receiver.
     pub(super) group: Option<Arc<Group<Receiver>>>,
+    /// Where the host program hears of it, if it wants to.
+    pub(super) receipt: Option<Token>,
+}
+
+/// What a waiting message takes besides its text and payload, which receivers share.
+const DELIVERY_BYTES: usize = size_of::<Delivery>();
+
+impl Delivery {
+    /// What it takes in memory, about.
+    pub(super) fn size(&self) -> usize {
+        DELIVERY_BYTES + self.message.size()
+    }
+
+    /// The same message once more, which no shared subscription and no receipt depends on.
+    pub(super) fn without_ties(&self) -> Delivery {
+        let (message, identifiers) = (self.message.clone(), self.identifiers.clone());
+        Delivery { message, qos: self.qos, retain: self.retain, identifiers, group: None, receipt: None }
+    }
 }
 
 /// A message as its publisher has it.
@@ -34,6 +52,7 @@ pub(super) struct Source<'a> {
     pub(super) expires_at: Option<Instant>,
     pub(super) origin: Origin,
     pub(super) publisher: Option<&'a Arc<Client>>,
+    pub(super) receipt: Option<&'a Arc<Receipt>>,
 }
 
 /// A message that is being routed: borrowed from the packet it came in, until a receiver has to keep it.
@@ -41,6 +60,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) source: Source<'a>,
     message: Option<Arc<Message>>,
     payload_to_share: Option<Bytes>,
+    /// Where a receiver before was to acknowledge it, which the next one does instead.
+    pub(super) receipt: Option<Token>,
     frames: Frames,
 }
 
@@ -52,11 +73,9 @@ pub(super) struct Frames {
 }
 
 impl<'a> Outgoing<'a> {
-    /// `frames` is memory to encode in, of a message before.
-    pub(super) fn new(source: Source<'a>, mut frames: Frames) -> Self {
-        frames.v3.clear();
-        frames.v5.clear();
-        Outgoing { source, message: None, payload_to_share: None, frames }
+    pub(super) fn new(source: Source<'a>) -> Self {
+        let frames = Frames::default();
+        Outgoing { source, message: None, payload_to_share: None, receipt: None, frames }
     }
 
     /// A message that is kept already.
@@ -70,11 +89,25 @@ impl<'a> Outgoing<'a> {
             expires_at: message.expires_at,
             origin: message.origin,
             publisher: message.publisher.as_ref(),
+            receipt: None,
         };
-        let mut outgoing = Outgoing::new(source, Frames::default());
+        let mut outgoing = Outgoing::new(source);
         outgoing.message = Some(message.clone());
-        outgoing.payload_to_share = Some(message.payload.clone());
         outgoing
+    }
+
+    /// A message of the host program, which hears of it.
+    pub(super) fn of_host(message: &'a Arc<Message>, receipt: Option<&'a Arc<Receipt>>) -> Self {
+        let mut outgoing = Outgoing::of(message);
+        outgoing.source.receipt = receipt;
+        outgoing
+    }
+
+    /// Memory to encode in, of a message before.
+    pub(super) fn lend(&mut self, mut frames: Frames) {
+        frames.v3.clear();
+        frames.v5.clear();
+        self.frames = frames;
     }
 
     /// Gives the memory of the frames back, to be used for the next message.
@@ -100,9 +133,20 @@ impl<'a> Outgoing<'a> {
         self.message.get_or_insert_with(|| unreachable!("it has just been made"))
     }
 
+    /// What a receiver with `qos` has to acknowledge to the host program.
+    pub(super) fn token(&mut self, qos: QoS) -> Option<Token> {
+        if qos == QoS::AtMostOnce {
+            return None;
+        }
+        self.receipt.take().or_else(|| self.source.receipt.map(Receipt::token))
+    }
+
     /// The payload, in memory that holds nothing but it, or not much else: what is read from a socket lies in a buffer
     /// that a small payload must not keep alive.
     pub(super) fn payload_to_share(&mut self) -> &Bytes {
+        if let Some(message) = &self.message {
+            return &message.payload;
+        }
         let payload = self.source.payload;
         self.payload_to_share.get_or_insert_with(|| {
             if payload.len() >= 4 * SHARED_PAYLOAD {

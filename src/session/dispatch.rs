@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::counters::add;
-use super::delivery::{Delivery, Frames, Outgoing};
+use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::handle::Handle;
 use super::hub::{key_of, Hub};
 use super::mailbox::{Dropped, Lost, Outcome, Room, Way};
-use super::receiver::Receiver;
+use super::receiver::{host_key, Receiver};
+use super::subscription::Pushed;
 use crate::hooks::{DropCause, Event, Hook, HookSet, MessagePublished};
 use crate::model::topic::{self, TopicError};
-use crate::model::{Message, Origin};
-use crate::router::{Group, Matched, Target};
+use crate::model::{Client, Message, Origin};
+use crate::router::{Group, Identifiers, Matched, Target};
 
 /// Deliveries after which a batch ends: with many receivers for each message, others should not have to wait for long.
 const DELIVERIES_PER_BATCH: usize = 4096;
@@ -38,8 +39,10 @@ pub(super) struct Dispatch {
     lost: Lost,
     /// Deliveries of this batch.
     deliveries: usize,
+    /// Receivers that the last message has been queued for.
+    queued: usize,
     /// A session that the publisher should wait for.
-    crowded: Option<Arc<Handle>>,
+    crowded: Option<Receiver>,
 }
 
 impl Dispatch {
@@ -54,6 +57,7 @@ impl Dispatch {
 
     /// Routes a message; to how many receivers. The topic is checked.
     pub(super) fn publish(&mut self, hub: &Hub, mut outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
+        self.queued = 0;
         let mut kept = None;
         if outgoing.source.retain {
             topic::check_name(outgoing.source.topic, hub.settings().max_topic_levels)?;
@@ -89,6 +93,9 @@ impl Dispatch {
             }
         }
         self.deliveries += receivers;
+        if let Some(receipt) = outgoing.source.receipt {
+            receipt.routed(self.queued);
+        }
         if hub.callbacks().wants_any(PUBLISHED) {
             tell_published(hub, outgoing.message(), receivers);
         }
@@ -106,18 +113,19 @@ impl Dispatch {
         now: Instant,
     ) {
         match &target.subscriber {
-            Receiver::Host(queue) => {
-                let retain = outgoing.source.retain && target.retain_as_published;
-                let qos = outgoing.source.qos.min(target.qos);
-                let message = outgoing.message();
-                let as_it_is = message.retain == retain && message.qos == qos;
-                let taken = queue.push(if as_it_is {
-                    message.clone()
-                } else {
-                    Arc::new(Message { retain, qos, ..Message::clone(message) })
-                });
-                if !taken {
-                    hub.tell_dropped(None, || message.clone(), DropCause::QueueFull);
+            Receiver::Host(subscription) if subscription.no_local() && is_local(&outgoing.source) => {}
+            Receiver::Host(subscription) => {
+                let delivery = for_host(outgoing, target, group);
+                match subscription.push(delivery) {
+                    Ok(Pushed::Queued { crowded }) => {
+                        self.queued += 1;
+                        if crowded {
+                            self.crowded = Some(target.subscriber.clone());
+                        }
+                    }
+                    Ok(Pushed::Dropped) => {}
+                    // It has been ended since its group was looked up.
+                    Err(delivery) => self.redispatch(hub, delivery, Departed::Host(subscription.id()), now),
                 }
             }
             Receiver::Session(handle) => {
@@ -135,14 +143,34 @@ impl Dispatch {
         self.settle(hub, handle, outcome);
     }
 
+    /// Delivers a message to the session of one client, whatever it is subscribed to.
+    pub(super) fn send_to(&mut self, hub: &Hub, handle: &Arc<Handle>, mut outgoing: Outgoing<'_>, now: Instant) {
+        self.queued = 0;
+        let qos = outgoing.source.qos;
+        let receipt = if handle.is_online() { outgoing.token(qos) } else { None };
+        let message = outgoing.message().clone();
+        let delivery =
+            Delivery { message, qos, retain: false, identifiers: Identifiers::default(), group: None, receipt };
+        self.deliver_to(hub, handle, delivery, now);
+        self.deliveries += 1;
+        if let Some(receipt) = outgoing.source.receipt {
+            receipt.routed(self.queued);
+        }
+        if hub.callbacks().wants_any(PUBLISHED) {
+            tell_published(hub, outgoing.message(), 1);
+        }
+        self.frames = outgoing.into_frames();
+    }
+
     /// Gives a message that a shared subscription's member cannot take to another member.
-    pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: &Handle, now: Instant) {
+    pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: Departed<'_>, now: Instant) {
         let Some(group) = delivery.group else { return };
         let message = delivery.message;
         let publisher = message.publisher.as_ref().map(|client| &*client.id);
         match group.pick(&message.topic, publisher, Some(departed.key())) {
             Some(target) => {
                 let mut outgoing = Outgoing::of(&message);
+                outgoing.receipt = delivery.receipt;
                 let way = Way { fan_out: false, in_advance: in_advance(hub) };
                 self.deliver(hub, &mut outgoing, &target, Some(&group), way, now);
             }
@@ -159,14 +187,15 @@ impl Dispatch {
     }
 
     fn settle(&mut self, hub: &Hub, handle: &Arc<Handle>, outcome: Outcome) {
+        self.queued += usize::from(matches!(outcome, Outcome::Queued { .. } | Outcome::MadeRoom { .. }));
         let wake = match outcome {
             Outcome::Queued { wake, crowded } => {
                 if crowded {
-                    self.crowded = Some(handle.clone());
+                    self.crowded = Some(Receiver::Session(handle.clone()));
                 }
                 wake
             }
-            Outcome::Full { dropped, wake } => {
+            Outcome::MadeRoom { dropped, wake } | Outcome::Full { dropped, wake } => {
                 add(&hub.counters().dropped_queue_full, dropped.full);
                 add(&hub.counters().dropped_expired, dropped.expired);
                 wake
@@ -206,13 +235,55 @@ impl Dispatch {
     }
 
     /// A session of the batch whose queue is filling up.
-    pub(super) fn take_crowded(&mut self) -> Option<Arc<Handle>> {
+    pub(super) fn take_crowded(&mut self) -> Option<Receiver> {
         self.crowded.take()
     }
 
     /// Whether the batch should end here.
     pub(super) fn is_full(&self) -> bool {
         self.crowded.is_some() || self.deliveries >= DELIVERIES_PER_BATCH
+    }
+}
+
+/// A member of a shared subscription that is gone.
+#[derive(Clone, Copy)]
+pub(super) enum Departed<'a> {
+    Session(&'a Handle),
+    /// By the number of its subscription.
+    Host(u64),
+}
+
+impl Departed<'_> {
+    fn key(self) -> u64 {
+        match self {
+            Departed::Session(handle) => handle.key(),
+            Departed::Host(subscription) => host_key(subscription),
+        }
+    }
+
+    fn client(self) -> Option<Arc<Client>> {
+        match self {
+            Departed::Session(handle) => handle.client(),
+            Departed::Host(_) => None,
+        }
+    }
+}
+
+/// Whether the host program has published a message itself.
+fn is_local(source: &Source<'_>) -> bool {
+    source.publisher.is_none() && matches!(source.origin, Origin::Api | Origin::Delayed)
+}
+
+/// A message as a subscription of the host program gets it.
+fn for_host(outgoing: &mut Outgoing<'_>, target: &Target<Receiver>, group: Option<&Arc<Group<Receiver>>>) -> Delivery {
+    let qos = outgoing.source.qos.min(target.qos);
+    Delivery {
+        message: outgoing.message().clone(),
+        qos,
+        retain: outgoing.source.retain && target.retain_as_published,
+        identifiers: Identifiers::default(),
+        group: group.cloned(),
+        receipt: outgoing.token(qos),
     }
 }
 

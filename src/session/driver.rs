@@ -19,11 +19,12 @@ use super::buffer;
 use super::closing::Closing;
 use super::connection::{Connection, Host};
 use super::counters::add;
-use super::delivery::{Delivery, Frames, Outgoing, Source};
+use super::delivery::{Delivery, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
 use super::hub::{expires_at, Hub};
 use super::lease::Lease;
+use super::receipt::Token;
 use super::receiver::Receiver;
 use super::replays::Replays;
 use super::ruling::{allowed_without_hook, may_subscribe_without_hook, Refusal, Ruling};
@@ -53,10 +54,6 @@ const SLICES: usize = 16;
 /// A client that does not read its acknowledgements is not read from while so many bytes of them wait.
 const MAX_ANSWERS: usize = 64 * 1024;
 
-/// How long a publisher waits for a receiver whose queue is filling up, before the receiver's queue is left to its policy
-/// until it has been emptied.
-const PATIENCE: Duration = Duration::from_millis(200);
-
 /// A connection from CONNACK to its end.
 pub(super) struct Driver<S>(Option<Box<Driving<S>>>);
 
@@ -75,7 +72,7 @@ struct Driving<S> {
     keep_alive: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
     /// The receiver that this publisher waits for, since when.
-    waiting_for: Option<(Arc<Handle>, Instant)>,
+    waiting_for: Option<(Receiver, Instant)>,
     /// What the host program has not made up its mind about. The packet that it is about waits, and those behind it.
     asked: Option<Box<Decision>>,
     /// The message that the host program has not made up its mind about, for this client. Those in `taken` are behind it.
@@ -283,14 +280,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     /// Looks whether the receiver that this publisher waits for has room again.
     fn look_after_receiver(&mut self, cx: &mut Context<'_>, now: Instant) {
         let Some((receiver, since)) = &self.waiting_for else { return };
-        let mut mailbox = receiver.mailbox();
-        if mailbox.await_room(cx.waker(), receiver.quota()) {
-            if now < *since + PATIENCE {
+        if receiver.await_room(cx.waker()) {
+            if receiver.patience().is_none_or(|patience| now < *since + patience) {
                 return;
             }
-            mailbox.give_up_waiting();
+            receiver.give_up_waiting();
         }
-        drop(mailbox);
         self.waiting_for = None;
         self.lease.handle().mailbox().set_owner_waits(false);
     }
@@ -506,7 +501,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         let next = match &self.waiting_for {
             // What a publisher that is held back has sent meanwhile is not known yet.
-            Some((_, since)) => Some(*since + PATIENCE),
+            Some((receiver, since)) => receiver.patience().map(|patience| *since + patience),
             None => self.keep_alive.map(|keep_alive| self.inbox.last_packet + keep_alive),
         };
         let Some(at) = next else { return Ok(()) };
@@ -585,6 +580,7 @@ impl Doors<'_> {
             expires_at: expires_at(publish.message_expiry_s, self.now),
             origin: Origin::Client,
             publisher: Some(self.client),
+            receipt: None,
         }
     }
 }
@@ -607,7 +603,7 @@ impl Host for Doors<'_> {
             }
         }
         if mode == Mode::Queued {
-            let message = Outgoing::new(self.source(topic, publish), Frames::default()).message().clone();
+            let message = Outgoing::new(self.source(topic, publish)).message().clone();
             let question = OwnedQuestion::AuthorizePublish(message);
             let asked = callbacks.ask_later(Hook::AuthorizePublish, self.key(), question);
             return self.rule(asked);
@@ -622,6 +618,7 @@ impl Host for Doors<'_> {
             expires_at: expires_at(publish.message_expiry_s, self.now),
             origin: Origin::Client,
             publisher: Some(self.client),
+            shared: None,
         };
         let asker = self.asker.get_or_insert_with(|| callbacks.asker(Hook::AuthorizePublish));
         let asked = asker.ask(Question::AuthorizePublish(message));
@@ -676,12 +673,13 @@ impl Host for Doors<'_> {
                 None => return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC),
             }
         }
-        let outgoing = Outgoing::new(source, self.dispatch.frames());
+        let mut outgoing = Outgoing::new(source);
+        outgoing.lend(self.dispatch.frames());
         match self.dispatch.publish(self.hub, outgoing, self.now) {
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),
             Ok(_) => Ok(ReasonCode::SUCCESS),
             Err(error) => {
-                self.hub.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
+                self.hub.refuse(|| Outgoing::new(source).message().clone());
                 Err(error)
             }
         }
@@ -690,11 +688,12 @@ impl Host for Doors<'_> {
     fn refused(&mut self, topic: &str, publish: &Publish) {
         self.received += 1;
         let source = self.source(topic, publish);
-        self.hub.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
+        self.hub.refuse(|| Outgoing::new(source).message().clone());
     }
 
     fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode) {
-        let Delivery { message, qos, .. } = delivery;
+        let Delivery { message, qos, receipt, .. } = delivery;
+        receipt.into_iter().for_each(Token::acknowledge);
         let (client, reason_code) = (self.client.clone(), reason.0);
         let event = || Event::MessageAcked(MessageAcked { client, message, qos, reason_code });
         self.hub.callbacks().tell(Hook::MessageAcked, || self.key(), event);

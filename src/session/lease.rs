@@ -7,6 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::closing::{Closing, STOPPING};
 use super::counters::add;
+use super::dispatch::Departed;
 use super::handle::Handle;
 use super::handshake::will_message;
 use super::hub::Hub;
@@ -122,6 +123,7 @@ impl Lease {
         };
         handle.set_online(false);
         let (encoded, plain) = handle.mailbox().disconnect();
+        state.window.forget_receipts();
         add(&hub.counters().dropped_client_gone, encoded + plain.len());
         for delivery in plain {
             hub.tell_dropped(Some(client.clone()), || delivery.message, DropCause::ClientGone);
@@ -176,7 +178,7 @@ impl Lease {
         let mut orphans =
             self.state.window.withdraw(|delivery| delivery.qos < QoS::ExactlyOnce && wanted(&delivery.group));
         orphans.extend(self.handle.mailbox().withdraw(|delivery| wanted(&delivery.group)));
-        self.hub.redispatch(orphans, &self.handle, now);
+        self.hub.redispatch(orphans, Departed::Session(&self.handle), now);
     }
 }
 

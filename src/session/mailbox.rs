@@ -14,9 +14,6 @@ use crate::hooks::DropCause;
 use crate::model::{Client, Message, QoS, ReasonCode};
 use crate::router::{Group, Target};
 
-/// What a waiting message takes besides its text and payload, which receivers share.
-const DELIVERY_BYTES: usize = size_of::<Delivery>();
-
 /// How much may wait for a session, and what happens to more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quota {
@@ -68,7 +65,12 @@ pub(super) enum Outcome {
         /// The publisher should wait until there is room again.
         crowded: bool,
     },
-    /// Messages were dropped, be it this one or older ones that gave way.
+    /// It is queued, and older ones gave way to it.
+    MadeRoom {
+        dropped: Gone,
+        wake: bool,
+    },
+    /// It was dropped, and perhaps others that had expired.
     Full {
         dropped: Gone,
         wake: bool,
@@ -151,8 +153,11 @@ impl Mailbox {
     /// The client is gone: how many encoded messages, and which others, are dropped because they are not kept for it.
     pub(super) fn disconnect(&mut self) -> (usize, VecDeque<Delivery>) {
         self.wants = None;
+        for delivery in &mut self.assured {
+            delivery.receipt = None;
+        }
         let plain = std::mem::take(&mut self.plain);
-        self.delivery_bytes -= plain.iter().map(bytes).sum::<usize>();
+        self.delivery_bytes -= plain.iter().map(Delivery::size).sum::<usize>();
         self.wake_publishers();
         (self.encoded.clear(), plain)
     }
@@ -191,7 +196,9 @@ impl Mailbox {
         }
         let message = outgoing.message().clone();
         let (identifiers, group) = (target.identifiers.clone(), group.cloned());
-        self.offer_delivery(Delivery { message, qos, retain, identifiers, group }, room)
+        // Nobody waits for the acknowledgement of a client that is not there.
+        let receipt = if self.wants.is_some() { outgoing.token(qos) } else { None };
+        self.offer_delivery(Delivery { message, qos, retain, identifiers, group, receipt }, room)
     }
 
     fn offer_encoded(
@@ -236,14 +243,14 @@ impl Mailbox {
         if delivery.qos == QoS::AtMostOnce && self.wants.is_none() {
             return Outcome::Absent;
         }
-        let dropped = match self.make_room(bytes(&delivery), delivery.qos, &mut room) {
+        let dropped = match self.make_room(delivery.size(), delivery.qos, &mut room) {
             Ok(dropped) => dropped,
             Err(full) => {
                 room.lost.add(&delivery.message, DropCause::QueueFull);
                 return full;
             }
         };
-        self.delivery_bytes += bytes(&delivery);
+        self.delivery_bytes += delivery.size();
         match delivery.qos {
             QoS::AtMostOnce => self.plain.push_back(delivery),
             _ => self.assured.push_back(delivery),
@@ -256,7 +263,7 @@ impl Mailbox {
         if dropped == Gone::default() {
             Outcome::Queued { wake, crowded: self.is_crowded(quota) }
         } else {
-            Outcome::Full { dropped, wake }
+            Outcome::MadeRoom { dropped, wake }
         }
     }
 
@@ -311,7 +318,7 @@ impl Mailbox {
 
     fn pop_assured(&mut self) -> Option<Delivery> {
         let delivery = self.assured.pop_front()?;
-        self.delivery_bytes -= bytes(&delivery);
+        self.delivery_bytes -= delivery.size();
         if self.assured.is_empty() && self.assured.capacity() > 64 {
             self.assured = VecDeque::new();
         }
@@ -320,7 +327,7 @@ impl Mailbox {
 
     fn pop_plain(&mut self) -> Option<Delivery> {
         let delivery = self.plain.pop_front()?;
-        self.delivery_bytes -= bytes(&delivery);
+        self.delivery_bytes -= delivery.size();
         if self.plain.is_empty() {
             self.plain = VecDeque::new();
         }
@@ -417,7 +424,7 @@ impl Mailbox {
     /// what waits.
     pub(super) fn put_back(&mut self, deliveries: impl DoubleEndedIterator<Item = Delivery>) {
         for delivery in deliveries.rev() {
-            self.delivery_bytes += bytes(&delivery);
+            self.delivery_bytes += delivery.size();
             match delivery.qos {
                 QoS::AtMostOnce => self.plain.push_front(delivery),
                 _ => self.assured.push_front(delivery),
@@ -437,7 +444,7 @@ impl Mailbox {
         }
         let (withdrawn, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.assured).into_iter().partition(choose);
         self.assured = kept.into();
-        self.delivery_bytes -= withdrawn.iter().map(bytes).sum::<usize>();
+        self.delivery_bytes -= withdrawn.iter().map(Delivery::size).sum::<usize>();
         withdrawn
     }
 
@@ -456,8 +463,4 @@ impl Mailbox {
         self.wake_publishers();
         *self = Mailbox { client: self.client.take(), close: self.close.take(), ..Mailbox::default() };
     }
-}
-
-fn bytes(delivery: &Delivery) -> usize {
-    DELIVERY_BYTES + delivery.message.size()
 }

@@ -5,12 +5,14 @@
 
 mod admission;
 mod arrival;
+mod backlog;
 mod blocks;
 mod buffer;
 mod closing;
 mod connection;
 mod counters;
 mod deadlines;
+mod delayed;
 mod delivery;
 mod dispatch;
 mod driver;
@@ -22,6 +24,7 @@ mod lease;
 mod mailbox;
 mod overload;
 mod packet_ids;
+mod receipt;
 mod receiver;
 mod replays;
 mod retained;
@@ -29,10 +32,13 @@ mod ruling;
 mod serve;
 mod settings;
 mod state;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod window;
 
 pub use counters::SessionCounters;
-pub use hub::{Busy, HostMessage, Hub};
+pub use hub::{HostMessage, Hub, NotPublished, Publisher, Unpublished};
+pub use receipt::{Completion, Report, Stage};
 pub use serve::{serve, Peer};
+pub use subscription::{acknowledge, Consumer, Delivered, Overflow, Service, Subscription, SubscriptionStats};

@@ -29,7 +29,6 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn of(config: &Config) -> Self {
         let limits = &config.limits;
-        let unlimited = |limit: u64| if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         let anonymous = config.listeners.iter().map(|l| l.allow_anonymous.unwrap_or(config.auth.allow_anonymous));
         Settings {
             node_id: config.node_id,
@@ -53,5 +52,13 @@ impl Settings {
                 policy: limits.slow_consumer,
             },
         }
+    }
+}
+
+/// A limit of which 0 says that there is none.
+pub(super) fn unlimited(limit: u64) -> usize {
+    match limit {
+        0 => usize::MAX,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
     }
 }

@@ -168,6 +168,15 @@ impl Window {
         withdrawn
     }
 
+    /// Nobody waits for the acknowledgements of a client that has gone.
+    pub(super) fn forget_receipts(&mut self) {
+        for slot in &mut self.slots {
+            if let Slot::Publish(delivery) = slot {
+                delivery.receipt = None;
+            }
+        }
+    }
+
     /// Messages sent on this connection that are not acknowledged.
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding

@@ -3,8 +3,8 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rmqttc::broker::SubscribeOptions;
-use rmqttc::model::Message;
+use rmqttc::broker::{Delivery, SubscribeOptions};
+use rmqttc::session::Delivered;
 
 use crate::client::*;
 
@@ -158,8 +158,11 @@ fn user_properties_of_a_will_keep_their_order() {
 /// around the broker that sees them.
 fn wills_at_shutdown(server: &Server) -> Vec<String> {
     let (sender, receiver) = mpsc::channel();
-    let consumer = Box::new(move |message: &Message| sender.send(message.topic.to_string()).unwrap());
-    let subscription = server.broker.subscribe("will/#", SubscribeOptions::default(), consumer).unwrap();
+    let consumer = Box::new(move |messages: &[Delivered]| {
+        messages.iter().for_each(|message| sender.send(message.view().topic.to_string()).unwrap());
+    });
+    let (options, delivery) = (SubscribeOptions::default(), Delivery::Batches);
+    let subscription = server.broker.subscribe("will/#", options, delivery, consumer).unwrap();
     server.broker.stop(Duration::from_secs(1)).unwrap();
     drop(subscription);
     let mut topics: Vec<String> = receiver.iter().collect();

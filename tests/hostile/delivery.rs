@@ -237,6 +237,7 @@ fn a_client_that_says_goodbye_and_stays_is_gone() {
 }
 
 fn retain(broker: &rmqttc::broker::Broker, topic: String, payload: &'static [u8]) {
+    let topic = topic.into();
     broker.publish(Publish { topic, payload: payload.into(), retain: true, ..Publish::default() }).unwrap();
 }
 

@@ -11,7 +11,9 @@ use crate::mqtt::{Client, Connect, LONG};
 
 fn publish(broker: &Broker, qos: u8, payload: Vec<u8>) {
     let qos = qos.try_into().unwrap();
-    broker.publish(Publish { topic: "t".to_owned(), payload: payload.into(), qos, retain: false }).unwrap();
+    // A subscriber that does not read is waited for, and then left to the policy.
+    let wait = Duration::from_secs(5);
+    broker.publish(Publish { topic: "t".into(), payload: payload.into(), qos, wait, ..Publish::default() }).unwrap();
 }
 
 fn numbers(client: &mut Client) -> Vec<u8> {

@@ -1,90 +1,323 @@
 //! What the host program publishes and subscribes to.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::MutexGuard;
 use tokio::sync::mpsc;
 
-use super::super::delivery::{Frames, Outgoing, Source};
+use super::super::delivery::{Delivery, Outgoing};
+use super::super::dispatch::{Departed, Dispatch};
+use super::super::handle::Handle;
+use super::super::receipt::{Completion, Receipt};
 use super::super::receiver::{host_key, Receiver};
+use super::super::subscription::{Consumer, Service, Subscription, Surroundings};
 use super::retaining::as_retained;
-use super::{Hub, RETAINED_PAGE};
-use crate::hooks::{in_place, Changes, Hook, Key, Mode, SubscriptionQueue};
-use crate::model::{topic, Message, Origin, QoS, RetainHandling, SubscriptionOptions, Text};
+use super::{expires_at, Hub, RETAINED_PAGE};
+use crate::hooks::{in_place, Changes, Hook, Key, Mode};
+use crate::model::{topic, EncodedProperties, Message, Origin, QoS, RetainHandling, SubscriptionOptions, Text};
+use crate::router::Subscriber;
 
 /// A message that the host program publishes, already checked.
-#[derive(Clone, Debug)]
 pub struct HostMessage {
-    pub topic: String,
+    pub topic: Text,
     pub payload: Bytes,
     pub qos: QoS,
     pub retain: bool,
+    pub properties: EncodedProperties,
+    /// The only client that gets it, if there is but one.
+    pub to: Option<Text>,
+    pub delay: Duration,
+    pub completion: Option<Completion>,
 }
 
-impl HostMessage {
-    fn as_seen(&self) -> Message {
-        Message {
-            topic: Text::from(self.topic.as_str()),
-            payload: self.payload.clone(),
-            qos: self.qos,
-            retain: self.retain,
-            properties: Bytes::new(),
-            expires_at: None,
-            origin: Origin::Api,
-            publisher: None,
-        }
+/// [`HostMessage`] on its way to a decision.
+pub struct Waiting {
+    message: Arc<Message>,
+    to: Option<Arc<Handle>>,
+    receipt: Option<Arc<Receipt>>,
+}
+
+/// Why a message of the host program is not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotPublished {
+    /// As many messages wait for their decision as may.
+    Undecided,
+    /// A receiver has no room.
+    Crowded,
+    /// As many messages are delayed as may.
+    Delayed,
+    /// As many receipts are open as may.
+    Unreported,
+    /// There is no such client.
+    NoClient,
+    /// The broker stops.
+    Stopping,
+}
+
+/// A message that is not published.
+pub struct Unpublished {
+    pub why: NotPublished,
+    /// It is back if [`Hub::await_room`] may help.
+    pub message: Option<Box<HostMessage>>,
+}
+
+impl From<NotPublished> for Unpublished {
+    fn from(why: NotPublished) -> Self {
+        Unpublished { why, message: None }
     }
 }
 
-/// As many messages of the host program wait for their decision as may.
-#[derive(Debug)]
-pub struct Busy;
+/// Publishes messages of the host program, one after the other; they are on their way to those who sleep when this is
+/// dropped at the latest.
+pub struct Publisher<'a> {
+    hub: &'a Hub,
+    /// That of all calls, if no other call has it.
+    shared: Option<MutexGuard<'a, Dispatch>>,
+    own: Dispatch,
+}
 
-impl Hub {
-    /// Publishes a message of the host program. If a hook has to be asked about it, it waits for its turn; so does what a
-    /// hook publishes that is called in place, which might never end otherwise.
-    pub fn publish(&self, message: HostMessage) -> Result<(), Busy> {
-        if self.callbacks.mode(Hook::AuthorizePublish) == Mode::Absent && !in_place() {
-            self.publish_host_message(&message, None);
+impl Drop for Publisher<'_> {
+    fn drop(&mut self) {
+        let dispatch = self.dispatch();
+        dispatch.flush();
+        dispatch.rest();
+    }
+}
+
+impl Publisher<'_> {
+    fn dispatch(&mut self) -> &mut Dispatch {
+        self.shared.as_deref_mut().unwrap_or(&mut self.own)
+    }
+
+    /// Publishes a message. If a hook has to be asked about it, it waits for its turn; so does what a hook publishes that is
+    /// called in place, which might never end otherwise.
+    pub fn publish(&mut self, message: HostMessage) -> Result<(), Unpublished> {
+        let hub = self.hub;
+        let to = match &message.to {
+            Some(client_id) => Some(hub.find_session(client_id).ok_or(NotPublished::NoClient)?),
+            None => None,
+        };
+        let now = Instant::now();
+        if !message.delay.is_zero() {
+            return self.publish_later(message, to, now);
+        }
+        if in_place() || hub.callbacks.mode(Hook::AuthorizePublish) != Mode::Absent {
+            let Ok(place) = hub.host_messages.try_reserve() else {
+                return Err(Unpublished { why: NotPublished::Undecided, message: Some(Box::new(message)) });
+            };
+            place.send(hub.waiting(message, to, Origin::Api, now)?);
             return Ok(());
         }
-        self.host_messages.try_send(message).map_err(|_| Busy)
+        if !hub.crowded_receivers(&message.topic, to.as_ref(), now).is_empty() {
+            return Err(Unpublished { why: NotPublished::Crowded, message: Some(Box::new(message)) });
+        }
+        let Waiting { message, to, receipt } = hub.waiting(message, to, Origin::Api, now)?;
+        self.publish_now(Outgoing::of_host(&message, receipt.as_ref()), to.as_ref(), now);
+        Ok(())
     }
 
-    fn publish_host_message(&self, message: &HostMessage, changes: Option<&Changes>) {
-        let properties = Bytes::new();
-        let source = Source {
-            topic: &message.topic,
-            payload: &message.payload,
-            qos: message.qos,
-            retain: message.retain,
-            properties: &properties,
-            expires_at: None,
-            origin: Origin::Api,
-            publisher: None,
-        };
-        if let Some(source) = self.change_if(source, changes) {
-            self.publish_now(Outgoing::new(source, Frames::default()), None, Instant::now());
+    fn publish_later(
+        &mut self,
+        message: HostMessage,
+        to: Option<Arc<Handle>>,
+        now: Instant,
+    ) -> Result<(), Unpublished> {
+        let due = now + message.delay;
+        let waiting = self.hub.waiting(message, to, Origin::Delayed, due)?;
+        let size = waiting.message.size();
+        self.hub.delayed.add(due, waiting, size).map_err(|_| NotPublished::Delayed.into())
+    }
+
+    fn publish_now(&mut self, mut outgoing: Outgoing<'_>, to: Option<&Arc<Handle>>, now: Instant) {
+        let hub = self.hub;
+        let dispatch = self.dispatch();
+        outgoing.lend(dispatch.frames());
+        match to {
+            Some(handle) => dispatch.send_to(hub, handle, outgoing, now),
+            None => {
+                if let Err(error) = dispatch.publish(hub, outgoing, now) {
+                    // Whoever brought it has checked the topic.
+                    tracing::error!(%error, "a message could not be published: its topic");
+                }
+            }
         }
+        if let Some(receiver) = dispatch.take_crowded() {
+            hub.backlog.add(receiver, now);
+        }
+        if dispatch.is_full() {
+            dispatch.flush();
+        }
+    }
+}
+
+/// Wakes the current thread.
+fn waker() -> Waker {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
+impl Hub {
+    /// For messages of the host program.
+    pub fn publisher(&self) -> Publisher<'_> {
+        Publisher { hub: self, shared: self.host_dispatch.try_lock(), own: Dispatch::default() }
+    }
+
+    /// A message with what goes with it; `due` is when its time begins to run.
+    fn waiting(
+        &self,
+        message: HostMessage,
+        to: Option<Arc<Handle>>,
+        origin: Origin,
+        due: Instant,
+    ) -> Result<Waiting, NotPublished> {
+        let HostMessage { topic, payload, qos, retain, properties, completion, .. } = message;
+        let open = |completion| self.receipts.open(self.callbacks.pool(), completion).ok_or(NotPublished::Unreported);
+        let receipt = completion.map(open).transpose()?;
+        let expires_at = expires_at(properties.message_expiry_s, due);
+        let properties = properties.encoded;
+        let message = Message { topic, payload, qos, retain, properties, expires_at, origin, publisher: None };
+        Ok(Waiting { message: Arc::new(message), to, receipt })
+    }
+
+    fn find_session(&self, client_id: &str) -> Option<Arc<Handle>> {
+        self.sessions.lock().get(client_id).cloned()
+    }
+
+    /// Waits, on a thread of the host program, until a message that could not be published for that reason may be, and no
+    /// longer than until `deadline`.
+    pub fn await_room(&self, message: &HostMessage, why: NotPublished, deadline: Instant) -> Result<(), NotPublished> {
+        let waker = waker();
+        let mut context = Context::from_waker(&waker);
+        let mut reserving = pin!(self.host_messages.reserve());
+        loop {
+            let now = Instant::now();
+            let until = match why {
+                NotPublished::Undecided => match reserving.as_mut().poll(&mut context) {
+                    Poll::Ready(_) => return Ok(()),
+                    Poll::Pending => deadline,
+                },
+                NotPublished::Crowded => {
+                    let to = message.to.as_ref().and_then(|client_id| self.find_session(client_id));
+                    let crowded = self.crowded_receivers(&message.topic, to.as_ref(), now);
+                    if !crowded.iter().all(|(receiver, _)| receiver.await_room(&waker)) {
+                        continue; // There is room in between.
+                    }
+                    match crowded.iter().map(|(_, until)| until.unwrap_or(deadline)).min() {
+                        Some(until) => until.min(deadline),
+                        None => return Ok(()),
+                    }
+                }
+                other => return Err(other),
+            };
+            if self.is_stopping() {
+                return Err(NotPublished::Stopping);
+            }
+            if now >= deadline {
+                return Err(why);
+            }
+            thread::park_timeout(until.saturating_duration_since(now));
+        }
+    }
+
+    /// The receivers of a message that have no room, and until when they are worth waiting for.
+    fn crowded_receivers(
+        &self,
+        topic: &str,
+        to: Option<&Arc<Handle>>,
+        now: Instant,
+    ) -> Vec<(Receiver, Option<Instant>)> {
+        self.backlog.find(now, |crowded| {
+            let keys = crowded.iter().map(|(receiver, _)| receiver.key()).enumerate();
+            match to {
+                Some(handle) => keys.filter(|(_, key)| *key == handle.key()).map(|(index, _)| index).collect(),
+                None => {
+                    let matched = self.router.matches(topic, None);
+                    let gets_it = |key| {
+                        matched.targets.iter().any(|target| target.key == key)
+                            || matched.groups.iter().any(|group| group.has(key))
+                    };
+                    keys.filter(|(_, key)| gets_it(*key)).map(|(index, _)| index).collect()
+                }
+            }
+        })
     }
 
     /// Has the hook decide about the messages of the host program, one after the other. Never returns.
-    pub async fn publish_for_host(self: Arc<Self>, mut waiting: mpsc::Receiver<HostMessage>) {
-        while let Some(message) = waiting.recv().await {
-            if let Some(changes) = self.ask_about(Key::Host, Arc::new(message.as_seen())).await {
-                self.publish_host_message(&message, changes.as_deref());
+    pub async fn publish_for_host(self: Arc<Self>, mut waiting: mpsc::Receiver<Waiting>) {
+        while let Some(waiting) = waiting.recv().await {
+            match self.ask_about(Key::Host, waiting.message.clone()).await {
+                Some(changes) => self.publish_decided(&waiting, changes.as_deref()),
+                None => waiting.receipt.iter().for_each(|receipt| receipt.refused()),
             }
         }
     }
 
-    /// Delivers every message that matches `filter` to `queue`, the retained ones first if asked to.
-    pub fn subscribe(&self, filter: &str, replay: bool, queue: Arc<SubscriptionQueue>) {
-        let options = SubscriptionOptions { retain_handling: RetainHandling::DoNotSend, ..Default::default() };
-        self.host_subscriptions.lock().insert(queue.id(), filter.to_owned());
-        let before = self.add_subscription(filter, Receiver::Host(queue.clone()), options, None).generation;
+    /// Brings delayed messages on their way when they are due. Never returns.
+    pub async fn publish_delayed(self: Arc<Self>) {
+        loop {
+            let waiting = self.delayed.next().await;
+            if self.callbacks.mode(Hook::AuthorizePublish) == Mode::Absent {
+                self.publish_decided(&waiting, None);
+            } else if self.host_messages.send(waiting).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn publish_decided(&self, waiting: &Waiting, changes: Option<&Changes>) {
+        let Waiting { message, to, receipt } = waiting;
+        let mut publisher = self.publisher();
+        let now = Instant::now();
+        match changes {
+            None => publisher.publish_now(Outgoing::of_host(message, receipt.as_ref()), to.as_ref(), now),
+            Some(changes) => {
+                let source = Outgoing::of_host(message, receipt.as_ref()).source;
+                match self.change(source, changes) {
+                    Some(source) => {
+                        publisher.publish_now(Outgoing::new(source), to.as_ref(), now);
+                    }
+                    None => receipt.iter().for_each(|receipt| receipt.refused()),
+                }
+            }
+        }
+    }
+
+    /// Makes a subscription of the host program, which [`Hub::subscribe`] has messages delivered to. `None` if the process
+    /// has too many.
+    pub fn new_subscription(
+        self: &Arc<Self>,
+        id: u64,
+        service: Service,
+        consumer: Consumer,
+    ) -> Option<Arc<Subscription>> {
+        let surroundings = Surroundings {
+            hub: Arc::downgrade(self),
+            pool: self.callbacks.pool().clone(),
+            hook_counters: self.callbacks.counters().clone(),
+            counters: self.counters.clone(),
+        };
+        Subscription::new(id, service, consumer, surroundings)
+    }
+
+    /// Delivers every message that matches `filter` to `subscription`, the retained ones first if asked to.
+    pub fn subscribe(&self, filter: &str, options: SubscriptionOptions, subscription: &Arc<Subscription>) {
+        let entry = (filter.to_owned(), subscription.clone());
+        self.host_subscriptions.lock().insert(subscription.id(), entry);
+        let receiver = Receiver::Host(subscription.clone());
+        let before = self.add_subscription(filter, receiver, options, None).generation;
         // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
-        if !replay || topic::is_shared(filter) {
+        if options.retain_handling == RetainHandling::DoNotSend || topic::is_shared(filter) {
             return;
         }
         let now = Instant::now();
@@ -94,9 +327,12 @@ impl Hub {
             for (_, retained) in
                 page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(before, &self.look_ups))
             {
-                let qos = retained.message.qos.min(options.qos);
-                let message = as_retained(&retained.message);
-                queue.push(Arc::new(Message { qos, ..message }));
+                let message = Arc::new(as_retained(&retained.message));
+                let qos = message.qos.min(options.qos);
+                let delivery =
+                    Delivery { message, qos, retain: true, identifiers: None.into(), group: None, receipt: None };
+                // It may have been ended by now, and wants nothing any more.
+                let _pushed = subscription.push(delivery);
             }
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -107,9 +343,24 @@ impl Hub {
 
     /// Ends the host program's subscription of that number.
     pub fn unsubscribe(&self, subscription: u64) {
-        let filter = self.host_subscriptions.lock().remove(&subscription);
-        if let Some(filter) = filter {
+        let entry = self.host_subscriptions.lock().remove(&subscription);
+        if let Some((filter, _)) = entry {
             self.remove_subscription(&filter, host_key(subscription), None);
         }
+    }
+
+    /// Gives messages of shared subscriptions, of which a subscription of the host program has been a member, to others.
+    pub(in crate::session) fn redispatch_of_host(&self, deliveries: Vec<Delivery>, subscription: u64) {
+        self.redispatch(deliveries, Departed::Host(subscription), Instant::now());
+    }
+
+    /// Nothing is delivered to subscriptions of the host program any more: the broker has stopped.
+    pub fn forget_host(&self) {
+        let subscriptions = std::mem::take(&mut *self.host_subscriptions.lock());
+        for (_, subscription) in subscriptions.values() {
+            subscription.forget();
+        }
+        self.delayed.clear();
+        self.backlog.clear();
     }
 }

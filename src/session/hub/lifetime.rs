@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::closing::{Closing, STOPPING};
 use super::super::delivery::Delivery;
-use super::super::dispatch::Dispatch;
+use super::super::dispatch::{Departed, Dispatch};
 use super::super::handle::Handle;
 use super::super::state::State;
 use super::Hub;
@@ -55,7 +55,7 @@ impl Hub {
         // [MQTT-4.8.2-5]: a QoS 2 message that has been sent goes to nobody else.
         let mut orphans = state.window.withdraw(|delivery| delivery.group.is_some() && delivery.qos < QoS::ExactlyOnce);
         orphans.extend(handle.mailbox().withdraw(|delivery| delivery.group.is_some()));
-        self.redispatch(orphans, handle, now);
+        self.redispatch(orphans, Departed::Session(handle), now);
         handle.mailbox().clear();
         if let Some(deadline) = state.deadline.take() {
             self.deadlines.clear(deadline, handle);
@@ -84,7 +84,7 @@ impl Hub {
     }
 
     /// Gives messages of shared subscriptions to other members.
-    pub(in crate::session) fn redispatch(&self, deliveries: Vec<Delivery>, departed: &Handle, now: Instant) {
+    pub(in crate::session) fn redispatch(&self, deliveries: Vec<Delivery>, departed: Departed<'_>, now: Instant) {
         if deliveries.is_empty() {
             return;
         }

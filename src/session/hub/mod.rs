@@ -16,15 +16,19 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, Notify};
 
+use super::backlog::Backlog;
 use super::counters::{add, SessionCounters};
 use super::deadlines::Deadlines;
-use super::delivery::{Delivery, Frames, Outgoing, Source};
+use super::delayed::Delayed;
+use super::delivery::{Delivery, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
 use super::overload::Overloads;
+use super::receipt::Receipts;
 use super::receiver::Receiver;
 use super::retained::{LookUps, Retained};
-use super::settings::Settings;
+use super::settings::{unlimited, Settings};
+use super::subscription::Subscription;
 use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
@@ -34,7 +38,7 @@ use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
 use crate::router::{Router, Subscribed};
 
-pub use host::{Busy, HostMessage};
+pub use host::{HostMessage, NotPublished, Publisher, Unpublished, Waiting};
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -51,8 +55,14 @@ pub struct Hub {
     deadlines: Deadlines,
     next_number: AtomicU64,
     session_subscriptions: AtomicU64,
-    host_subscriptions: Mutex<HashMap<u64, String>>,
-    host_messages: mpsc::Sender<HostMessage>,
+    /// With their filters.
+    host_subscriptions: Mutex<HashMap<u64, (String, Arc<Subscription>)>>,
+    host_messages: mpsc::Sender<Waiting>,
+    /// Of whichever call of the host program comes first.
+    host_dispatch: Mutex<Dispatch>,
+    receipts: Receipts,
+    delayed: Delayed<Waiting>,
+    backlog: Backlog,
     connected: AtomicU64,
     /// Wills that a hook is being asked about.
     wills_asked: AtomicU64,
@@ -72,7 +82,7 @@ impl Hub {
         config: &Config,
         callbacks: Arc<Callbacks>,
         counters: Arc<SessionCounters>,
-    ) -> (Arc<Hub>, mpsc::Receiver<HostMessage>) {
+    ) -> (Arc<Hub>, mpsc::Receiver<Waiting>) {
         let (host_messages, waiting) = mpsc::channel(config.callbacks.queue as usize);
         let hub = Hub {
             settings: Settings::of(config),
@@ -87,6 +97,10 @@ impl Hub {
             session_subscriptions: AtomicU64::new(0),
             host_subscriptions: Mutex::default(),
             host_messages,
+            host_dispatch: Mutex::default(),
+            receipts: Receipts::new(config.callbacks.max_pending as usize),
+            delayed: Delayed::new(unlimited(config.delayed.max_messages.into()), unlimited(config.delayed.max_bytes)),
+            backlog: Backlog::default(),
             connected: AtomicU64::new(0),
             wills_asked: AtomicU64::new(0),
             nobody: Notify::new(),
@@ -166,7 +180,7 @@ impl Hub {
     pub(in crate::session) fn change<'a>(&self, source: Source<'a>, changes: &'a Changes) -> Option<Source<'a>> {
         let changed = self.try_to_change(source, changes);
         if changed.is_none() {
-            self.refuse(|| Outgoing::new(source, Frames::default()).message().clone());
+            self.refuse(|| Outgoing::new(source).message().clone());
         }
         changed
     }
@@ -308,6 +322,10 @@ impl Hub {
     /// Subscriptions of those sessions.
     pub fn subscriptions(&self) -> u64 {
         self.session_subscriptions.load(Relaxed)
+    }
+
+    pub fn delayed_messages(&self) -> u64 {
+        self.delayed.count() as u64
     }
 
     pub fn host_subscriptions(&self) -> u64 {

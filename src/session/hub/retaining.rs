@@ -108,6 +108,7 @@ impl Hub {
             retain: true, // [MQTT-3.3.1-8]
             identifiers: replay.options.identifier.into(),
             group: None,
+            receipt: None,
             message: Arc::new(as_retained(&retained.message)),
         });
         let deliveries = deliveries.collect();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::delivery::{Frames, Outgoing};
+use super::super::delivery::Outgoing;
 use super::{key_of, Hub};
 use crate::hooks::{Hook, Mode};
 use crate::model::Message;
@@ -42,7 +42,7 @@ impl Hub {
                 return;
             };
             if let Some(source) = hub.change_if(Outgoing::of(&message).source, changes.as_deref()) {
-                hub.publish_now(Outgoing::new(source, Frames::default()), Some(publisher), Instant::now());
+                hub.publish_now(Outgoing::new(source), Some(publisher), Instant::now());
             }
         });
     }

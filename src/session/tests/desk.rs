@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::super::delivery::{Delivery, Frames, Outgoing, Source};
+use super::super::delivery::{Delivery, Outgoing, Source};
 use super::super::handle::Handle;
 use super::super::mailbox::{Lost, Mailbox, Outcome, Quota, Room, Wants, Way};
 use super::super::receiver::Receiver;
@@ -112,8 +112,9 @@ impl Desk {
             expires_at,
             origin: Origin::Client,
             publisher: None,
+            receipt: None,
         };
-        let mut outgoing = Outgoing::new(source, Frames::default());
+        let mut outgoing = Outgoing::new(source);
         let way = Way { fan_out, in_advance: true };
         let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
         self.mailbox.offer(&mut outgoing, &self.target, None, way, room)

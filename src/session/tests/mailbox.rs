@@ -168,7 +168,7 @@ fn a_full_mailbox_drops_the_oldest() {
             desk.offer(qos, payload);
         }
         for payload in ["4", "5"] {
-            assert_eq!(desk.offer(qos, payload), Outcome::Full { dropped: ONE, wake: false });
+            assert_eq!(desk.offer(qos, payload), Outcome::MadeRoom { dropped: ONE, wake: false });
         }
         let (plain, assured) = desk.take();
         assert_eq!([plain, assured].concat(), strings(&["3", "4", "5"]));
@@ -244,7 +244,7 @@ fn bytes_are_limited_too() {
         assert_eq!(desk.mailbox.messages(), queued);
         assert!(matches!(
             desk.offer(qos, &"y".repeat(2_500)),
-            Outcome::Full { dropped: Gone { full: 2 | 3, expired: 0 }, .. }
+            Outcome::MadeRoom { dropped: Gone { full: 2 | 3, expired: 0 }, .. }
         ));
         assert!(desk.bytes() <= 5_000);
     }
@@ -271,7 +271,7 @@ fn one_message_may_be_larger_than_all_together() {
     let waiting = desk.mailbox.messages();
     assert_eq!(
         desk.offer(AtLeastOnce, &"x".repeat(2_000)),
-        Outcome::Full { dropped: Gone { full: waiting, expired: 0 }, wake: false },
+        Outcome::MadeRoom { dropped: Gone { full: waiting, expired: 0 }, wake: false },
         "all others give way to it"
     );
     assert_eq!(desk.mailbox.messages(), 1);
@@ -291,7 +291,7 @@ fn expired_messages_give_way_first() {
         for payload in ["2", "3"] {
             assert_eq!(
                 desk.offer(AtLeastOnce, payload),
-                Outcome::Full { dropped: Gone { full: 0, expired: 1 }, wake: false }
+                Outcome::MadeRoom { dropped: Gone { full: 0, expired: 1 }, wake: false }
             );
         }
         assert_eq!(desk.mailbox.look(), None);

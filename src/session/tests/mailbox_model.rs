@@ -106,7 +106,7 @@ proptest! {
                     match desk.offer_until(qos, &payload, expires_at, fan_out) {
                         Outcome::Queued { .. } => waiting += 1,
                         // Either this one is there and others are not, or it is one of those that are not.
-                        Outcome::Full { dropped, .. } => waiting = waiting + 1 - dropped.full - dropped.expired,
+                        Outcome::MadeRoom { dropped, .. } | Outcome::Full { dropped, .. } => waiting = waiting + 1 - dropped.full - dropped.expired,
                         Outcome::TooLarge | Outcome::Absent => {}
                     }
                 }

@@ -13,7 +13,7 @@ mod panics;
 mod publishing;
 mod redelivery;
 mod subscribing;
-mod support;
+pub(super) mod support;
 mod talk;
 mod window;
 mod wire;

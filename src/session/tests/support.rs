@@ -78,7 +78,7 @@ pub(super) fn unsubscribe(packet_id: u16, filters: &[&str]) -> Packet {
     Packet::Unsubscribe(Unsubscribe { packet_id, filters: filters.iter().map(|filter| (*filter).into()).collect() })
 }
 
-pub(super) fn message(qos: QoS, topic: &str, payload: &str, expires_at: Option<Instant>) -> Message {
+pub(in crate::session) fn message(qos: QoS, topic: &str, payload: &str, expires_at: Option<Instant>) -> Message {
     Message {
         topic: Text::from(topic),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
@@ -91,12 +91,13 @@ pub(super) fn message(qos: QoS, topic: &str, payload: &str, expires_at: Option<I
     }
 }
 
-pub(super) fn deliver(message: Message) -> Delivery {
+pub(in crate::session) fn deliver(message: Message) -> Delivery {
     Delivery {
         qos: message.qos,
         retain: false,
         identifiers: Identifiers::default(),
         group: None,
+        receipt: None,
         message: Arc::new(message),
     }
 }
