@@ -612,6 +612,66 @@ typedef int32_t rmqtt_metrics_format;
 #endif // __cplusplus
 
 /**
+ * What happens to a message that finds the queue of a subscription full.
+ */
+enum rmqtt_overflow
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is dropped, and counted.
+     */
+    RMQTT_OVERFLOW_DROP_NEWEST = 0,
+    /**
+     * The oldest ones give way to it; they are dropped, and counted.
+     */
+    RMQTT_OVERFLOW_DROP_OLDEST = 1,
+    /**
+     * If it was published with QoS 1 or 2, it is queued all the same, and its publisher has to wait until a quarter of the
+     * room is there again: a client is not read from meanwhile, `rmqtt_broker_publish` answers `RMQTT_ERR_WOULD_BLOCK`.
+     * With QoS 0, it is dropped, and counted.
+     */
+    RMQTT_OVERFLOW_BLOCK = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_overflow rmqtt_overflow;
+#else
+typedef int32_t rmqtt_overflow;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How far a message has come.
+ */
+enum rmqtt_publish_stage
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is queued for everyone who gets it.
+     */
+    RMQTT_PUBLISH_QUEUED = 1,
+    /**
+     * Everyone who was connected when it was queued, and gets it with QoS 1 or 2, has acknowledged it or is gone.
+     */
+    RMQTT_PUBLISH_ACKNOWLEDGED = 2,
+    /**
+     * It goes nowhere: the hook `authorize_publish` has refused it.
+     */
+    RMQTT_PUBLISH_REFUSED = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_publish_stage rmqtt_publish_stage;
+#else
+typedef int32_t rmqtt_publish_stage;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A broker.
  *
  * ```text

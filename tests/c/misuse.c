@@ -201,10 +201,12 @@ static void sizes_that_cannot_be_are_refused(rmqtt_broker_t *broker) {
     rmqtt_publish_t message = rmqtt_publish_init();
     message.topic = rmqtt_str("t");
     sized test = sized_test("rmqtt_publish_t", sizeof message, call_publish, broker, false);
+    test.first_size = offsetof(rmqtt_publish_t, properties);
     sizes_are_checked(&test, &message);
 
     rmqtt_subscribe_options_t options = rmqtt_subscribe_options_init();
     test = sized_test("rmqtt_subscribe_options_t", sizeof options, call_subscribe, broker, false);
+    test.first_size = offsetof(rmqtt_subscribe_options_t, max_queued_bytes);
     sizes_are_checked(&test, &options);
 
     rmqtt_verdict_t verdict = rmqtt_verdict_init();
@@ -379,12 +381,20 @@ static void subscriptions_out_of_range_are_refused(rmqtt_broker_t *broker) {
     options.retain_handling = 3;
     subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, refused);
     options = rmqtt_subscribe_options_init();
-    options.qos = 1;
-    subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, RMQTT_ERR_UNSUPPORTED);
-    options.qos = 2;
-    subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, RMQTT_ERR_UNSUPPORTED);
     options.qos = 3;
     subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, refused);
+    options = rmqtt_subscribe_options_init();
+    options.overflow = 3;
+    subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, refused);
+    options = rmqtt_subscribe_options_init();
+    options.receive_maximum = 65536;
+    subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, refused);
+    options = rmqtt_subscribe_options_init();
+    options.max_batch = 65537;
+    subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, refused);
+    options = rmqtt_subscribe_options_init();
+    options.no_local = true;
+    subscribe_fails(broker, rmqtt_str("$share/g/t"), &options, ignore_message, refused);
     options = rmqtt_subscribe_options_init();
     options.reserved[1] = 1;
     subscribe_fails(broker, rmqtt_str("t"), &options, ignore_message, refused);
