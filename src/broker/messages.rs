@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use super::{Broker, Error, Inner, Run, NOT_RUNNING};
+use crate::config::Config;
 use crate::hooks::{Consumer, SubscriptionQueue};
 use crate::model::{topic, QoS};
 use crate::session::{Busy, HostMessage};
@@ -46,21 +47,7 @@ impl Broker {
     /// Publishes a message to everyone who is subscribed. It is on its way to all of them when this returns, unless a
     /// hook has to be asked about it or calls this in place.
     pub fn publish(&self, publish: Publish) -> Result<(), Error> {
-        let config = &self.inner.config;
-        let levels = config.limits.max_topic_levels as usize;
-        topic::check_name(&publish.topic, levels)
-            .map_err(|error| Error::InvalidArgument(format!("the topic {error}")))?;
-        if publish.qos as u8 > config.limits.max_qos {
-            return Err(Error::InvalidArgument(format!("the QoS is above limits.max_qos, {}", config.limits.max_qos)));
-        }
-        if publish.retain && !config.retain.enabled {
-            return Err(Error::InvalidArgument("retained messages are turned off by retain.enabled".to_owned()));
-        }
-        if publish.topic.len() + publish.payload.len() > MAX_REMAINING_LENGTH - 16 {
-            return Err(Error::InvalidArgument("the message is larger than an MQTT packet can be".to_owned()));
-        }
-        let Publish { topic, payload, qos, retain } = publish;
-        let message = HostMessage { topic, payload, qos, retain };
+        let message = checked(&self.inner.config, publish)?;
         self.inner.with_hub(|hub| hub.publish(message).map_err(|Busy| Error::WouldBlock(BUSY)))?;
         self.inner.messages_published.fetch_add(1, Relaxed);
         Ok(())
@@ -87,6 +74,23 @@ impl Broker {
         hub.subscribe(filter, options.replay_retained, queue.clone());
         Ok(Subscription { queue, broker: Arc::downgrade(&self.inner) })
     }
+}
+
+/// A message of the host program, if it may be published as it is.
+pub(super) fn checked(config: &Config, publish: Publish) -> Result<HostMessage, Error> {
+    let levels = config.limits.max_topic_levels as usize;
+    topic::check_name(&publish.topic, levels).map_err(|error| Error::InvalidArgument(format!("the topic {error}")))?;
+    if publish.qos as u8 > config.limits.max_qos {
+        return Err(Error::InvalidArgument(format!("the QoS is above limits.max_qos, {}", config.limits.max_qos)));
+    }
+    if publish.retain && !config.retain.enabled {
+        return Err(Error::InvalidArgument("retained messages are turned off by retain.enabled".to_owned()));
+    }
+    if publish.topic.len() + publish.payload.len() > MAX_REMAINING_LENGTH - 16 {
+        return Err(Error::InvalidArgument("the message is larger than an MQTT packet can be".to_owned()));
+    }
+    let Publish { topic, payload, qos, retain } = publish;
+    Ok(HostMessage { topic, payload, qos, retain })
 }
 
 /// An in-process subscription. It ends when it is dropped, or with the run of its broker.

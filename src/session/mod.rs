@@ -17,6 +17,7 @@ mod driver;
 mod exchange;
 mod handle;
 mod handshake;
+mod heartbeat;
 mod hub;
 mod lease;
 mod mailbox;
@@ -34,5 +35,5 @@ mod tests;
 mod window;
 
 pub use counters::SessionCounters;
-pub use hub::{Busy, HostMessage, Hub};
-pub use serve::{serve, Peer};
+pub use hub::{Busy, Full, HostMessage, Hub};
+pub use serve::{serve, Identity, Peer};

@@ -23,7 +23,7 @@ pub struct HostMessage {
 }
 
 impl HostMessage {
-    fn as_seen(&self) -> Message {
+    pub(super) fn as_seen(&self) -> Message {
         Message {
             topic: Text::from(self.topic.as_str()),
             payload: self.payload.clone(),

@@ -1,6 +1,7 @@
 //! Everything that the sessions of one run of a broker share.
 
 mod host;
+mod host_retained;
 mod lifetime;
 mod retaining;
 mod wills;
@@ -35,6 +36,7 @@ use crate::retain::RetainStore;
 use crate::router::{Router, Subscribed};
 
 pub use host::{Busy, HostMessage};
+pub use host_retained::Full;
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -114,7 +116,7 @@ impl Hub {
         &self.router
     }
 
-    fn publish_now(&self, outgoing: Outgoing<'_>, publisher: Option<u64>, now: Instant) {
+    pub(in crate::session) fn publish_now(&self, outgoing: Outgoing<'_>, publisher: Option<u64>, now: Instant) {
         let mut dispatch = Dispatch::new(publisher);
         if let Err(error) = dispatch.publish(self, outgoing, now) {
             // Whoever brought it has checked the topic.
