@@ -540,7 +540,7 @@ enum rmqtt_retained_change
      */
     RMQTT_RETAINED_SET = 1,
     /**
-     * It has been taken back with an empty one.
+     * It has been taken back: with an empty one, or by `rmqtt_broker_retained_delete`.
      */
     RMQTT_RETAINED_REMOVED = 2,
     /**
@@ -830,15 +830,15 @@ typedef struct rmqtt_client_t {
      */
     struct rmqtt_str_t client_id;
     /**
-     * The user name; absent if CONNECT has none.
+     * The user name; absent if CONNECT has none. For a client that the program vouches for, see `rmqtt_peer_t`.
      */
     struct rmqtt_str_t username;
     /**
-     * Where the connection comes from, such as `192.0.2.1:49152`.
+     * Where the connection comes from, such as `192.0.2.1:49152`, or what `rmqtt_peer_t` says.
      */
     struct rmqtt_str_t address;
     /**
-     * The name of the listener that accepted it.
+     * The name of the listener that accepted it, or what `rmqtt_peer_t` says.
      */
     struct rmqtt_str_t listener;
     /**
@@ -1754,7 +1754,8 @@ typedef struct rmqtt_retained_changed_t {
      */
     size_t struct_size;
     /**
-     * The message that is retained now, that took the one before back, or that has expired.
+     * The message that is retained now, that took the one before back, or that has expired. For one that the host program
+     * has deleted it is an empty one of the origin `RMQTT_ORIGIN_API`.
      */
     const struct rmqtt_message_t *message;
     /**
@@ -2344,6 +2345,50 @@ typedef struct rmqtt_publish_t {
 } rmqtt_publish_t;
 
 /**
+ * Receives a message. `message` and what it points to live until this returns.
+ */
+typedef void (*rmqtt_message_fn)(const struct rmqtt_message_t *message, void *user_data);
+
+/**
+ * What a program knows about a connection that it brings. Start with `rmqtt_peer_init()`, or with zeroes and
+ * `struct_size`: zero is the default everywhere. No text is longer than 65535 bytes or contains U+0000.
+ */
+typedef struct rmqtt_peer_t {
+    /**
+     * `sizeof(rmqtt_peer_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * Where it comes from, as hooks and the log show it. Absent: host and port of the other end for a TCP socket, "unix"
+     * for any other, "pair" for `rmqtt_broker_connect_pair`.
+     */
+    struct rmqtt_str_t address;
+    /**
+     * What hooks and the log show as the name of its listener. Absent: "attached".
+     */
+    struct rmqtt_str_t listener;
+    /**
+     * The user name of a client that is `authenticated`, in place of the one in CONNECT. Absent: the one in CONNECT.
+     * Without `authenticated` it must be absent.
+     */
+    struct rmqtt_str_t username;
+    /**
+     * How long the client may take until its CONNECT is complete, in milliseconds, at most 3600000. 0 means 15000.
+     */
+    uint32_t connect_timeout_ms;
+    /**
+     * The program vouches for the client: neither the hooks `authenticate` and `auth_exchange` nor the configuration are
+     * asked who it is, and the password of CONNECT is not looked at. Otherwise the hooks decide as about any client, and
+     * without hooks `auth.allow_anonymous`.
+     */
+    bool authenticated;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} rmqtt_peer_t;
+
+/**
  * A snapshot of a subscription of this program. Start with `rmqtt_subscription_stats_init()`.
  */
 typedef struct rmqtt_subscription_stats_t {
@@ -2441,11 +2486,6 @@ typedef struct rmqtt_subscribe_options_t {
      */
     uint8_t reserved[6];
 } rmqtt_subscribe_options_t;
-
-/**
- * Receives a message. `message` and what it points to live until this returns.
- */
-typedef void (*rmqtt_message_fn)(const struct rmqtt_message_t *message, void *user_data);
 
 /**
  * Receives messages of one subscription, `count` of them, at least one. `messages` and what it points to live until this
@@ -2844,6 +2884,137 @@ rmqtt_status_t rmqtt_broker_publish_batch(struct rmqtt_broker_t *broker,
                                           struct rmqtt_error_t **err);
 
 /**
+ * Shows a function the retained messages that match a topic filter, in the order of their names, level by level: `a`,
+ * `a/b`, `a-b`. Those that have expired are left out. Messages that come or go meanwhile may be shown or not; each that
+ * stays is shown once.
+ *
+ * @param broker A running broker.
+ * @param filter A topic filter, without `$share`; `#` is all but those whose names begin with `$`.
+ * @param on_message Called for each message, before this returns: its origin is `RMQTT_ORIGIN_RETAINED`, `retain` is true.
+ * @param user_data Passed to `on_message`; stays the caller's.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`, also if nothing matches; `RMQTT_ERR_INVALID_ARGUMENT` for a broker or function that is NULL, a filter
+ *         that is none, is shared or has too many levels; `RMQTT_ERR_INVALID_STATE` if the broker does not run, or is
+ *         stopped meanwhile; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. `on_message` is called on the thread that makes this call, with nothing locked: it
+ * may call what the caller may, such as deleting what it is shown.
+ */
+rmqtt_status_t rmqtt_broker_retained(const struct rmqtt_broker_t *broker,
+                                     struct rmqtt_str_t filter,
+                                     rmqtt_message_fn on_message,
+                                     void *user_data,
+                                     struct rmqtt_error_t **err);
+
+/**
+ * Shows a function the retained message of one topic.
+ *
+ * @param broker A running broker.
+ * @param topic The topic name.
+ * @param on_message Called once, before this returns, if there is a message: its origin is `RMQTT_ORIGIN_RETAINED`,
+ *        `retain` is true.
+ * @param user_data Passed to `on_message`; stays the caller's.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_NOT_FOUND` if there is none, or it has expired; `RMQTT_ERR_INVALID_ARGUMENT` for a broker
+ *         or function that is NULL, or a topic that is not a topic name or has too many levels; `RMQTT_ERR_INVALID_STATE`
+ *         if the broker does not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. `on_message` is called on the thread that makes this call, with nothing locked.
+ */
+rmqtt_status_t rmqtt_broker_retained_get(const struct rmqtt_broker_t *broker,
+                                         struct rmqtt_str_t topic,
+                                         rmqtt_message_fn on_message,
+                                         void *user_data,
+                                         struct rmqtt_error_t **err);
+
+/**
+ * Retains a message, in place of the one of its topic before, without sending it to those who are subscribed: who
+ * subscribes later gets it. The hook `retained_changed` is told; `authorize_publish` is not asked, and it is no message that
+ * is published to any other hook or counter.
+ *
+ * @param broker A running broker.
+ * @param message The message; copied. Its `retain` is not looked at: it is true.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic that is not a topic name or has
+ *         too many levels, a QoS above `limits.max_qos`, an empty payload (`rmqtt_broker_retained_delete` forgets), one
+ *         larger than `retain.max_payload_bytes`, or where `retain.enabled` is false; `RMQTT_ERR_WOULD_BLOCK` if
+ *         `retain.max_messages` of other topics are retained; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included.
+ */
+rmqtt_status_t rmqtt_broker_retained_set(struct rmqtt_broker_t *broker,
+                                         const struct rmqtt_publish_t *message,
+                                         struct rmqtt_error_t **err);
+
+/**
+ * Forgets the retained messages that match a topic filter. The hook `retained_changed` is told of each.
+ *
+ * @param broker A running broker.
+ * @param filter A topic filter, without `$share`. A topic name is the filter of its own message; `#` is all but those whose
+ *        names begin with `$`.
+ * @param deleted Receives how many there were, 0 after a failure. May be NULL.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`, also if nothing matches; `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL, a filter that is
+ *         none, is shared or has too many levels; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. What is retained meanwhile may be forgotten, too.
+ */
+rmqtt_status_t rmqtt_broker_retained_delete(struct rmqtt_broker_t *broker,
+                                            struct rmqtt_str_t filter,
+                                            uint64_t *deleted,
+                                            struct rmqtt_error_t **err);
+
+/**
+ * Serves the client at the other end of a connected socket, from its first byte on, like one that a listener has
+ * accepted: the hook `pre_connect` is asked, `limits.max_connections` counts it, and the stop of the broker disconnects it.
+ *
+ * @param broker A running broker.
+ * @param fd A connected stream socket: TCP (IPv4 or IPv6) or Unix. It is made non-blocking and close-on-exec, as are
+ *        duplicates of it where they share that; TCP sends without delay.
+ * @param peer What is known about the client, or NULL for the defaults.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`: what becomes of the client is told by hooks; `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL,
+ *         a descriptor that is not open or no such socket, a bad `struct_size`, or a peer that is not in order;
+ *         `RMQTT_ERR_WOULD_BLOCK` if there are `limits.max_connections` already, which is counted as refused;
+ *         `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_IO`; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Ownership.** `fd` passes to the library whatever the answer is: it is closed when the connection ends, or before this
+ * returns a failure.
+ *
+ * **Threads.** Any, callbacks included.
+ */
+rmqtt_status_t rmqtt_broker_attach_fd(struct rmqtt_broker_t *broker,
+                                      int fd,
+                                      const struct rmqtt_peer_t *peer,
+                                      struct rmqtt_error_t **err);
+
+/**
+ * Makes a connection without a network, for any MQTT client that takes a descriptor: a pair of Unix sockets, one of which
+ * the broker serves as `rmqtt_broker_attach_fd` does.
+ *
+ * @param broker A running broker.
+ * @param peer What is known about the client, or NULL for the defaults.
+ * @param fd Receives the client's end, which blocks and is close-on-exec; -1 after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker or `fd` that is NULL, a bad `struct_size`, or a peer that is
+ *         not in order; `RMQTT_ERR_WOULD_BLOCK` if there are `limits.max_connections` already, which is counted as
+ *         refused; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_IO` if there are no descriptors left;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Ownership.** The caller closes its end. Writing to it when the broker has closed its own raises SIGPIPE, as with any
+ * socket: use `MSG_NOSIGNAL`.
+ *
+ * **Threads.** Any, callbacks included. A client that waits for the broker must not do so in a hook with
+ * `RMQTT_HOOK_INLINE`.
+ */
+rmqtt_status_t rmqtt_broker_connect_pair(struct rmqtt_broker_t *broker,
+                                         const struct rmqtt_peer_t *peer,
+                                         int *fd,
+                                         struct rmqtt_error_t **err);
+
+/**
  * Ends a subscription and frees it.
  *
  * When this returns, no call of its function runs or will run, and its `drop` has been called. In its own function,
@@ -3002,6 +3173,7 @@ RMQTT_DEFINE_INIT(rmqtt_properties)
 RMQTT_DEFINE_INIT(rmqtt_verdict)
 RMQTT_DEFINE_INIT(rmqtt_hooks)
 RMQTT_DEFINE_INIT(rmqtt_listener_info)
+RMQTT_DEFINE_INIT(rmqtt_peer)
 RMQTT_DEFINE_INIT(rmqtt_stats)
 RMQTT_DEFINE_INIT(rmqtt_hook_stats)
 RMQTT_DEFINE_INIT(rmqtt_subscribe_options)

@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 20] = [
     "library",
     "status",
     "view",
@@ -23,6 +23,8 @@ const ORDER: [&str; 18] = [
     "stats",
     "broker",
     "publish",
+    "retained",
+    "peer",
     "subscription",
 ];
 

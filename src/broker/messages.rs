@@ -123,7 +123,7 @@ impl Broker {
                 let blocked = loop {
                     let (message, deadline) = match next.take() {
                         Some(next) => next,
-                        None => match messages.next().map(|message| message.and_then(|message| self.check(message))) {
+                        None => match messages.next().map(|message| message.and_then(|message| self.begin(message))) {
                             None => break Ok(None),
                             Some(Ok(message)) => message,
                             Some(Err(error)) => break Err(error),
@@ -154,8 +154,15 @@ impl Broker {
         (published, result)
     }
 
-    /// Checks a message as if it came from a client. With it comes until when the call may wait.
-    fn check(&self, publish: Publish) -> Result<(HostMessage, Option<Instant>), Error> {
+    /// A message with the time until when the call may wait for it.
+    fn begin(&self, publish: Publish) -> Result<(HostMessage, Option<Instant>), Error> {
+        let wait = publish.wait;
+        let message = self.check(publish)?;
+        Ok((message, (!wait.is_zero()).then(|| Instant::now() + wait)))
+    }
+
+    /// Checks a message as if it came from a client.
+    pub(super) fn check(&self, publish: Publish) -> Result<HostMessage, Error> {
         let config = &self.inner.config;
         let levels = config.limits.max_topic_levels as usize;
         topic::check_name(&publish.topic, levels).map_err(|error| invalid(format!("the topic {error}")))?;
@@ -179,13 +186,11 @@ impl Broker {
                 .map_err(|error| invalid(format!("the response topic {error}")))?;
         }
         let properties = encode_properties(&publish.properties).map_err(|error| invalid(error.to_string()))?;
-        let Publish { topic, payload, qos, retain, client_id, delay, wait, completion, .. } = publish;
+        let Publish { topic, payload, qos, retain, client_id, delay, completion, .. } = publish;
         if topic.len() + payload.len() + properties.encoded.len() > MAX_REMAINING_LENGTH - 16 {
             return Err(invalid("the message is larger than an MQTT packet can be"));
         }
-        let deadline = (!wait.is_zero()).then(|| Instant::now() + wait);
-        let message = HostMessage { topic, payload, qos, retain, properties, to: client_id, delay, completion };
-        Ok((message, deadline))
+        Ok(HostMessage { topic, payload, qos, retain, properties, to: client_id, delay, completion })
     }
 
     /// Delivers every message that matches `filter` to `consumer`, in order, on a callback thread.

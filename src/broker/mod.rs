@@ -1,7 +1,9 @@
 //! The broker as a safe Rust type: everything that the C ABI offers, without `unsafe`.
 
+mod attached;
 mod error;
 mod messages;
+mod retained;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,10 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, EventOverflow};
+use crate::config::{self, Config, EventOverflow};
 use crate::hooks::{
     in_callback, in_place, CallbackPool, Callbacks, Event, Hook, HookCounters, HookStats, HookTable, Hooks, Key,
 };
@@ -21,9 +24,10 @@ use crate::limits::Places;
 use crate::model::{ListenerInfo, Text};
 use crate::observe::{metrics, Stats};
 use crate::runtime;
-use crate::session::{self, Hub, Peer, SessionCounters};
+use crate::session::{self, Hub, SessionCounters};
 use crate::transport::{self, BindError, Listener};
 
+pub use attached::Peer;
 pub use error::Error;
 pub use messages::{Delivery, Publish, SubscribeOptions, Subscription};
 
@@ -50,6 +54,8 @@ struct Inner {
 struct Run {
     runtime: Runtime,
     hub: Arc<Hub>,
+    /// For connections of all kinds.
+    places: Places,
     acceptors: Vec<JoinHandle<()>>,
     listeners: Vec<ListenerInfo>,
     callbacks: Arc<Callbacks>,
@@ -95,12 +101,21 @@ impl Run {
         Ok(Run {
             runtime,
             hub,
+            places,
             acceptors,
             listeners,
             callbacks,
             started: Instant::now(),
             started_at: SystemTime::now(),
         })
+    }
+
+    /// Lets those who listen know that the broker lives, if it is configured to. Called when others find it running.
+    fn begin_heartbeat(&self, heartbeat: &config::Heartbeat, id: &Text) {
+        if heartbeat.enabled {
+            let period = Duration::from_millis(heartbeat.interval_ms);
+            self.runtime.spawn(self.hub.clone().beat(id.clone(), period, self.started));
+        }
     }
 
     /// Stops accepting, closes every connection, and ends the threads. Clients have up to `grace` to be told; those that
@@ -132,21 +147,31 @@ impl Run {
 async fn accept(listener: Listener, index: usize, connect_timeout: Duration, hub: Arc<Hub>, in_all: Places) {
     let name = listener.bound.name.clone();
     let serve = |stream, address: SocketAddr, places| {
-        let peer = Peer {
+        let peer = session::Peer {
             address: Text::from(address.to_string()),
-            listener: index,
+            listener: Some(index),
             listener_name: name.clone(),
+            identity: None,
             connect_by: Instant::now() + connect_timeout,
         };
-        let (hub, in_all) = (hub.clone(), in_all.clone());
-        tokio::spawn(async move {
-            session::serve(hub.clone(), stream, peer).await;
-            drop(places);
-            hub.connection_closed(in_all.taken());
-        });
+        spawn_client(&hub, &in_all, stream, peer, places);
     };
     let turned_away = |none_in_all| hub.turn_away(none_in_all);
     listener.accept(serve, turned_away).await;
+}
+
+/// Has a client served by a task of its own until its connection ends and gives `places` back. Needs a runtime.
+fn spawn_client<S, P>(hub: &Arc<Hub>, in_all: &Places, stream: S, peer: session::Peer, places: P)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    P: Send + 'static,
+{
+    let (hub, in_all) = (hub.clone(), in_all.clone());
+    tokio::spawn(async move {
+        session::serve(hub.clone(), stream, peer).await;
+        drop(places);
+        hub.connection_closed(in_all.taken());
+    });
 }
 
 impl Broker {
@@ -223,6 +248,9 @@ impl Broker {
                 let listeners = run.listeners.clone();
                 *self.inner.run.write() = Some(run);
                 self.inner.watch();
+                if let Some(run) = self.inner.run().as_ref() {
+                    run.begin_heartbeat(&config.sys_topics.heartbeat, &self.inner.id);
+                }
                 for listener in listeners {
                     callbacks.tell(Hook::ListenerUp, || Key::Broker, || Event::ListenerUp(listener));
                 }

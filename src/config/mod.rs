@@ -58,6 +58,9 @@ pub struct Config {
 
     /// Shared subscriptions.
     pub shared_subscriptions: SharedSubscriptions,
+
+    /// What the broker publishes about itself.
+    pub sys_topics: SysTopics,
 }
 
 /// One place where clients connect.
@@ -194,7 +197,8 @@ pub enum SysTopicsAccess {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections of all listeners at the same time; one more is closed at once. 0 means no limit.
+    /// Connections at the same time, those of all listeners and those that the host program brings; one more is closed at
+    /// once. 0 means no limit.
     #[schemars(range(max = 2_147_483_647))]
     pub max_connections: u32,
 
@@ -327,6 +331,27 @@ pub enum SharedStrategy {
     LeastInflight,
 }
 
+/// What the broker publishes about itself.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SysTopics {
+    /// A sign of life.
+    pub heartbeat: Heartbeat,
+}
+
+/// A sign of life.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Heartbeat {
+    /// Whether the broker publishes `$SYS/{id}/heartbeat` while it runs: QoS 0, not retained, a JSON object of `id`,
+    /// `uptime_ms` and `connected_clients`. Clients can subscribe to it if `acl.sys_topics` or a hook lets them.
+    pub enabled: bool,
+
+    /// How often, in milliseconds, from the start of the broker on.
+    #[schemars(range(min = 100, max = 86_400_000))]
+    pub interval_ms: u64,
+}
+
 fn default_connect_timeout() -> u64 {
     15_000
 }
@@ -346,6 +371,7 @@ impl Default for Config {
             retain: Retain::default(),
             delayed: Delayed::default(),
             shared_subscriptions: SharedSubscriptions::default(),
+            sys_topics: SysTopics::default(),
         }
     }
 }
@@ -411,12 +437,19 @@ impl Default for SharedSubscriptions {
     }
 }
 
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Heartbeat { enabled: false, interval_ms: 5_000 }
+    }
+}
+
 impl Config {
     /// Reads a configuration. All faults come at once; none of the text is used if there is one.
     pub fn parse(json: &str) -> Result<Config, Faults> {
         let value = validate::parse(json)?;
         let mut faults = validate::check(&value);
         faults.extend(check_unique_names(&value));
+        faults.extend(check_heartbeat(&value));
         if !faults.is_empty() {
             return Err(Faults::new(faults));
         }
@@ -463,4 +496,14 @@ fn check_unique_names(value: &serde_json::Value) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// The heartbeat has a topic of three levels, and no message may have more of them than allowed. Reads the raw value, as
+/// above.
+fn check_heartbeat(value: &serde_json::Value) -> Option<Fault> {
+    const POINTER: &str = "/sys_topics/heartbeat/enabled";
+    let enabled = value.pointer(POINTER).and_then(serde_json::Value::as_bool).unwrap_or(false);
+    let levels = value.pointer("/limits/max_topic_levels").and_then(serde_json::Value::as_u64)?;
+    let fault = || Fault::new(POINTER, format!("takes a topic of 3 levels, above /limits/max_topic_levels, {levels}"));
+    (enabled && (1..3).contains(&levels)).then(fault)
 }

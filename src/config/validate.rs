@@ -240,7 +240,8 @@ mod tests {
                 "allow_anonymous":null,"connect_timeout_ms":1000},{"address":"127.0.0.1:0","allow_anonymous":true}],
                 "runtime":{"worker_threads":2,"thread_name":"mqtt"},
                 "callbacks":{"threads":1,"queue":1,"timeout_ms":1,"max_pending":1},"auth":{"allow_anonymous":true},
-                "limits":{"max_qos":1,"max_client_id_length":0},"retain":{"enabled":false}}"#
+                "limits":{"max_qos":1,"max_client_id_length":0,"max_topic_levels":3},"retain":{"enabled":false},
+                "sys_topics":{"heartbeat":{"enabled":true,"interval_ms":100}}}"#
             ),
             [""; 0]
         );
@@ -295,6 +296,20 @@ mod tests {
             (r#"{"listeners":[{"address":"127.0.0.1:0","tls":{}}]}"#, "/listeners/0/tls: is not supported yet"),
             (r#"{"persistence":{"engine":"redb"}}"#, "/persistence: is not supported yet"),
             (r#"{"limits":{"conn_rate_per_sec":1}}"#, "/limits/conn_rate_per_sec: is not supported yet"),
+            (r#"{"sys_topics":{"enabled":true}}"#, "/sys_topics/enabled: is not supported yet"),
+            (r#"{"sys_topics":{"heartbeat":{"every":1}}}"#, "/sys_topics/heartbeat/every: is not a known key"),
+            (
+                r#"{"sys_topics":{"heartbeat":{"interval_ms":99}}}"#,
+                "/sys_topics/heartbeat/interval_ms: 99 is below the minimum, 100",
+            ),
+            (
+                r#"{"sys_topics":{"heartbeat":{"interval_ms":86400001}}}"#,
+                "/sys_topics/heartbeat/interval_ms: 86400001 is above the maximum, 86400000",
+            ),
+            (
+                r#"{"limits":{"max_topic_levels":2},"sys_topics":{"heartbeat":{"enabled":true}}}"#,
+                "/sys_topics/heartbeat/enabled: takes a topic of 3 levels, above /limits/max_topic_levels, 2",
+            ),
             (
                 r#"{"listeners":[{"name":"a","address":"127.0.0.1:0"},{"name":"a","address":"127.0.0.1:0"}]}"#,
                 "/listeners/1/name: \"a\" is the name of /listeners/0 too",

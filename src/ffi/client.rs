@@ -10,11 +10,11 @@ pub struct rmqtt_client_t {
     pub struct_size: usize,
     /// The client identifier; the one the broker made up if the client had none.
     pub client_id: rmqtt_str_t,
-    /// The user name; absent if CONNECT has none.
+    /// The user name; absent if CONNECT has none. For a client that the program vouches for, see `rmqtt_peer_t`.
     pub username: rmqtt_str_t,
-    /// Where the connection comes from, such as `192.0.2.1:49152`.
+    /// Where the connection comes from, such as `192.0.2.1:49152`, or what `rmqtt_peer_t` says.
     pub address: rmqtt_str_t,
-    /// The name of the listener that accepted it.
+    /// The name of the listener that accepted it, or what `rmqtt_peer_t` says.
     pub listener: rmqtt_str_t,
     /// The `node_id` of the broker it is connected to.
     pub node_id: u64,

@@ -226,7 +226,7 @@ pub struct rmqtt_message_dropped_t {
 pub enum rmqtt_retained_change {
     /// There is one, or another one than before.
     RMQTT_RETAINED_SET = 1,
-    /// It has been taken back with an empty one.
+    /// It has been taken back: with an empty one, or by `rmqtt_broker_retained_delete`.
     RMQTT_RETAINED_REMOVED = 2,
     /// It has expired.
     RMQTT_RETAINED_EXPIRED = 3,
@@ -241,7 +241,8 @@ pub type rmqtt_retained_change_t = i32;
 pub struct rmqtt_retained_changed_t {
     /// What the library fills: a field beyond it is not there.
     pub struct_size: usize,
-    /// The message that is retained now, that took the one before back, or that has expired.
+    /// The message that is retained now, that took the one before back, or that has expired. For one that the host program
+    /// has deleted it is an empty one of the origin `RMQTT_ORIGIN_API`.
     pub message: *const rmqtt_message_t,
     /// A value of `enum rmqtt_retained_change`.
     pub change: rmqtt_retained_change_t,

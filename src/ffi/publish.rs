@@ -242,6 +242,15 @@ unsafe fn read(
     })
 }
 
+/// Reads one message. What belongs to it is freed if it is not used.
+///
+/// # Safety
+/// `message` is NULL or as large as it says, and its views are readable as far as they say.
+pub(super) unsafe fn read_publish(message: *const rmqtt_publish_t) -> Result<Publish, Error> {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { Messages::new(message, 1) }?.next().unwrap_or_else(|| Err(null("the message")))
+}
+
 /// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
 /// all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
 /// for the hook's decision first, behind what this program has published before, and may go nowhere. What a hook with

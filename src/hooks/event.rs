@@ -212,7 +212,7 @@ pub struct MessageDropped {
 pub enum RetainedChange {
     /// There is one, or another one.
     Set = 1,
-    /// It has been taken back, with an empty one.
+    /// It has been taken back: with an empty one, or by the host program.
     Removed = 2,
     /// It has expired.
     Expired = 3,
@@ -222,7 +222,8 @@ pub enum RetainedChange {
 #[derive(Clone, Debug)]
 pub struct RetainedChanged {
     pub change: RetainedChange,
-    /// The message that is retained, that took it back, or that has expired.
+    /// The message that is retained, that took it back, or that has expired. The host program takes one back with an empty
+    /// one, too.
     pub message: Arc<Message>,
 }
 

@@ -274,6 +274,16 @@ impl Callbacks {
         }
     }
 
+    /// As [`Callbacks::tell`], for what a hook that is called in place may bring about itself: that is told on a callback
+    /// thread, or it might never end.
+    pub fn tell_outside(&self, hook: Hook, key: impl FnOnce() -> Key, event: impl FnOnce() -> Event) {
+        if self.mode(hook) == Mode::InPlace && in_place() {
+            self.tell_later(hook, key(), event());
+        } else {
+            self.tell(hook, key, event);
+        }
+    }
+
     fn tell_later(&self, hook: Hook, key: Key, event: Event) {
         let (table, counters) = (self.table.clone(), self.terms.counters.clone());
         let in_flight = InFlight::new(&counters, hook);

@@ -14,11 +14,11 @@ pub enum Protocol {
 pub struct Client {
     /// The client identifier, the one the broker assigned if CONNECT had none.
     pub id: Text,
-    /// The user name of CONNECT.
+    /// The user name of CONNECT, or the one that the host program vouches for.
     pub username: Option<Text>,
-    /// Where the connection comes from, `host:port`.
+    /// Where the connection comes from, `host:port`, or what the host program says.
     pub address: Text,
-    /// The name of the listener that accepted it.
+    /// The name of the listener that accepted it, or what the host program calls it.
     pub listener: Text,
     /// The node the connection is on.
     pub node_id: u64,

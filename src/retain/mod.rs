@@ -113,6 +113,13 @@ impl<M> RetainStore<M> {
 }
 
 impl<M: Clone> RetainStore<M> {
+    /// The message of `name`, a well-formed topic name, if it has not expired at `now`.
+    pub fn get(&self, name: &str, now: Instant) -> Option<M> {
+        let name = key::from_name(name);
+        let held = self.held.read();
+        held.entries.get(&*name).filter(|entry| entry.is_alive(now)).map(|entry| entry.message.clone())
+    }
+
     /// Up to `max` messages (at least one), not expired at `now`, whose names match `filter`, a well-formed topic filter
     /// without `$share`; in the order of their names, level by level, from `cursor` on.
     ///

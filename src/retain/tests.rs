@@ -69,6 +69,20 @@ fn replaces_removes_and_expires() {
 }
 
 #[test]
+fn gets_one_by_its_name() {
+    let store = RetainStore::default();
+    let now = Instant::now();
+    let soon = now + Duration::from_secs(1);
+    for (name, message) in [("a/b", 1), ("a/b/c", 2), ("c", 3)] {
+        store.set(name, message, None).unwrap();
+    }
+    store.set("brief", 4, Some(soon)).unwrap();
+    assert_eq!(["a/b", "a/b/c", "a", "b", "a/"].map(|name| store.get(name, now)), [Some(1), Some(2), None, None, None]);
+    // It has not been swept.
+    assert_eq!((store.get("brief", now), store.get("brief", soon), store.count()), (Some(4), None, 4));
+}
+
+#[test]
 fn sweeps_more_than_goes_at_once() {
     let store = RetainStore::default();
     let now = Instant::now();

@@ -11,6 +11,7 @@ use super::handshake;
 use super::hub::Hub;
 use super::lease::Lease;
 use super::ruling::{allowed_without_hook, Refusal};
+use super::serve::Peer;
 use crate::codec::{Connect, Will};
 use crate::hooks::{Authenticate, Changes, Hook, Key, OwnedQuestion, Verdict};
 use crate::model::{Client, Message, ReasonCode};
@@ -28,12 +29,14 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     arrival: &mut Arrival<S>,
     connect: &Connect,
     client: &mut Arc<Client>,
-    listener: usize,
+    peer: &Peer,
 ) -> Result<Admitted, Failure> {
     handshake::check(connect, hub.settings())?;
     let changes = match &connect.authentication_method {
+        // The host program has said who it is.
+        _ if peer.identity.is_some() => None,
         Some(method) => exchange::authenticate(hub, arrival, connect, client, method).await?,
-        None => arrival.wait_for(authenticate(hub, connect, client, listener)).await??,
+        None => arrival.wait_for(authenticate(hub, connect, client, peer.listener)).await??,
     };
     let granted = changes.unwrap_or_default();
     handshake::change_client(client, &granted, hub.settings())?;
@@ -54,7 +57,7 @@ async fn authenticate(
     hub: &Hub,
     connect: &Connect,
     client: &Arc<Client>,
-    listener: usize,
+    listener: Option<usize>,
 ) -> Result<Option<Box<Changes>>, Refusal> {
     let question = || {
         OwnedQuestion::Authenticate(Box::new(Authenticate {
@@ -73,7 +76,7 @@ async fn authenticate(
         Some(Verdict::Deny(denial)) => Err(denial.into()),
         Some(_) => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         // Nobody can check credentials: those that come with some are as anonymous as those without.
-        None if hub.settings().allow_anonymous.get(listener).copied().unwrap_or(false) => Ok(None),
+        None if hub.settings().allows_anonymous(listener) => Ok(None),
         None => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
     }
 }

@@ -23,9 +23,10 @@ pub(super) fn client(connect: &Connect, peer: &Peer, node_id: u64, serial: u64) 
     } else {
         Text::from(&*connect.client_id)
     };
+    let known = peer.identity.as_ref().and_then(|identity| identity.username.clone());
     Client {
         id,
-        username: connect.username.as_ref().map(|name| Text::from(&**name)),
+        username: known.or_else(|| connect.username.as_ref().map(|name| Text::from(&**name))),
         address: peer.address.clone(),
         listener: peer.listener_name.clone(),
         node_id,

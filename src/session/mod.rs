@@ -19,6 +19,7 @@ mod driver;
 mod exchange;
 mod handle;
 mod handshake;
+mod heartbeat;
 mod hub;
 mod lease;
 mod mailbox;
@@ -38,7 +39,7 @@ mod tests;
 mod window;
 
 pub use counters::SessionCounters;
-pub use hub::{HostMessage, Hub, NotPublished, Publisher, Unpublished};
+pub use hub::{Full, HostMessage, Hub, NotPublished, Publisher, Unpublished};
 pub use receipt::{Completion, Report, Stage};
-pub use serve::{serve, Peer};
+pub use serve::{serve, Identity, Peer};
 pub use subscription::{acknowledge, Consumer, Delivered, Overflow, Service, Subscription, SubscriptionStats};

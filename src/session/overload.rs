@@ -54,6 +54,6 @@ impl Limit {
         } else {
             tracing::info!(?resource, limit, "there is room again");
         }
-        callbacks.tell(Hook::Overload, || Key::Broker, || Event::Overload(Overload { resource, begun, limit }));
+        callbacks.tell_outside(Hook::Overload, || Key::Broker, || Event::Overload(Overload { resource, begun, limit }));
     }
 }

@@ -4,7 +4,7 @@ use crate::hooks::{Changes, Denial, Remarks, Verdict};
 use crate::model::{topic, Client, ReasonCode, Text};
 
 /// Topics that are the broker's own to publish to.
-const SYSTEM_TOPICS: &str = "$SYS/";
+pub(super) const SYSTEM_TOPICS: &str = "$SYS/";
 
 /// Whether a client may publish to a topic, be it a message or its will, if no hook is asked about it.
 pub(super) fn allowed_without_hook(client: &Client, topic: &str) -> bool {

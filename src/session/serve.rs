@@ -33,13 +33,22 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Where a connection comes from.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// `host:port`.
+    /// `host:port`, or what the host program says.
     pub address: Text,
-    /// The listener, by its position in the configuration and by its name.
-    pub listener: usize,
+    /// The listener, by its position in the configuration. `None`: the host program has brought the connection.
+    pub listener: Option<usize>,
     pub listener_name: Text,
+    /// Who it is, if the host program has made that out: nobody is asked then.
+    pub identity: Option<Identity>,
     /// When the client has to have said all that CONNACK needs.
     pub connect_by: Instant,
+}
+
+/// Who a client is that the host program vouches for.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// In place of the one in CONNECT.
+    pub username: Option<Text>,
 }
 
 /// Serves one client until its connection ends. A panic ends this connection and is counted.
@@ -95,7 +104,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer
     };
     let serial = hub.counters().next_serial();
     let mut client = Arc::new(handshake::client(&connect, &peer, settings.node_id, serial));
-    match admit(hub, &mut arrival, &connect, &mut client, peer.listener).await {
+    match admit(hub, &mut arrival, &connect, &mut client, &peer).await {
         Ok(admitted) => begin(hub, arrival, &connect, client, admitted),
         Err(failure) => {
             if let Some(refusal) = count(hub, &peer, failure) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::TcpLink;
+use super::{Link, TcpLink};
 use crate::config;
 use crate::limits::{Place, Places};
 use crate::model::{ListenerInfo, Text};
@@ -15,7 +15,7 @@ const BACKLOG: u32 = 4096;
 
 /// Silence after which the system looks whether the other end of a connection still exists. It finds what a client
 /// without keep alive cannot tell.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(300);
+pub(super) const TCP_KEEPALIVE: Duration = Duration::from_secs(300);
 
 /// How long accepting pauses when the system has no descriptor left for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -94,7 +94,7 @@ impl Listener {
                 tracing::debug!(listener = %self.bound.name, %address, "closed: as many connections as allowed");
                 continue;
             };
-            serve(TcpLink::new(stream), address, [place, place_in_all]);
+            serve(Link::new(stream), address, [place, place_in_all]);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Where connections come from.
 
+mod adopted;
+mod link;
 mod listener;
-mod tcp;
 
+pub use adopted::{adopt, pair, Adopted, AdoptedLink, Unfit};
+pub use link::{Link, TcpLink};
 pub use listener::{bind, BindError, Listener};
-pub use tcp::TcpLink;

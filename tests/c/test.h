@@ -234,6 +234,30 @@ static inline int test_descriptors(void) {
     return test_entries("/proc/self/fd") - 1;
 }
 
+/** Whether a thread of this process has this signal and blocks it: it was raised all the same. */
+static inline bool test_signal_is_pending(int signal_number) {
+    bool pending = false;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks != NULL);
+    for (struct dirent *task = readdir(tasks); task; task = readdir(tasks)) {
+        char path[300];
+        char line[256];
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        FILE *status = fopen(path, "r");
+        while (status && fgets(line, sizeof line, status)) {
+            unsigned long long signals;
+            if (sscanf(line, "SigPnd: %llx", &signals) == 1) {
+                pending |= (signals >> (signal_number - 1) & 1) != 0;
+            }
+        }
+        if (status) {
+            fclose(status);
+        }
+    }
+    closedir(tasks);
+    return pending;
+}
+
 /* ---- a broker ---- */
 
 /** One listener for everyone, on a port that the system chooses. */

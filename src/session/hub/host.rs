@@ -36,6 +36,22 @@ pub struct HostMessage {
     pub completion: Option<Completion>,
 }
 
+impl HostMessage {
+    /// As receivers see it, if it is published at that time.
+    pub(super) fn into_message(self, origin: Origin, at: Instant) -> Message {
+        Message {
+            topic: self.topic,
+            payload: self.payload,
+            qos: self.qos,
+            retain: self.retain,
+            expires_at: expires_at(self.properties.message_expiry_s, at),
+            properties: self.properties.encoded,
+            origin,
+            publisher: None,
+        }
+    }
+}
+
 /// [`HostMessage`] on its way to a decision.
 pub struct Waiting {
     message: Arc<Message>,
@@ -181,13 +197,10 @@ impl Hub {
         origin: Origin,
         due: Instant,
     ) -> Result<Waiting, NotPublished> {
-        let HostMessage { topic, payload, qos, retain, properties, completion, .. } = message;
+        let mut message = message;
         let open = |completion| self.receipts.open(self.callbacks.pool(), completion).ok_or(NotPublished::Unreported);
-        let receipt = completion.map(open).transpose()?;
-        let expires_at = expires_at(properties.message_expiry_s, due);
-        let properties = properties.encoded;
-        let message = Message { topic, payload, qos, retain, properties, expires_at, origin, publisher: None };
-        Ok(Waiting { message: Arc::new(message), to, receipt })
+        let receipt = message.completion.take().map(open).transpose()?;
+        Ok(Waiting { message: Arc::new(message.into_message(origin, due)), to, receipt })
     }
 
     fn find_session(&self, client_id: &str) -> Option<Arc<Handle>> {

@@ -1,6 +1,7 @@
 //! Everything that the sessions of one run of a broker share.
 
 mod host;
+mod host_retained;
 mod lifetime;
 mod retaining;
 mod wills;
@@ -39,6 +40,7 @@ use crate::retain::RetainStore;
 use crate::router::{Router, Subscribed};
 
 pub use host::{HostMessage, NotPublished, Publisher, Unpublished, Waiting};
+pub use host_retained::Full;
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -128,7 +130,7 @@ impl Hub {
         &self.router
     }
 
-    fn publish_now(&self, outgoing: Outgoing<'_>, publisher: Option<u64>, now: Instant) {
+    pub(in crate::session) fn publish_now(&self, outgoing: Outgoing<'_>, publisher: Option<u64>, now: Instant) {
         let mut dispatch = Dispatch::new(publisher);
         if let Err(error) = dispatch.publish(self, outgoing, now) {
             // Whoever brought it has checked the topic.

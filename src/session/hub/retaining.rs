@@ -71,9 +71,9 @@ impl Hub {
         }
     }
 
-    fn retained_changed(&self, change: RetainedChange, message: &Arc<Message>) {
+    pub(super) fn retained_changed(&self, change: RetainedChange, message: &Arc<Message>) {
         let event = || Event::RetainedChanged(RetainedChanged { change, message: message.clone() });
-        self.callbacks.tell(Hook::RetainedChanged, || key_of(message.publisher.as_ref()), event);
+        self.callbacks.tell_outside(Hook::RetainedChanged, || key_of(message.publisher.as_ref()), event);
         if change != RetainedChange::Set {
             self.overloads.retained_messages.relax(&self.callbacks, self.retained.count());
         }

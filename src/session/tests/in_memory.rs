@@ -62,8 +62,9 @@ impl Place {
     {
         let peer = Peer {
             address: Text::from("memory"),
-            listener: 0,
+            listener: Some(0),
             listener_name: Text::from("tcp-0"),
+            identity: None,
             connect_by: Instant::now() + DEADLINE,
         };
         tokio::spawn(serve(self.hub.clone(), stream, peer))

@@ -1,33 +1,59 @@
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-/// A TCP connection whose vectored writes raise no signal.
+/// A TCP connection.
+pub type TcpLink = Link<TcpStream>;
+
+/// A connection whose writes raise no signal.
 ///
 /// A write to a connection that the peer has closed raises SIGPIPE, which ends a host program that has not arranged for
-/// it. The standard library's plain write asks the system not to; its vectored write does not.
+/// it. Of the writes of the standard library, only the plain one to TCP is sure to ask the system not to.
 #[derive(Debug)]
-pub struct TcpLink(TcpStream);
+pub struct Link<S>(S);
 
-impl TcpLink {
-    pub fn new(stream: TcpStream) -> Self {
-        TcpLink(stream)
+impl<S> Link<S> {
+    pub fn new(stream: S) -> Self {
+        Link(stream)
     }
 }
 
-impl AsyncRead for TcpLink {
+/// What tokio's sockets have in common.
+pub trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin {
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn try_to_write(&self, write: impl FnMut() -> io::Result<usize>) -> io::Result<usize>;
+}
+
+macro_rules! sockets {
+    ($($type:ty),*) => {
+        $(impl Socket for $type {
+            fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_write_ready(cx)
+            }
+
+            fn try_to_write(&self, write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+                self.try_io(Interest::WRITABLE, write)
+            }
+        })*
+    };
+}
+
+sockets!(TcpStream, UnixStream);
+
+impl<S: Socket> AsyncRead for Link<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for TcpLink {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+impl<S: Socket> AsyncWrite for Link<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -41,7 +67,7 @@ impl AsyncWrite for TcpLink {
                 [single] => SockRef::from(&self.0).send_with_flags(single, libc::MSG_NOSIGNAL),
                 several => SockRef::from(&self.0).send_vectored_with_flags(several, libc::MSG_NOSIGNAL),
             };
-            match self.0.try_io(Interest::WRITABLE, write) {
+            match self.0.try_to_write(write) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 result => return Poll::Ready(result),
             }
