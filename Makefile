@@ -48,8 +48,9 @@ test-clients: build ## Real MQTT clients against rmqtt-broker
 
 bench: setup-bench build ## Compares rmqtt-broker with Mosquitto; BENCH_ARGS="--quick --only qos1" shortens it
 	cargo build --release --locked --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench
-	cmake --build $(BUILD) --target bench-hooked
-	$(BUILD)/bench/release/load compare --ours $(BUILD)/bin/rmqtt-broker --hooked $(BUILD)/bin/bench-hooked $(BENCH_ARGS)
+	cmake --build $(BUILD) --target bench-hooked --target bench-in-process
+	$(BUILD)/bench/release/load compare --ours $(BUILD)/bin/rmqtt-broker --hooked $(BUILD)/bin/bench-hooked \
+		--in-process $(BUILD)/bin/bench-in-process $(BENCH_ARGS)
 
 install: build ## Installs header, libraries, CMake package, pkg-config file and rmqtt-broker below PREFIX
 	cmake --install $(BUILD) --prefix $(PREFIX)

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Broker, Error, Inner, NOT_RUNNING};
 use crate::codec::encode_properties;
-use crate::model::{topic, Properties, QoS, RetainHandling, SubscriptionOptions, Text};
+use crate::model::{topic, EncodedProperties, Properties, QoS, RetainHandling, SubscriptionOptions, Text};
 use crate::session::{
     self, Completion, Consumer, HostMessage, NotPublished, Overflow, Service, SubscriptionStats, Unpublished,
 };
@@ -41,7 +41,7 @@ pub struct Publish {
     pub payload: Bytes,
     pub qos: QoS,
     pub retain: bool,
-    pub properties: Properties,
+    pub properties: Option<Box<Properties>>,
     /// The only client that gets it, whatever it is subscribed to. `None`: everyone who is subscribed.
     pub client_id: Option<Text>,
     /// When it is published, from now on.
@@ -74,6 +74,10 @@ pub struct SubscribeOptions {
     /// Messages of one call, if the consumer takes several. 0 means 256.
     pub max_batch: u32,
 }
+
+/// The topic that has been checked last: many messages of a batch have the same.
+#[derive(Default)]
+pub(super) struct Checked(Option<Text>);
 
 /// Whether a consumer takes messages one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +117,7 @@ impl Broker {
     ) -> (usize, Result<(), Error>) {
         let mut messages = messages.into_iter();
         let mut published = 0;
+        let mut checked = Checked::default();
         let mut next = None;
         let result = loop {
             // The run is not held while anybody waits: a stop would wait, too.
@@ -123,10 +128,16 @@ impl Broker {
                 let blocked = loop {
                     let (message, deadline) = match next.take() {
                         Some(next) => next,
-                        None => match messages.next().map(|message| message.and_then(|message| self.begin(message))) {
+                        None => match messages.next() {
                             None => break Ok(None),
-                            Some(Ok(message)) => message,
                             Some(Err(error)) => break Err(error),
+                            Some(Ok(message)) => {
+                                let wait = message.wait;
+                                match self.check(message, &mut checked) {
+                                    Err(error) => break Err(error),
+                                    Ok(message) => (message, (!wait.is_zero()).then(|| Instant::now() + wait)),
+                                }
+                            }
                         },
                     };
                     match publisher.publish(message) {
@@ -154,18 +165,14 @@ impl Broker {
         (published, result)
     }
 
-    /// A message with the time until when the call may wait for it.
-    fn begin(&self, publish: Publish) -> Result<(HostMessage, Option<Instant>), Error> {
-        let wait = publish.wait;
-        let message = self.check(publish)?;
-        Ok((message, (!wait.is_zero()).then(|| Instant::now() + wait)))
-    }
-
     /// Checks a message as if it came from a client.
-    pub(super) fn check(&self, publish: Publish) -> Result<HostMessage, Error> {
+    pub(super) fn check(&self, publish: Publish, checked: &mut Checked) -> Result<HostMessage, Error> {
         let config = &self.inner.config;
         let levels = config.limits.max_topic_levels as usize;
-        topic::check_name(&publish.topic, levels).map_err(|error| invalid(format!("the topic {error}")))?;
+        if checked.0.as_ref().is_none_or(|topic| *topic != publish.topic) {
+            topic::check_name(&publish.topic, levels).map_err(|error| invalid(format!("the topic {error}")))?;
+            checked.0 = Some(publish.topic.clone());
+        }
         if publish.qos as u8 > config.limits.max_qos {
             return Err(invalid(format!("the QoS is above limits.max_qos, {}", config.limits.max_qos)));
         }
@@ -178,14 +185,10 @@ impl Broker {
         if publish.delay > MAX_DELAY {
             return Err(invalid("the delay is longer than 4294967295 seconds"));
         }
-        if publish.properties.payload_is_text && std::str::from_utf8(&publish.payload).is_err() {
-            return Err(invalid("the payload is not UTF-8, as its payload format indicator says"));
-        }
-        if let Some(response_topic) = &publish.properties.response_topic {
-            topic::check_name(response_topic, levels)
-                .map_err(|error| invalid(format!("the response topic {error}")))?;
-        }
-        let properties = encode_properties(&publish.properties).map_err(|error| invalid(error.to_string()))?;
+        let properties = match &publish.properties {
+            Some(properties) => encode(properties, &publish.payload, levels)?,
+            None => EncodedProperties::default(),
+        };
         let Publish { topic, payload, qos, retain, client_id, delay, completion, .. } = publish;
         if topic.len() + payload.len() + properties.encoded.len() > MAX_REMAINING_LENGTH - 16 {
             return Err(invalid("the message is larger than an MQTT packet can be"));
@@ -224,6 +227,16 @@ impl Broker {
         hub.subscribe(filter, options, &queue);
         Ok(Subscription { queue, broker: Arc::downgrade(&self.inner) })
     }
+}
+
+fn encode(properties: &Properties, payload: &[u8], levels: usize) -> Result<EncodedProperties, Error> {
+    if properties.payload_is_text && std::str::from_utf8(payload).is_err() {
+        return Err(invalid("the payload is not UTF-8, as its payload format indicator says"));
+    }
+    if let Some(response_topic) = &properties.response_topic {
+        topic::check_name(response_topic, levels).map_err(|error| invalid(format!("the response topic {error}")))?;
+    }
+    encode_properties(properties).map_err(|error| invalid(error.to_string()))
 }
 
 fn service(options: &SubscribeOptions, delivery: Delivery) -> Result<Service, Error> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::messages::Checked;
 use super::{Broker, Error, Publish};
 use crate::model::{topic, Message};
 use crate::session::Full;
@@ -45,7 +46,7 @@ impl Broker {
             let text = "a message that is retained without being sent has no delay, and nobody to report to";
             return Err(Error::InvalidArgument(text.to_owned()));
         }
-        let message = self.check(Publish { retain: true, ..message })?;
+        let message = self.check(Publish { retain: true, ..message }, &mut Checked::default())?;
         let (size, max) = (message.payload.len(), config.retain.max_payload_bytes as usize);
         if size == 0 {
             return Err(Error::InvalidArgument("the payload is empty: nothing retains that".to_owned()));

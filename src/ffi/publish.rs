@@ -13,7 +13,7 @@ use super::user_data::{rmqtt_drop_fn, UserData};
 use super::versioned::{self, CBool, Versioned};
 use super::view::{rmqtt_bytes_t, rmqtt_str_t};
 use crate::broker::{Error, Publish};
-use crate::model::{Properties, QoS, Text};
+use crate::model::{QoS, Text};
 use crate::session::{Completion, Report, Stage};
 
 /// A message to publish. Start with `rmqtt_publish_init()`, or with zeroes and `struct_size`: zero is the default
@@ -219,9 +219,9 @@ unsafe fn read(
         *last_topic = Text::from(topic);
     }
     let properties = match message.properties.is_null() {
-        true => Properties::default(),
+        true => None,
         // SAFETY: readable by the caller's promise.
-        false => unsafe { read_properties(message.properties) }?,
+        false => Some(Box::new(unsafe { read_properties(message.properties) }?)),
     };
     let client_id = match message.client_id.is_absent() {
         true => None,

@@ -96,6 +96,8 @@ pub struct Publisher<'a> {
     /// That of all calls, if no other call has it.
     shared: Option<MutexGuard<'a, Dispatch>>,
     own: Dispatch,
+    /// When the call has begun.
+    now: Instant,
 }
 
 impl Drop for Publisher<'_> {
@@ -119,7 +121,7 @@ impl Publisher<'_> {
             Some(client_id) => Some(hub.find_session(client_id).ok_or(NotPublished::NoClient)?),
             None => None,
         };
-        let now = Instant::now();
+        let now = self.now;
         if !message.delay.is_zero() {
             return self.publish_later(message, to, now);
         }
@@ -186,7 +188,7 @@ fn waker() -> Waker {
 impl Hub {
     /// For messages of the host program.
     pub fn publisher(&self) -> Publisher<'_> {
-        Publisher { hub: self, shared: self.host_dispatch.try_lock(), own: Dispatch::default() }
+        Publisher { hub: self, shared: self.host_dispatch.try_lock(), own: Dispatch::default(), now: Instant::now() }
     }
 
     /// A message with what goes with it; `due` is when its time begins to run.
@@ -291,7 +293,7 @@ impl Hub {
     fn publish_decided(&self, waiting: &Waiting, changes: Option<&Changes>) {
         let Waiting { message, to, receipt } = waiting;
         let mut publisher = self.publisher();
-        let now = Instant::now();
+        let now = publisher.now;
         match changes {
             None => publisher.publish_now(Outgoing::of_host(message, receipt.as_ref()), to.as_ref(), now),
             Some(changes) => {
