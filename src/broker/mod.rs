@@ -138,6 +138,7 @@ impl Run {
         });
         runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
         hub.clear();
+        hub.drain_host();
         callbacks.close();
         hub.forget_host();
     }

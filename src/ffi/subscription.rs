@@ -48,8 +48,8 @@ pub struct rmqtt_subscribe_options_t {
     pub manual_ack: CBool,
     /// What the messages that wait may take in memory, about, in bytes. 0 means 16 MiB. One message may always wait.
     pub max_queued_bytes: u64,
-    /// With `manual_ack`: how many messages may be unacknowledged at a time, up to 65535; no more are delivered then. 0 means
-    /// 65535.
+    /// With `manual_ack`: how many messages may be unacknowledged at a time, up to 65535; no more are delivered then, but when
+    /// the broker stops. 0 means 65535.
     pub receive_maximum: u32,
     /// With `rmqtt_broker_subscribe_batch`: messages of one call, up to 65536. 0 means 256.
     pub max_batch: u32,
@@ -226,8 +226,8 @@ pub unsafe extern "C" fn rmqtt_subscription_stats(
 }
 
 /// Acknowledges a message that has been delivered to a subscription with `manual_ack`, in whatever order. Until then it
-/// counts against the subscription's `receive_maximum`. When its subscription ends, or its broker stops, without that, it is
-/// lost; one of a shared subscription goes to another member when its subscription ends.
+/// counts against the subscription's `receive_maximum`. When the subscription ends without that, one of a shared subscription
+/// goes to another member; any other is not delivered again.
 ///
 /// @param delivery `delivery` of the message.
 /// @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been acknowledged already, or its subscription or its run of the broker
@@ -347,7 +347,8 @@ fn in_batches(
 ///         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
 ///
 /// **Threads.** Any, callbacks included. What happens when the function is slower than messages come is a matter of
-/// `options->overflow`. The subscription ends with the stop of the broker, when what waits has been delivered.
+/// `options->overflow`. The subscription ends with the stop of the broker: what waits is delivered then, however much of it
+/// is unacknowledged, and `rmqtt_broker_stop` returns after that. What waits for a subscription that is paused is dropped.
 ///
 /// # Safety
 /// `broker` is NULL or alive; `filter` is readable as far as it says; `options` is NULL or as large as it says;

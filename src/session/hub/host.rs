@@ -369,6 +369,13 @@ impl Hub {
         self.redispatch(deliveries, Departed::Host(subscription), Instant::now());
     }
 
+    /// What waits for subscriptions of the host program is handed over now, or never: the broker stops.
+    pub fn drain_host(&self) {
+        for (_, subscription) in self.host_subscriptions.lock().values() {
+            subscription.drain();
+        }
+    }
+
     /// Nothing is delivered to subscriptions of the host program any more: the broker has stopped.
     pub fn forget_host(&self) {
         let subscriptions = std::mem::take(&mut *self.host_subscriptions.lock());

@@ -150,6 +150,8 @@ struct State {
     scheduled: bool,
     paused: bool,
     closed: bool,
+    /// The broker stops: whatever waits is handed over, however much is unacknowledged.
+    draining: bool,
     /// Those who wait for room.
     publishers: Vec<Waker>,
     delivered: u64,
@@ -283,7 +285,7 @@ impl Subscription {
         let much = |all: usize| all - all / 4;
         let crowded =
             state.waiting.len() >= much(self.service.max_messages) || state.bytes >= much(self.service.max_bytes);
-        crowded && !state.waiting.is_empty() && !state.closed && self.service.overflow == Overflow::Block
+        crowded && !state.waiting.is_empty() && !state.closed && !state.draining && self.service.overflow == Overflow::Block
     }
 
     /// Has `waker` woken when there is room again; `false` if there is.
@@ -357,15 +359,29 @@ impl Subscription {
         }
     }
 
+    /// The broker stops: what waits is handed over now, or never.
+    pub(super) fn drain(&self) {
+        let mut state = self.state.lock();
+        state.draining = true;
+        self.release_publishers(&mut state);
+        let _comes = self.schedule(&mut state);
+    }
+
     /// The broker has stopped, and nothing is delivered any more.
     pub(super) fn forget(&self) {
-        let left = self.state.lock().clear();
+        let mut state = self.state.lock();
+        let lost = state.waiting.len();
+        state.dropped += lost as u64;
+        let left = state.clear();
+        drop(state);
+        add(&self.surroundings.counters.dropped_client_gone, lost);
         drop(left);
     }
 
     /// Whether there is something that may be handed over now.
     fn may_deliver(&self, state: &State) -> bool {
-        let has_window = || self.service.receive_maximum.is_none_or(|max| state.unacknowledged.len() < max);
+        let has_window =
+            || state.draining || self.service.receive_maximum.is_none_or(|max| state.unacknowledged.len() < max);
         let next = state.waiting.front();
         next.is_some_and(|next| !state.paused && !state.closed && (next.qos == QoS::AtMostOnce || has_window()))
     }
