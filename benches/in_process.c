@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { BATCH = 256, OUTSTANDING = 16384, PAYLOAD = 64 };
@@ -64,6 +65,10 @@ static double run(rmqtt_broker_t *broker, const rmqtt_publish_t *messages, doubl
 }
 
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "-V") == 0) {
+        printf("rmqtt-c in-process %s\n", rmqtt_version().ptr);
+        return 0;
+    }
     double warm_up = argc == 3 ? atof(argv[1]) : 0, measured = argc == 3 ? atof(argv[2]) : 0;
     if (measured <= 0) {
         fputs("usage: in_process WARM_UP_SECONDS SECONDS\n", stderr);

@@ -32,6 +32,8 @@ enum Ready {
     Port,
     /// It prints a line with `"address":"IP:PORT"` on its standard output.
     Line,
+    /// It takes none, but measures by itself: see [`crate::in_process`].
+    Never,
 }
 
 pub const OURS: Kind = Kind {
@@ -46,6 +48,23 @@ pub const OURS: Kind = Kind {
 /// Ours with a hook that is called in place for every message.
 pub const HOOKED: Kind =
     Kind { name: "rmqtt-c with a hook", program: "build/bin/bench-hooked", arguments: &["{config}"], ..OURS };
+
+/// Ours as its own and only client.
+pub const IN_PROCESS: Kind = Kind {
+    name: "rmqtt-c in-process",
+    program: "build/bin/bench-in-process",
+    config: "",
+    arguments: &[],
+    version: "-V",
+    ready: Ready::Never,
+};
+
+impl Kind {
+    /// Whether it measures by itself.
+    pub fn is_in_process(&self) -> bool {
+        matches!(self.ready, Ready::Never)
+    }
+}
 
 /// The first one is what the ratios are to, unless the command line says another one.
 pub const PEERS: &[Kind] = &[Kind {
@@ -96,6 +115,7 @@ impl Broker {
         let ready = match kind.ready {
             Ready::Port => broker.wait_for_port(),
             Ready::Line => broker.wait_for_line(),
+            Ready::Never => Err(format!("{} takes no clients", kind.name)),
         };
         ready.map_err(|why| broker.explain(why))?;
         Ok(broker)

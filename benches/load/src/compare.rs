@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::broker::{self, Broker, Kind};
 use crate::scenario::{Figure, Sample, Scenario, Target, Timing};
 use crate::table::{self, Outcome};
-use crate::{sys, Result};
+use crate::{in_process, sys, Result};
 
 /// A broker to be started.
 pub struct Contender {
@@ -80,6 +80,9 @@ pub fn against(target: &Target, scenarios: &[&'static Scenario], timing: &Timing
 
 /// Every run has a broker of its own: none pays for what another one has left behind.
 fn measure(plan: &Plan, kind: &Kind, program: &Path, directory: &Path, scenario: &Scenario) -> Result<Sample> {
+    if kind.is_in_process() {
+        return in_process::run(program, &plan.timing);
+    }
     let mut broker = Broker::start(kind, program, &plan.configs, directory)?;
     let result = scenario.run(&broker.target(), &plan.timing);
     result.map_err(|why| broker.explain(why))

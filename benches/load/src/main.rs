@@ -5,6 +5,7 @@ mod compare;
 mod connection;
 mod dial;
 mod flow;
+mod in_process;
 mod latency;
 mod packet;
 mod process;
@@ -16,9 +17,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use broker::{Kind, HOOKED, OURS, PEERS};
+use broker::{Kind, HOOKED, IN_PROCESS, OURS, PEERS};
 use compare::{Contender, Plan};
-use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, SCENARIOS};
+use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, IN_PROCESS_SCENARIOS, SCENARIOS};
 
 /// A failure is a sentence for whoever reads the table.
 pub type Result<T> = std::result::Result<T, String>;
@@ -34,6 +35,7 @@ usage: load compare [OPTION...]           starts brokers in turn and prints how 
 compare:
   --ours PROGRAM       rmqtt-broker (build/bin/rmqtt-broker)
   --hooked PROGRAM     the same with an inline hook (build/bin/bench-hooked)
+  --in-process PROGRAM one that publishes to itself (build/bin/bench-in-process)
   --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto=mosquitto)
   --configs DIRECTORY  where the configurations are (benches)
   --limit S            what has not begun after so many seconds is left out (310)
@@ -85,6 +87,7 @@ struct Options {
     scenarios: Vec<&'static Scenario>,
     ours: PathBuf,
     hooked: PathBuf,
+    in_process: PathBuf,
     peers: Vec<Contender>,
     configs: PathBuf,
     limit: u64,
@@ -109,6 +112,7 @@ impl Options {
             scenarios: scenarios().collect(),
             ours: OURS.program.into(),
             hooked: HOOKED.program.into(),
+            in_process: IN_PROCESS.program.into(),
             peers: Vec::new(),
             configs: "benches".into(),
             limit: 310,
@@ -122,6 +126,7 @@ impl Options {
                 "--only" => options.scenarios = value()?.split(',').map(find_scenario).collect::<Result<_>>()?,
                 "--ours" => options.ours = value()?.into(),
                 "--hooked" => options.hooked = value()?.into(),
+                "--in-process" => options.in_process = value()?.into(),
                 "--peer" => options.peers.push(parse_peer(value()?)?),
                 "--configs" => options.configs = value()?.into(),
                 "--limit" => options.limit = parse(argument, value()?)?,
@@ -148,22 +153,29 @@ impl Options {
                     contenders.extend(PEERS.iter().map(|kind| Contender { kind, program: kind.program.into() }));
                 }
                 contenders.push(Contender { kind: &OURS, program: self.ours.clone() });
-                let (with_hook, others) = self.scenarios.into_iter().partition(|scenario| tests_hook(scenario));
+                let first_peer = Contender { kind: contenders[0].kind, program: contenders[0].program.clone() };
+                let of = |list: &'static [Scenario]| {
+                    let chosen = |scenario: &&Scenario| list.iter().any(|other| std::ptr::eq(other, *scenario));
+                    self.scenarios.iter().copied().filter(chosen).collect::<Vec<_>>()
+                };
                 let mut plan = Plan {
                     contenders,
                     configs: self.configs,
-                    scenarios: others,
+                    scenarios: of(SCENARIOS),
                     timing,
                     rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }),
                     limit: Duration::from_secs(self.limit),
                 };
-                let all_well = plan.scenarios.is_empty() || compare::run(&plan)?;
+                let mut all_well = run_if_any(&plan)?;
                 plan.contenders = vec![
                     Contender { kind: &OURS, program: self.ours },
                     Contender { kind: &HOOKED, program: self.hooked },
                 ];
-                plan.scenarios = with_hook;
-                Ok((plan.scenarios.is_empty() || compare::run(&plan)?) && all_well)
+                plan.scenarios = of(HOOK_SCENARIOS);
+                all_well &= run_if_any(&plan)?;
+                plan.contenders = vec![first_peer, Contender { kind: &IN_PROCESS, program: self.in_process }];
+                plan.scenarios = of(IN_PROCESS_SCENARIOS);
+                Ok(run_if_any(&plan)? && all_well)
             }
             Command::Against => {
                 let address = self.address.ok_or("against needs an address")?;
@@ -194,12 +206,11 @@ fn within<T: std::str::FromStr + PartialOrd>(what: &str, value: &str, least: T, 
 }
 
 fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(HOOK_SCENARIOS)
+    SCENARIOS.iter().chain(HOOK_SCENARIOS).chain(IN_PROCESS_SCENARIOS)
 }
 
-/// Whether a scenario compares the broker with a hook to the one without.
-fn tests_hook(scenario: &Scenario) -> bool {
-    HOOK_SCENARIOS.iter().any(|other| std::ptr::eq(other, scenario))
+fn run_if_any(plan: &Plan) -> Result<bool> {
+    Ok(plan.scenarios.is_empty() || compare::run(plan)?)
 }
 
 fn find_scenario(name: &str) -> Result<&'static Scenario> {

@@ -92,6 +92,8 @@ pub enum Goal {
     Times(f64),
     /// At most this, in the unit of the figure.
     AtMost(f64),
+    /// At least this.
+    AtLeast(f64),
     None,
 }
 
@@ -146,6 +148,18 @@ pub const HOOK_SCENARIOS: &[Scenario] = &[
 ];
 
 const HOOK_GOAL: f64 = 0.95;
+
+/// Messages that need no network, beside those that cross one to the first peer and back.
+pub const IN_PROCESS_SCENARIOS: &[Scenario] = &[Scenario {
+    name: "in-process",
+    work: Work::Flow(ONE_TO_ONE),
+    figures: &[Figure {
+        title: "publish → callback in-process, QoS 0, batches",
+        unit: "k msg/s",
+        value: Value::At(0),
+        goal: Goal::AtLeast(5000.0),
+    }],
+}];
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "qos0", work: Work::Flow(ONE_TO_ONE), figures: &[messages("QoS 0, 1→1", 30.0)] },

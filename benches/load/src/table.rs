@@ -54,6 +54,7 @@ fn row(outcome: &Outcome, figure: &Figure, marks: &[String], compared: bool, wit
     let ratio = ratio.map(|(first, ours)| ours / first);
     let (goal, reached) = match figure.goal {
         Goal::Times(times) if compared => (format!("≥ {times} ×"), ratio.map(|ratio| ratio >= times)),
+        Goal::AtLeast(least) => (format!("≥ {least} {}", figure.unit), ours.map(|ours| ours >= least)),
         Goal::AtMost(most) => (format!("≤ {most} {}", figure.unit), ours.map(|ours| ours <= most)),
         Goal::Times(_) | Goal::None => (String::new(), None),
     };
