@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "library",
     "status",
     "view",
@@ -22,6 +22,7 @@ const ORDER: [&str; 17] = [
     "hooks",
     "stats",
     "broker",
+    "clients",
     "subscription",
 ];
 

@@ -1,5 +1,6 @@
 //! The broker as a safe Rust type: everything that the C ABI offers, without `unsafe`.
 
+mod clients;
 mod error;
 mod messages;
 
@@ -24,6 +25,7 @@ use crate::runtime;
 use crate::session::{self, Hub, Peer, SessionCounters};
 use crate::transport::{self, BindError, Listener};
 
+pub use clients::{to_json, Action, ClientInfo, ClientPage, ClientQuery, Explanation, Presence};
 pub use error::Error;
 pub use messages::{Publish, SubscribeOptions, Subscription};
 
@@ -277,7 +279,7 @@ impl Broker {
         })
     }
 
-    /// A snapshot. Never waits for a client or a callback.
+    /// A snapshot. Never waits for a client or a callback; looks at each session once.
     pub fn stats(&self) -> Stats {
         let inner = &self.inner;
         let (hooks, sessions) = (&inner.hook_counters, &inner.session_counters);
@@ -315,6 +317,8 @@ impl Broker {
             decisions_departed: sum(|stats| stats.departed),
             events_told: sum(|stats| stats.told),
             slow_hook_calls: sum(|stats| stats.slow),
+            bytes_received: sessions.bytes_received.load(Relaxed),
+            bytes_sent: sessions.bytes_sent.load(Relaxed),
             ..Stats::default()
         };
         if let Some(run) = inner.run().as_ref() {
@@ -326,6 +330,10 @@ impl Broker {
             stats.subscriptions = run.hub.subscriptions();
             stats.in_process_subscriptions = run.hub.host_subscriptions();
             stats.retained_messages = run.hub.retained_messages();
+            let load = run.hub.load();
+            stats.queued_messages = load.queued_messages;
+            stats.queued_bytes = load.queued_bytes;
+            stats.in_flight = load.in_flight;
         }
         stats
     }

@@ -272,6 +272,13 @@ impl Callbacks {
         }
     }
 
+    /// As [`Callbacks::tell`], but on a callback thread, even if the hook is one that is called in place.
+    pub fn tell_on_thread(&self, hook: Hook, key: impl FnOnce() -> Key, event: impl FnOnce() -> Event) {
+        if self.wants(hook) {
+            self.tell_later(hook, key(), event());
+        }
+    }
+
     fn tell_later(&self, hook: Hook, key: Key, event: Event) {
         let (table, counters) = (self.table.clone(), self.terms.counters.clone());
         let in_flight = InFlight::new(&counters, hook);

@@ -11,6 +11,8 @@ pub struct SessionCounters {
     pub connection_panics: AtomicU64,
     pub messages_received: AtomicU64,
     pub messages_sent: AtomicU64,
+    pub bytes_received: AtomicU64,
+    pub bytes_sent: AtomicU64,
     pub dropped_queue_full: AtomicU64,
     pub dropped_expired: AtomicU64,
     pub dropped_too_large: AtomicU64,

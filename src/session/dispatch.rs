@@ -148,6 +148,7 @@ impl Dispatch {
             }
             None => {
                 add(&hub.counters().dropped_client_gone, 1);
+                add(&departed.tally().messages_dropped, 1);
                 hub.tell_dropped(departed.client(), || message.clone(), DropCause::ClientGone);
             }
         }
@@ -169,10 +170,12 @@ impl Dispatch {
             Outcome::Full { dropped, wake } => {
                 add(&hub.counters().dropped_queue_full, dropped.full);
                 add(&hub.counters().dropped_expired, dropped.expired);
+                add(&handle.tally().messages_dropped, dropped.full + dropped.expired);
                 wake
             }
             Outcome::TooLarge => {
                 hub.counters().message_dropped(Dropped::TooLarge);
+                add(&handle.tally().messages_dropped, 1);
                 false
             }
             Outcome::Absent => false,

@@ -40,10 +40,11 @@ static void statuses_have_names(void) {
     NAMED(RMQTT_ERR_PANIC);
     NAMED(RMQTT_ERR_INTERNAL);
     NAMED(RMQTT_ERR_WOULD_BLOCK);
+    NAMED(RMQTT_ERR_NOT_FOUND);
 #undef NAMED
     CHECK_EQ(RMQTT_OK, 0);
     CHECK_STR(rmqtt_status_name(1), "unknown status");
-    CHECK_STR(rmqtt_status_name(RMQTT_ERR_WOULD_BLOCK - 1), "unknown status");
+    CHECK_STR(rmqtt_status_name(RMQTT_ERR_NOT_FOUND - 1), "unknown status");
     CHECK_STR(rmqtt_status_name(INT32_MIN), "unknown status");
     CHECK_STR(rmqtt_status_name(INT32_MAX), "unknown status");
 }
@@ -84,6 +85,8 @@ static void structs_begin_as_defaults(void) {
     DEFAULTS(rmqtt_listener_info);
     DEFAULTS(rmqtt_stats);
     DEFAULTS(rmqtt_subscribe_options);
+    DEFAULTS(rmqtt_query);
+    DEFAULTS(rmqtt_client_subscription);
 #undef DEFAULTS
     CHECK_EQ(rmqtt_verdict_init().kind, RMQTT_VERDICT_DENY);
 }

@@ -1,11 +1,13 @@
 //! Everything that the sessions of one run of a broker share.
 
+mod clients;
 mod host;
 mod lifetime;
 mod retaining;
+mod subscribing;
 mod wills;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, SeqCst},
@@ -34,7 +36,9 @@ use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
 use crate::router::{Router, Subscribed};
 
+pub use clients::{ClientInfo, ClientPage, ClientQuery, Load, Presence};
 pub use host::{Busy, HostMessage};
+pub use subscribing::Missing;
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -47,7 +51,8 @@ pub struct Hub {
     router: Router<Receiver>,
     retained: RetainStore<Arc<Retained>>,
     look_ups: LookUps,
-    sessions: Mutex<HashMap<Text, Arc<Handle>>>,
+    /// In the order of the client identifiers.
+    sessions: Mutex<BTreeMap<Text, Arc<Handle>>>,
     deadlines: Deadlines,
     next_number: AtomicU64,
     session_subscriptions: AtomicU64,
@@ -239,7 +244,7 @@ impl Hub {
     }
 
     /// Takes a subscription away, and tells if it was the last one to its filter; whether there was one.
-    pub(in crate::session) fn remove_subscription(&self, filter: &str, key: u64, client: Option<&Arc<Client>>) -> bool {
+    fn remove_subscription(&self, filter: &str, key: u64, client: Option<&Arc<Client>>) -> bool {
         let _turn = self.turn_of_filters();
         let unsubscribed = self.router.unsubscribe(filter, key);
         if unsubscribed.was_last {
