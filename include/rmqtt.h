@@ -441,7 +441,8 @@ enum rmqtt_disconnected_by
      */
     RMQTT_DISCONNECTED_BY_CLIENT = 1,
     /**
-     * The broker: for a fault of the client, its silence, a new connection under its name, or a stop.
+     * The broker: for a fault of the client, its silence, a new connection under its name, a stop, or because the host
+     * program says so.
      */
     RMQTT_DISCONNECTED_BY_BROKER = 2,
     /**
@@ -481,6 +482,10 @@ enum rmqtt_session_end
      * The broker stops.
      */
     RMQTT_SESSION_END_STOPPED = 4,
+    /**
+     * The host program has discarded it, with `rmqtt_broker_disconnect`.
+     */
+    RMQTT_SESSION_END_DISCARDED = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -668,6 +673,60 @@ enum rmqtt_publish_stage
 typedef enum rmqtt_publish_stage rmqtt_publish_stage;
 #else
 typedef int32_t rmqtt_publish_stage;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Whether a client that is asked for is connected.
+ */
+enum rmqtt_presence
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It does not matter.
+     */
+    RMQTT_PRESENCE_ANY = 0,
+    /**
+     * It is connected.
+     */
+    RMQTT_PRESENCE_CONNECTED = 1,
+    /**
+     * It has a session, but is not connected.
+     */
+    RMQTT_PRESENCE_NOT_CONNECTED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_presence rmqtt_presence;
+#else
+typedef int32_t rmqtt_presence;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a client might do.
+ */
+enum rmqtt_action
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Publish a message.
+     */
+    RMQTT_ACTION_PUBLISH = 1,
+    /**
+     * Subscribe.
+     */
+    RMQTT_ACTION_SUBSCRIBE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_action rmqtt_action;
+#else
+typedef int32_t rmqtt_action;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -2159,6 +2218,30 @@ typedef struct rmqtt_stats_t {
      * Counter: calls of hooks in place that were seen to take 10 milliseconds or more.
      */
     uint64_t slow_hook_calls;
+    /**
+     * Counter: bytes read from clients' connections, from the first one on, also of those that are refused.
+     */
+    uint64_t bytes_received;
+    /**
+     * Counter: bytes written to clients' connections.
+     */
+    uint64_t bytes_sent;
+    /**
+     * Gauge: messages that wait in sessions, those of absent clients included.
+     */
+    uint64_t queued_messages;
+    /**
+     * Gauge: bytes that they take, as `limits.max_queued_bytes` counts them.
+     */
+    uint64_t queued_bytes;
+    /**
+     * Gauge: messages of QoS 1 and 2 that have been sent to clients, and not acknowledged to the end.
+     */
+    uint64_t in_flight;
+    /**
+     * Gauge: messages of the host program that are to be published later.
+     */
+    uint64_t delayed_messages;
 } rmqtt_stats_t;
 
 /**
@@ -2389,6 +2472,86 @@ typedef struct rmqtt_peer_t {
 } rmqtt_peer_t;
 
 /**
+ * A value of `enum rmqtt_presence`.
+ */
+typedef int32_t rmqtt_presence_t;
+
+/**
+ * Which clients are asked for. Start with `rmqtt_query_init()`, or with zeroes and `struct_size`: zero is the default
+ * everywhere. Text that is absent or empty does not matter; a client has to meet all the rest.
+ */
+typedef struct rmqtt_query_t {
+    /**
+     * `sizeof(rmqtt_query_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * What the client identifier begins with.
+     */
+    struct rmqtt_str_t client_id_prefix;
+    /**
+     * The user name.
+     */
+    struct rmqtt_str_t username;
+    /**
+     * Where the connection comes from: a host, such as `192.0.2.1`, or with the port, such as `192.0.2.1:49152`.
+     */
+    struct rmqtt_str_t address;
+    /**
+     * The name of the listener.
+     */
+    struct rmqtt_str_t listener;
+    /**
+     * The client identifier behind which to begin: `next` of the page before.
+     */
+    struct rmqtt_str_t after;
+    /**
+     * A value of `enum rmqtt_presence`.
+     */
+    rmqtt_presence_t connected;
+    /**
+     * How many clients at most, 1 to 1000. 0 means 100.
+     */
+    uint32_t limit;
+} rmqtt_query_t;
+
+/**
+ * How to subscribe a client. Start with `rmqtt_client_subscription_init()`, or with zeroes and `struct_size`: zero is the
+ * default everywhere.
+ */
+typedef struct rmqtt_client_subscription_t {
+    /**
+     * `sizeof(rmqtt_client_subscription_t)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * The subscription identifier that an MQTT 5 client gets with the messages, 1 to 268435455; 0 for none.
+     */
+    uint32_t identifier;
+    /**
+     * The highest QoS of the messages, 0 to `limits.max_qos`.
+     */
+    uint8_t qos;
+    /**
+     * Not the messages that the client publishes itself. Not for a shared subscription.
+     */
+    bool no_local;
+    /**
+     * The retain flag as publishers set it.
+     */
+    bool retain_as_published;
+    /**
+     * As in MQTT 5: 0 delivers retained messages, 1 does for a new subscription, 2 does not.
+     */
+    uint8_t retain_handling;
+} rmqtt_client_subscription_t;
+
+/**
+ * A value of `enum rmqtt_action`.
+ */
+typedef int32_t rmqtt_action_t;
+
+/**
  * A snapshot of a subscription of this program. Start with `rmqtt_subscription_stats_init()`.
  */
 typedef struct rmqtt_subscription_stats_t {
@@ -2465,8 +2628,8 @@ typedef struct rmqtt_subscribe_options_t {
      */
     uint64_t max_queued_bytes;
     /**
-     * With `manual_ack`: how many messages may be unacknowledged at a time, up to 65535; no more are delivered then. 0 means
-     * 65535.
+     * With `manual_ack`: how many messages may be unacknowledged at a time, up to 65535; no more are delivered then, but when
+     * the broker stops. 0 means 65535.
      */
     uint32_t receive_maximum;
     /**
@@ -2795,7 +2958,7 @@ rmqtt_status_t rmqtt_broker_listener_info(const struct rmqtt_broker_t *broker,
  * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`;
  *         `RMQTT_ERR_PANIC`.
  *
- * **Threads.** Any. Never waits for a client or a callback.
+ * **Threads.** Any. Never waits for a client or a callback; looks at each session once, a few at a time.
  */
 rmqtt_status_t rmqtt_broker_stats(const struct rmqtt_broker_t *broker, struct rmqtt_stats_t *out);
 
@@ -3015,6 +3178,161 @@ rmqtt_status_t rmqtt_broker_connect_pair(struct rmqtt_broker_t *broker,
                                          struct rmqtt_error_t **err);
 
 /**
+ * Lists clients that have a session, connected or not, in the order of their client identifiers, a page at a time.
+ *
+ * The answer is `{"clients":[...],"next":"..."}`; docs/messages.md has the fields of a client. `next` is there only if
+ * there may be more clients: it is `after` of the query for the next page. Clients that come and go between two pages may be
+ * in neither of them; no client is in both.
+ *
+ * @param broker A running broker.
+ * @param query Which clients, or NULL for the first 100 of all.
+ * @param json Receives the text, which the caller frees with `rmqtt_string_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`, also if there is no such client; `RMQTT_ERR_INVALID_ARGUMENT` for a broker or `json` that is NULL, a
+ *         bad `struct_size`, text that is not UTF-8, or a number out of range; `RMQTT_ERR_INVALID_STATE` if the broker does
+ *         not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. Never waits for a client or a callback; looks at each session once, a few at a
+ * time, until the page is full.
+ */
+rmqtt_status_t rmqtt_broker_clients(const struct rmqtt_broker_t *broker,
+                                    const struct rmqtt_query_t *query,
+                                    struct rmqtt_string_t **json,
+                                    struct rmqtt_error_t **err);
+
+/**
+ * Shows one client that has a session, connected or not.
+ *
+ * @param broker A running broker.
+ * @param client_id The client identifier.
+ * @param json Receives the text, one of the objects that `rmqtt_broker_clients` lists, which the caller frees with
+ *        `rmqtt_string_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_NOT_FOUND` if there is no session of such a client; `RMQTT_ERR_INVALID_ARGUMENT` for a
+ *         broker or `json` that is NULL, or text that is not UTF-8; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. Never waits for a client or a callback.
+ */
+rmqtt_status_t rmqtt_broker_client(const struct rmqtt_broker_t *broker,
+                                   struct rmqtt_str_t client_id,
+                                   struct rmqtt_string_t **json,
+                                   struct rmqtt_error_t **err);
+
+/**
+ * Disconnects a client, and ends its session if wanted. An MQTT 5 client gets DISCONNECT with the reason code; any other
+ * sees its connection close. The will is published. `disconnected` tells `RMQTT_DISCONNECTED_BY_BROKER` and the reason
+ * code; `session_terminated` tells `RMQTT_SESSION_END_DISCARDED`.
+ *
+ * When this returns, the connection has been asked to close, and does so soon. If it is closing already for another
+ * reason, that one stands. A session that is to be discarded and whose client is not connected is not found any more
+ * when this returns; what follows from its end (its will, the event) comes soon after.
+ *
+ * @param broker A running broker.
+ * @param client_id The client identifier.
+ * @param reason_code One that a server may send in DISCONNECT: 0x00 or 0x80 and above, such as 0x98, administrative action.
+ * @param discard_session Whether the session ends, with its subscriptions and all that waits in it.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_NOT_FOUND` if the client is not connected, or, with `discard_session`, has no session;
+ *         `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL, text that is not UTF-8, or a reason code that a server
+ *         must not send in DISCONNECT; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included, those about this very client, too.
+ */
+rmqtt_status_t rmqtt_broker_disconnect(struct rmqtt_broker_t *broker,
+                                       struct rmqtt_str_t client_id,
+                                       uint8_t reason_code,
+                                       bool discard_session,
+                                       struct rmqtt_error_t **err);
+
+/**
+ * Subscribes a client, connected or not, as if it had done so itself: `subscribed` is told, and retained messages are
+ * delivered as the options say, to a client that is away when it comes back. No hook and no access rule is asked, and
+ * `limits.max_subscriptions` is not looked at. If the client has the filter already, the options are replaced.
+ *
+ * @param broker A running broker.
+ * @param client_id The client identifier.
+ * @param filter A topic filter; `$share/{group}/{filter}` is one, too.
+ * @param options Options, or NULL for the defaults.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_NOT_FOUND` if there is no session of such a client; `RMQTT_ERR_INVALID_ARGUMENT` for a
+ *         broker that is NULL, a filter that is none, has too many levels, or is shared where
+ *         `shared_subscriptions.enabled` is false, a bad `struct_size`, or options out of range;
+ *         `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included, those about this very client, too. Called in an inline hook, what is told of it is
+ * told on a callback thread.
+ */
+rmqtt_status_t rmqtt_broker_subscribe_client(struct rmqtt_broker_t *broker,
+                                             struct rmqtt_str_t client_id,
+                                             struct rmqtt_str_t filter,
+                                             const struct rmqtt_client_subscription_t *options,
+                                             struct rmqtt_error_t **err);
+
+/**
+ * Ends a subscription of a client, connected or not, as if it had done so itself: `unsubscribed` is told. No hook is
+ * asked. Messages that wait for the client already stay.
+ *
+ * @param broker A running broker.
+ * @param client_id The client identifier.
+ * @param filter The topic filter, as it was subscribed to.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_NOT_FOUND` if there is no session of such a client, or it is not subscribed to the filter;
+ *         `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL, or a filter that is none or has too many levels;
+ *         `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** As `rmqtt_broker_subscribe_client`.
+ */
+rmqtt_status_t rmqtt_broker_unsubscribe_client(struct rmqtt_broker_t *broker,
+                                               struct rmqtt_str_t client_id,
+                                               struct rmqtt_str_t filter,
+                                               struct rmqtt_error_t **err);
+
+/**
+ * Tells how many would get a message to a topic, if it were published now by somebody who is not among them: sessions,
+ * those of absent clients included, and subscriptions of the host program; of each shared group one.
+ *
+ * @param broker A running broker.
+ * @param topic A topic name.
+ * @param out Receives the number.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker or `out` that is NULL, or a topic that is not a topic name
+ *         or has too many levels; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. Never waits for a client or a callback.
+ */
+rmqtt_status_t rmqtt_broker_subscriber_count(const struct rmqtt_broker_t *broker,
+                                             struct rmqtt_str_t topic,
+                                             uint64_t *out,
+                                             struct rmqtt_error_t **err);
+
+/**
+ * Explains what would become of something that a client might do, and which rule, hook or default decides it. Nothing is
+ * done, and no hook is asked. docs/messages.md has the fields of the answer.
+ *
+ * @param broker A running broker.
+ * @param client_id The client identifier.
+ * @param action A value of `enum rmqtt_action`.
+ * @param topic The topic name that the client might publish to, or the filter that it might subscribe to.
+ * @param json Receives the text, which the caller frees with `rmqtt_string_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`, also for what is not allowed, and for a topic that is none; `RMQTT_ERR_NOT_FOUND` if there is no
+ *         session of such a client; `RMQTT_ERR_INVALID_ARGUMENT` for a broker or `json` that is NULL, a number that is no
+ *         action, or text that is not UTF-8; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included. Never waits for a client or a callback.
+ */
+rmqtt_status_t rmqtt_broker_explain(const struct rmqtt_broker_t *broker,
+                                    struct rmqtt_str_t client_id,
+                                    rmqtt_action_t action,
+                                    struct rmqtt_str_t topic,
+                                    struct rmqtt_string_t **json,
+                                    struct rmqtt_error_t **err);
+
+/**
  * Ends a subscription and frees it.
  *
  * When this returns, no call of its function runs or will run, and its `drop` has been called. In its own function,
@@ -3064,8 +3382,8 @@ rmqtt_status_t rmqtt_subscription_stats(const struct rmqtt_subscription_t *subsc
 
 /**
  * Acknowledges a message that has been delivered to a subscription with `manual_ack`, in whatever order. Until then it
- * counts against the subscription's `receive_maximum`. When its subscription ends, or its broker stops, without that, it is
- * lost; one of a shared subscription goes to another member when its subscription ends.
+ * counts against the subscription's `receive_maximum`. When the subscription ends without that, one of a shared subscription
+ * goes to another member; any other is not delivered again.
  *
  * @param delivery `delivery` of the message.
  * @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been acknowledged already, or its subscription or its run of the broker
@@ -3093,7 +3411,8 @@ rmqtt_status_t rmqtt_delivery_ack(rmqtt_delivery_t delivery);
  *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
  *
  * **Threads.** Any, callbacks included. What happens when the function is slower than messages come is a matter of
- * `options->overflow`. The subscription ends with the stop of the broker, when what waits has been delivered.
+ * `options->overflow`. The subscription ends with the stop of the broker: what waits is delivered then, however much of it
+ * is unacknowledged, and `rmqtt_broker_stop` returns after that. What waits for a subscription that is paused is dropped.
  */
 rmqtt_status_t rmqtt_broker_subscribe(struct rmqtt_broker_t *broker,
                                       struct rmqtt_str_t filter,
@@ -3178,6 +3497,8 @@ RMQTT_DEFINE_INIT(rmqtt_stats)
 RMQTT_DEFINE_INIT(rmqtt_hook_stats)
 RMQTT_DEFINE_INIT(rmqtt_subscribe_options)
 RMQTT_DEFINE_INIT(rmqtt_subscription_stats)
+RMQTT_DEFINE_INIT(rmqtt_query)
+RMQTT_DEFINE_INIT(rmqtt_client_subscription)
 
 #undef RMQTT_DEFINE_INIT
 

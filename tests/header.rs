@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "library",
     "status",
     "view",
@@ -25,6 +25,7 @@ const ORDER: [&str; 20] = [
     "publish",
     "retained",
     "peer",
+    "clients",
     "subscription",
 ];
 

@@ -1,6 +1,7 @@
 //! The broker as a safe Rust type: everything that the C ABI offers, without `unsafe`.
 
 mod attached;
+mod clients;
 mod error;
 mod messages;
 mod retained;
@@ -28,6 +29,7 @@ use crate::session::{self, Hub, SessionCounters};
 use crate::transport::{self, BindError, Listener};
 
 pub use attached::Peer;
+pub use clients::{to_json, Action, ClientInfo, ClientPage, ClientQuery, Explanation, Presence};
 pub use error::Error;
 pub use messages::{Delivery, Publish, SubscribeOptions, Subscription};
 
@@ -308,7 +310,7 @@ impl Broker {
         })
     }
 
-    /// A snapshot. Never waits for a client or a callback.
+    /// A snapshot. Never waits for a client or a callback; looks at each session once.
     pub fn stats(&self) -> Stats {
         let inner = &self.inner;
         let (hooks, sessions) = (&inner.hook_counters, &inner.session_counters);
@@ -346,6 +348,8 @@ impl Broker {
             decisions_departed: sum(|stats| stats.departed),
             events_told: sum(|stats| stats.told),
             slow_hook_calls: sum(|stats| stats.slow),
+            bytes_received: sessions.bytes_received.load(Relaxed),
+            bytes_sent: sessions.bytes_sent.load(Relaxed),
             ..Stats::default()
         };
         if let Some(run) = inner.run().as_ref() {
@@ -356,7 +360,12 @@ impl Broker {
             stats.sessions = run.hub.sessions();
             stats.subscriptions = run.hub.subscriptions();
             stats.in_process_subscriptions = run.hub.host_subscriptions();
+            stats.delayed_messages = run.hub.delayed_messages();
             stats.retained_messages = run.hub.retained_messages();
+            let load = run.hub.load();
+            stats.queued_messages = load.queued_messages;
+            stats.queued_bytes = load.queued_bytes;
+            stats.in_flight = load.in_flight;
         }
         stats
     }

@@ -372,7 +372,7 @@ pub unsafe extern "C" fn rmqtt_broker_listener_info(
 /// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL or a bad `struct_size`; `RMQTT_ERR_FORKED`;
 ///         `RMQTT_ERR_PANIC`.
 ///
-/// **Threads.** Any. Never waits for a client or a callback.
+/// **Threads.** Any. Never waits for a client or a callback; looks at each session once, a few at a time.
 ///
 /// # Safety
 /// `broker` is NULL or alive; `out` is NULL or as large as it says.

@@ -24,7 +24,8 @@ pub struct rmqtt_connected_t {
 pub enum rmqtt_disconnected_by {
     /// The client, with a DISCONNECT.
     RMQTT_DISCONNECTED_BY_CLIENT = 1,
-    /// The broker: for a fault of the client, its silence, a new connection under its name, or a stop.
+    /// The broker: for a fault of the client, its silence, a new connection under its name, a stop, or because the host
+    /// program says so.
     RMQTT_DISCONNECTED_BY_BROKER = 2,
     /// The network: the connection ended without a DISCONNECT.
     RMQTT_DISCONNECTED_BY_NETWORK = 3,
@@ -81,6 +82,8 @@ pub enum rmqtt_session_end {
     RMQTT_SESSION_END_CLEAN_START = 3,
     /// The broker stops.
     RMQTT_SESSION_END_STOPPED = 4,
+    /// The host program has discarded it, with `rmqtt_broker_disconnect`.
+    RMQTT_SESSION_END_DISCARDED = 5,
 }
 
 /// A value of `enum rmqtt_session_end`.

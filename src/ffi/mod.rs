@@ -13,6 +13,7 @@ mod versioned;
 // In the order of the header.
 mod broker;
 mod client;
+mod clients;
 mod decision;
 mod error;
 mod hook_events;
@@ -34,6 +35,7 @@ mod view;
 
 pub use broker::*;
 pub use client::*;
+pub use clients::*;
 pub use decision::*;
 pub use error::*;
 pub use hook_events::*;

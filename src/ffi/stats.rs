@@ -78,6 +78,18 @@ pub struct rmqtt_stats_t {
     pub events_told: u64,
     /// Counter: calls of hooks in place that were seen to take 10 milliseconds or more.
     pub slow_hook_calls: u64,
+    /// Counter: bytes read from clients' connections, from the first one on, also of those that are refused.
+    pub bytes_received: u64,
+    /// Counter: bytes written to clients' connections.
+    pub bytes_sent: u64,
+    /// Gauge: messages that wait in sessions, those of absent clients included.
+    pub queued_messages: u64,
+    /// Gauge: bytes that they take, as `limits.max_queued_bytes` counts them.
+    pub queued_bytes: u64,
+    /// Gauge: messages of QoS 1 and 2 that have been sent to clients, and not acknowledged to the end.
+    pub in_flight: u64,
+    /// Gauge: messages of the host program that are to be published later.
+    pub delayed_messages: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -105,6 +117,7 @@ from_stats! {
     callback_panics messages_dropped_queue_full messages_dropped_expired messages_dropped_too_large
     messages_dropped_client_gone messages_dropped_refused connections_refused connections_timed_out connection_panics
     decisions_without_ticket decisions_failed decisions_stopped decisions_departed events_told slow_hook_calls
+    bytes_received bytes_sent queued_messages queued_bytes in_flight delayed_messages
 }
 
 /// How many ranges the times of a hook are counted in.

@@ -123,6 +123,8 @@ pub enum SessionEnd {
     CleanStart = 3,
     /// The broker stops.
     Stopped = 4,
+    /// The host program has discarded it.
+    Discarded = 5,
 }
 
 /// A session is over, with all that was kept in it.

@@ -68,6 +68,11 @@ impl ReasonCode {
     pub fn is_failure(self) -> bool {
         self.0 >= 0x80
     }
+
+    /// Whether a server may send it in DISCONNECT `[MQTT-5 3.14.2.1]`.
+    pub fn is_for_server_disconnect(self) -> bool {
+        matches!(self.0, 0x00 | 0x80..=0x83 | 0x87 | 0x89 | 0x8B | 0x8D..=0x90 | 0x93..=0xA2)
+    }
 }
 
 impl fmt::Debug for ReasonCode {

@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use super::QoS;
+use super::{topic, QoS};
 
 /// What a subscription asks for besides its filter `[MQTT-5 3.8.3.1]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,19 @@ pub struct SubscriptionOptions {
     pub retain_handling: RetainHandling,
     /// The subscription identifier, at most 268435455, that comes with its messages.
     pub identifier: Option<NonZeroU32>,
+}
+
+impl SubscriptionOptions {
+    /// Whether a subscription to `filter` is to get retained messages, which may have `existed` before.
+    pub fn wants_retained(&self, filter: &str, existed: bool) -> bool {
+        // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
+        !topic::is_shared(filter)
+            && match self.retain_handling {
+                RetainHandling::SendAtSubscribe => true,
+                RetainHandling::SendIfNew => !existed,
+                RetainHandling::DoNotSend => false,
+            }
+    }
 }
 
 /// When a subscription gets the retained messages that match. The numbers are those of MQTT 5.

@@ -71,4 +71,16 @@ pub struct Stats {
     pub events_told: u64,
     /// Counter: calls of hooks in place that were seen to take 10 milliseconds or more.
     pub slow_hook_calls: u64,
+    /// Counter: bytes read from clients' connections, from the first one on.
+    pub bytes_received: u64,
+    /// Counter: bytes written to clients' connections.
+    pub bytes_sent: u64,
+    /// Gauge: messages that wait in sessions, those of absent clients included.
+    pub queued_messages: u64,
+    /// Gauge: what they take, as `limits.max_queued_bytes` counts it.
+    pub queued_bytes: u64,
+    /// Gauge: messages of QoS 1 and 2 that have been sent to clients, and not acknowledged to the end.
+    pub in_flight: u64,
+    /// Gauge: messages of the host program that are to be published later.
+    pub delayed_messages: u64,
 }

@@ -10,7 +10,7 @@ use super::exchange;
 use super::handshake;
 use super::hub::Hub;
 use super::lease::Lease;
-use super::ruling::{allowed_without_hook, Refusal};
+use super::ruling::{publishing_without_hook, Refusal};
 use super::serve::Peer;
 use crate::codec::{Connect, Will};
 use crate::hooks::{Authenticate, Changes, Hook, Key, OwnedQuestion, Verdict};
@@ -86,7 +86,7 @@ async fn register(hub: &Hub, will: &Will, client: &Arc<Client>) -> Result<(), Re
     let key = || Key::Client(client.id.clone());
     let question = || OwnedQuestion::AuthorizePublish(Arc::new(registered(will, client)));
     match hub.callbacks().ask(Hook::AuthorizePublish, key, question).verdict().await {
-        None if allowed_without_hook(client, &will.topic) => Ok(()),
+        None if publishing_without_hook(client, &will.topic).allows() => Ok(()),
         Some(Verdict::Allow(_)) => Ok(()),
         Some(Verdict::Deny(denial)) => Err(denial.into()),
         Some(_) | None => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),

@@ -18,12 +18,26 @@ pub(super) struct Closing {
     pub(super) remarks: Option<Box<Remarks>>,
     /// Whether the will is published `[MQTT-3.1.2-8]`.
     pub(super) with_will: bool,
+    /// The host program has asked for it.
+    pub(super) by_host: bool,
 }
 
 impl Closing {
     /// The broker ends it, and says why.
     pub(super) fn by_broker(reason: ReasonCode, words: &'static str) -> Self {
-        Closing { by: DisconnectedBy::Broker, reason, words: Cow::Borrowed(words), remarks: None, with_will: true }
+        Closing {
+            by: DisconnectedBy::Broker,
+            reason,
+            words: Cow::Borrowed(words),
+            remarks: None,
+            with_will: true,
+            by_host: false,
+        }
+    }
+
+    /// The host program asks for it.
+    pub(super) fn by_host(reason: ReasonCode) -> Self {
+        Closing { by_host: true, ..Closing::by_broker(reason, "disconnected by the host program") }
     }
 
     /// The host program ends it; `otherwise` is why, if it has no words for it.
@@ -35,7 +49,7 @@ impl Closing {
     /// The client has said DISCONNECT.
     pub(super) fn by_client(reason: ReasonCode, words: Option<&str>, with_will: bool) -> Self {
         let words = words.map_or(Cow::Borrowed("disconnected"), |words| Cow::Owned(words.to_owned()));
-        Closing { by: DisconnectedBy::Client, reason, words, remarks: None, with_will }
+        Closing { by: DisconnectedBy::Client, reason, words, remarks: None, with_will, by_host: false }
     }
 
     /// The transport has ended.
@@ -46,6 +60,7 @@ impl Closing {
             words: Cow::Borrowed(words),
             remarks: None,
             with_will: true,
+            by_host: false,
         }
     }
 }

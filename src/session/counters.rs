@@ -13,6 +13,8 @@ pub struct SessionCounters {
     pub messages_sent: AtomicU64,
     /// Handed to subscriptions of the host program.
     pub messages_delivered: AtomicU64,
+    pub bytes_received: AtomicU64,
+    pub bytes_sent: AtomicU64,
     pub dropped_queue_full: AtomicU64,
     pub dropped_expired: AtomicU64,
     pub dropped_too_large: AtomicU64,

@@ -7,9 +7,9 @@ use super::counters::add;
 use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::handle::Handle;
 use super::hub::{key_of, Hub};
+use super::in_process::Pushed;
 use super::mailbox::{Dropped, Lost, Outcome, Room, Way};
 use super::receiver::{host_key, Receiver};
-use super::subscription::Pushed;
 use crate::hooks::{DropCause, Event, Hook, HookSet, MessagePublished};
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Message, Origin};
@@ -176,6 +176,9 @@ impl Dispatch {
             }
             None => {
                 add(&hub.counters().dropped_client_gone, 1);
+                if let Departed::Session(handle) = departed {
+                    add(&handle.tally().messages_dropped, 1);
+                }
                 hub.tell_dropped(departed.client(), || message.clone(), DropCause::ClientGone);
             }
         }
@@ -198,10 +201,12 @@ impl Dispatch {
             Outcome::MadeRoom { dropped, wake } | Outcome::Full { dropped, wake } => {
                 add(&hub.counters().dropped_queue_full, dropped.full);
                 add(&hub.counters().dropped_expired, dropped.expired);
+                add(&handle.tally().messages_dropped, dropped.full + dropped.expired);
                 wake
             }
             Outcome::TooLarge => {
                 hub.counters().message_dropped(Dropped::TooLarge);
+                add(&handle.tally().messages_dropped, 1);
                 false
             }
             Outcome::Absent => false,

@@ -27,17 +27,16 @@ use super::lease::Lease;
 use super::receipt::Token;
 use super::receiver::Receiver;
 use super::replays::Replays;
-use super::ruling::{allowed_without_hook, may_subscribe_without_hook, Refusal, Ruling};
+use super::ruling::{publishing_without_hook, subscribing_without_hook, Refusal, Ruling, Standing};
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
-    self, Asked, Asker, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision,
+    Asked, Asker, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision,
     DisconnectedBy, DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Room,
     Unsubscribed, Verdict,
 };
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, MessageRef, Origin, ReasonCode, SubscriptionOptions, Text};
-use crate::router::Subscribed;
 
 /// Reads that are worked off before the other connections of the thread get their turn.
 const READS_PER_TURN: usize = 4;
@@ -265,9 +264,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let received = host.received;
         drop(host);
         add(&self.hub.counters().messages_received, received);
+        let in_flight = self.lease.state().window.open();
+        let handle = self.lease.handle();
+        add(&handle.tally().messages_received, received);
+        handle.set_in_flight(in_flight);
         self.dispatch.flush();
         if let Some(receiver) = self.dispatch.take_crowded() {
-            self.lease.handle().mailbox().set_owner_waits(true);
+            handle.mailbox().set_owner_waits(true);
             self.waiting_for = Some((receiver, now));
         }
         result
@@ -322,7 +325,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let handle = self.lease.handle().clone();
         let room = self.room_for_replay();
         let Some(replay) = self.replays.front().filter(|_| room > 0) else { return false };
-        let (deliveries, over) = self.hub.replay(replay, room, now);
+        // The host program may have ended the subscription.
+        let is_wanted = handle.subscriptions().has_filter(&replay.filter);
+        let (deliveries, over) = if is_wanted { self.hub.replay(replay, room, now) } else { (Vec::new(), true) };
         for delivery in deliveries {
             self.dispatch.deliver_to(&self.hub, &handle, delivery, now);
         }
@@ -405,6 +410,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     fn refuse(&self, delivery: Delivery) {
         add(&self.hub.counters().dropped_refused, 1);
+        add(&self.lease.handle().tally().messages_dropped, 1);
         self.hub.tell_dropped(Some(self.client.clone()), || delivery.message, DropCause::Refused);
     }
 
@@ -444,6 +450,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         if let Some(closing) = mailbox.look() {
             return Err(closing);
         }
+        if let Some(replays) = mailbox.take_replays() {
+            self.replays.append(*replays);
+        }
         let mut sent = mailbox.take_encoded(&mut self.writing, WRITE_BYTES);
         // What waits for the host program keeps its place in front of the others.
         if self.taken.is_empty() && self.forwarding.is_none() {
@@ -471,6 +480,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 Ok(()) => self.tell_delivered(delivered),
                 Err((why, delivery)) => {
                     self.hub.counters().message_dropped(why);
+                    add(&handle.tally().messages_dropped, 1);
                     self.hub.tell_dropped(Some(self.client.clone()), || delivery.message, why.into());
                 }
             }
@@ -490,7 +500,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             }
         }
         add(&self.hub.counters().messages_sent, sent);
-        handle.set_in_flight(self.lease.state().window.outstanding());
+        add(&handle.tally().messages_sent, sent);
+        handle.set_in_flight(self.lease.state().window.open());
+        let waiting = self.forwarding.iter().map(|waiting| &waiting.0).chain(&self.taken);
+        let (messages, bytes) = waiting.fold((0, 0), |(count, sum), waiting| (count + 1, sum + waiting.size()));
+        handle.taken().set(messages, bytes);
         Ok(are_messages && self.forwarding.is_none() && self.taken.is_empty())
     }
 
@@ -591,7 +605,7 @@ impl Host for Doors<'_> {
         let callbacks = hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
         if mode == Mode::Absent {
-            return match allowed_without_hook(self.client, topic) {
+            return match publishing_without_hook(self.client, topic).allows() {
                 true => Ruling::Allowed(None),
                 false => Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
             };
@@ -628,7 +642,7 @@ impl Host for Doors<'_> {
     fn may_subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Ruling {
         let callbacks = self.hub.callbacks();
         if callbacks.mode(Hook::AuthorizeSubscribe) == Mode::Absent
-            && !may_subscribe_without_hook(filter, self.client, self.hub.settings())
+            && !subscribing_without_hook(filter, self.client, self.hub.settings()).allows()
         {
             return Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         }
@@ -699,34 +713,32 @@ impl Host for Doors<'_> {
         self.hub.callbacks().tell(Hook::MessageAcked, || self.key(), event);
     }
 
-    fn subscribe(&mut self, wanted: &Text, filter: &Text, options: SubscriptionOptions) -> Subscribed {
-        let receiver = Receiver::Session(self.handle.clone());
-        let subscribed = self.hub.add_subscription(filter, receiver, options, Some(self.client));
-        if !subscribed.existed {
-            self.hub.count_subscriptions(1);
-        }
-        let event = || {
-            let (client, filter, granted) = (self.client.clone(), wanted.clone(), filter.clone());
-            Event::Subscribed(hooks::Subscribed { client, filter, granted, options })
+    fn subscriptions(&self, wanted: &str) -> Standing {
+        let subscriptions = self.handle.subscriptions();
+        Standing { count: subscriptions.len(), known: subscriptions.contains(wanted) }
+    }
+
+    fn subscribe(&mut self, wanted: &str, instead: Option<Text>, options: SubscriptionOptions) {
+        let Some(made) = self.hub.subscribe_session(&self.handle, self.client, wanted, instead, options) else {
+            return; // It does not end as long as its connection has it.
         };
-        self.hub.callbacks().tell(Hook::Subscribed, || self.key(), event);
-        subscribed
-    }
-
-    fn replay(&mut self, filter: Text, options: SubscriptionOptions, before: u64) {
-        self.replays.push(filter, options, before);
-    }
-
-    fn unsubscribe(&mut self, filter: &str) {
-        if self.hub.remove_subscription(filter, self.handle.key(), Some(self.client)) {
-            self.hub.count_subscriptions(-1);
+        if let Some(released) = &made.noted.released {
+            self.replays.cancel(released);
         }
-        // Its retained messages are not wanted any more.
-        self.replays.cancel(filter);
+        self.hub.callbacks().tell(Hook::Subscribed, || self.key(), || made.event(self.client, options));
+        if made.wants_retained(&options) {
+            self.replays.push(made.noted.filter, options, made.generation);
+        }
     }
 
-    fn unsubscribed(&mut self, wanted: Text) {
-        let event = || Event::Unsubscribed(Unsubscribed { client: self.client.clone(), filter: wanted });
+    fn unsubscribe(&mut self, wanted: &str) -> bool {
+        let Some(noted) = self.hub.unsubscribe_session(&self.handle, self.client, wanted) else { return false };
+        // Its retained messages are not wanted any more.
+        if let Some(released) = &noted.released {
+            self.replays.cancel(released);
+        }
+        let event = || Event::Unsubscribed(Unsubscribed { client: self.client.clone(), filter: noted.wanted });
         self.hub.callbacks().tell(Hook::Unsubscribed, || self.key(), event);
+        true
     }
 }

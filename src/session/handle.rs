@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use super::closing::Closing;
 use super::mailbox::{Mailbox, Quota};
 use super::state::State;
+use super::subscriptions::Subscriptions;
+use super::tally::{Taken, Tally};
 use crate::model::{Client, ReasonCode, Text};
 
 /// A session as everybody else sees it: where its messages go, and who holds it.
@@ -22,6 +24,10 @@ pub(super) struct Handle {
     waker: AtomicWaker,
     online: AtomicBool,
     in_flight: AtomicUsize,
+    /// No hook is called while it is locked: hooks may subscribe and unsubscribe the same client.
+    subscriptions: Mutex<Subscriptions>,
+    tally: Tally,
+    taken: Taken,
     /// Locked by the connection that the session belongs to for as long as it lasts. The lock is fair: connections
     /// under one client identifier take turns in the order in which they came.
     seat: Arc<tokio::sync::Mutex<State>>,
@@ -39,6 +45,9 @@ impl Handle {
             waker: AtomicWaker::new(),
             online: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            subscriptions: Mutex::default(),
+            tally: Tally::default(),
+            taken: Taken::default(),
             seat: Arc::default(),
             contenders: AtomicUsize::new(0),
         }
@@ -89,11 +98,28 @@ impl Handle {
 
     /// Messages that wait or are in flight.
     pub(super) fn load(&self) -> usize {
-        self.mailbox.lock().messages() + self.in_flight.load(Relaxed)
+        self.mailbox.lock().messages() + self.in_flight()
+    }
+
+    /// Messages that have been sent, and not acknowledged to the end.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Relaxed)
     }
 
     pub(super) fn set_in_flight(&self, count: usize) {
         self.in_flight.store(count, Relaxed);
+    }
+
+    pub(super) fn subscriptions(&self) -> parking_lot::MutexGuard<'_, Subscriptions> {
+        self.subscriptions.lock()
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    pub(super) fn taken(&self) -> &Taken {
+        &self.taken
     }
 
     /// Asks the connection to close, if there is one.

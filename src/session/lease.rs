@@ -14,6 +14,7 @@ use super::hub::Hub;
 use super::mailbox::Wants;
 use super::receiver::Receiver;
 use super::state::{PendingWill, State};
+use super::visit::Visit;
 use crate::codec::Will;
 use crate::hooks::{Disconnected, DisconnectedBy, DropCause, Event, Hook, Key, SessionEnd};
 use crate::model::{Client, QoS, ReasonCode, Text};
@@ -57,16 +58,19 @@ impl Lease {
                 closing: None,
             };
             lease.state.begun = true;
-            if lease.present && clean_start {
-                hub.end_session(&lease.handle, &mut lease.state, SessionEnd::CleanStart, Instant::now()); // [MQTT-3.1.2-4]
-                continue;
+            let end = match lease.handle.mailbox().is_discarded() {
+                true => Some(SessionEnd::Discarded),
+                false => clean_start.then_some(SessionEnd::CleanStart), // [MQTT-3.1.2-4]
+            };
+            match end.filter(|_| lease.present) {
+                Some(end) => hub.end_session(&lease.handle, &mut lease.state, end, Instant::now()),
+                None => return Ok(lease),
             }
-            return Ok(lease);
         }
     }
 
     /// The client is connected: it gets messages from now on, and the host program is told.
-    pub(super) fn connect(&mut self, client: Arc<Client>, will: Option<Will>, session_expiry_s: u32, wants: Wants) {
+    pub(super) fn connect(&mut self, client: Arc<Client>, will: Option<Will>, visit: Visit, wants: Wants) {
         let state = &mut *self.state;
         state.will = None; // [MQTT-3.1.3-9]
         state.expires_at = None;
@@ -74,7 +78,9 @@ impl Lease {
         state.window.reconnect();
         self.client = Some(client.clone());
         self.will = will;
-        self.session_expiry_s = session_expiry_s;
+        self.session_expiry_s = visit.session_expiry_s;
+        // Hooks that are told of it may want it closed.
+        self.handle.mailbox().expect(client.clone(), visit);
         self.hub.client_came();
         let key = || Key::Client(client.id.clone());
         let callbacks = self.hub.callbacks();
@@ -122,9 +128,18 @@ impl Lease {
             return;
         };
         handle.set_online(false);
-        let (encoded, plain) = handle.mailbox().disconnect();
+        handle.taken().set(0, 0);
+        let mut mailbox = handle.mailbox();
+        let is_discarded = mailbox.is_discarded();
+        if is_discarded {
+            self.session_expiry_s = 0;
+        }
+        mailbox.visit_mut().end(self.session_expiry_s);
+        let (encoded, plain) = mailbox.disconnect();
+        drop(mailbox);
         state.window.forget_receipts();
         add(&hub.counters().dropped_client_gone, encoded + plain.len());
+        add(&handle.tally().messages_dropped, encoded + plain.len());
         for delivery in plain {
             hub.tell_dropped(Some(client.clone()), || delivery.message, DropCause::ClientGone);
         }
@@ -135,7 +150,8 @@ impl Lease {
             Closing::by_broker(ReasonCode::UNSPECIFIED_ERROR, "the connection was cut off")
         });
         let key = || Key::Client(client.id.clone());
-        if closing.reason == ReasonCode::SESSION_TAKEN_OVER && closing.by == DisconnectedBy::Broker {
+        let by_itself = closing.by == DisconnectedBy::Broker && !closing.by_host;
+        if closing.reason == ReasonCode::SESSION_TAKEN_OVER && by_itself {
             hub.callbacks().tell(Hook::SessionTakenOver, key, || Event::SessionTakenOver(client.clone()));
         }
         let disconnected = || {
@@ -158,13 +174,15 @@ impl Lease {
             }
         }
         if self.session_expiry_s == 0 {
-            hub.end_session(handle, state, SessionEnd::Disconnected, now); // [MQTT-3.1.2-6]
+            let end = if is_discarded { SessionEnd::Discarded } else { SessionEnd::Disconnected };
+            hub.end_session(handle, state, end, now); // [MQTT-3.1.2-6]
         } else {
             let expiry = self.session_expiry_s;
             // [MQTT-3.1.2-11.2]: the highest number means never.
             state.expires_at = (expiry < u32::MAX).then(|| now + Duration::from_secs(expiry.into()));
             hub.schedule(handle, state);
             self.redispatch(now);
+            self.handle.set_in_flight(self.state.window.open());
         }
         self.hub.client_went();
     }

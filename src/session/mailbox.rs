@@ -9,6 +9,8 @@ use super::blocks::{Block, Blocks, SHARED_PAYLOAD};
 use super::closing::Closing;
 use super::delivery::{Delivery, Outgoing};
 use super::receiver::Receiver;
+use super::replays::Replays;
+use super::visit::Visit;
 use crate::config::SlowConsumer;
 use crate::hooks::DropCause;
 use crate::model::{Client, Message, QoS, ReasonCode};
@@ -120,6 +122,13 @@ pub(super) struct Mailbox {
     /// The last connection that has come for the messages.
     client: Option<Arc<Client>>,
     wants: Option<Wants>,
+    visit: Visit,
+    /// A connection is there, or is about to come.
+    attended: bool,
+    /// The host program wants no more of the session.
+    discarded: bool,
+    /// Subscriptions that the host program has made for the client, and that are still to get retained messages.
+    replays: Option<Box<Replays>>,
     /// QoS 0, encoded.
     encoded: Blocks,
     /// QoS 0 that has to be encoded by the connection, behind what is encoded.
@@ -131,23 +140,76 @@ pub(super) struct Mailbox {
     /// Publishers have waited in vain: they do not wait again before everything has been taken.
     lagging: bool,
     owner_waits: bool,
-    close: Option<Closing>,
+    close: Option<Box<Closing>>,
     publishers: Vec<Waker>,
 }
 
 impl Mailbox {
+    /// A client is about to come for the messages. From now on it may be asked to go.
+    pub(super) fn expect(&mut self, client: Arc<Client>, visit: Visit) {
+        self.client = Some(client);
+        self.visit = visit;
+        self.attended = true;
+        if self.discarded {
+            // The host program said so while the client was already on its way.
+            self.close(Closing::by_host(ReasonCode::ADMINISTRATIVE_ACTION));
+        }
+    }
+
     /// A client has come for the messages.
     pub(super) fn connect(&mut self, client: Arc<Client>, wants: Wants) {
         self.client = Some(client);
         self.wants = Some(wants);
+        self.attended = true;
         self.notified = true;
         self.lagging = false;
         self.owner_waits = false;
-        self.close = None;
     }
 
     pub(super) fn client(&self) -> Option<&Arc<Client>> {
         self.client.as_ref()
+    }
+
+    /// That of the last connection.
+    pub(super) fn visit(&self) -> &Visit {
+        &self.visit
+    }
+
+    pub(super) fn visit_mut(&mut self) -> &mut Visit {
+        &mut self.visit
+    }
+
+    pub(super) fn is_attended(&self) -> bool {
+        self.attended
+    }
+
+    /// The session is to end, as soon as nobody is in it any more.
+    pub(super) fn discard(&mut self) {
+        self.discarded = true;
+    }
+
+    pub(super) fn is_discarded(&self) -> bool {
+        self.discarded
+    }
+
+    /// What the host program has subscribed the client to since the connection has looked.
+    pub(super) fn take_replays(&mut self) -> Option<Box<Replays>> {
+        self.replays.take()
+    }
+
+    pub(super) fn replays(&mut self) -> &mut Replays {
+        self.replays.get_or_insert_default()
+    }
+
+    pub(super) fn cancel_replay(&mut self, filter: &str) {
+        if let Some(replays) = &mut self.replays {
+            replays.cancel(filter);
+        }
+    }
+
+    /// Something has come that is no message; whether the connection has to be woken.
+    pub(super) fn notify(&mut self) -> bool {
+        self.wants.is_some() && !std::mem::replace(&mut self.notified, true)
     }
 
     /// The client is gone: how many encoded messages, and which others, are dropped because they are not kept for it.
@@ -156,6 +218,8 @@ impl Mailbox {
         for delivery in &mut self.assured {
             delivery.receipt = None;
         }
+        self.attended = false;
+        self.close = None;
         let plain = std::mem::take(&mut self.plain);
         self.delivery_bytes -= plain.iter().map(Delivery::size).sum::<usize>();
         self.wake_publishers();
@@ -166,7 +230,8 @@ impl Mailbox {
         self.encoded.messages() + self.plain.len() + self.assured.len()
     }
 
-    fn bytes(&self) -> usize {
+    /// What the messages take, as the quota counts it.
+    pub(super) fn bytes(&self) -> usize {
         self.encoded.bytes() + self.delivery_bytes
     }
 
@@ -259,7 +324,7 @@ impl Mailbox {
     }
 
     fn queued(&mut self, dropped: Gone, quota: &Quota) -> Outcome {
-        let wake = self.wants.is_some() && !std::mem::replace(&mut self.notified, true);
+        let wake = self.notify();
         if dropped == Gone::default() {
             Outcome::Queued { wake, crowded: self.is_crowded(quota) }
         } else {
@@ -285,7 +350,8 @@ impl Mailbox {
                 SlowConsumer::DropNewest => false,
                 SlowConsumer::Disconnect => {
                     if self.wants.is_some() && self.close.is_none() {
-                        self.close = Some(Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too slow for its messages"));
+                        let closing = Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too slow for its messages");
+                        self.close = Some(Box::new(closing));
                         self.notified = true;
                         return Err(Outcome::Full { dropped: dropped.one_more(), wake: true });
                     }
@@ -293,7 +359,7 @@ impl Mailbox {
                 }
             };
             if !made {
-                let wake = self.wants.is_some() && !std::mem::replace(&mut self.notified, true);
+                let wake = self.notify();
                 return Err(Outcome::Full { dropped: dropped.one_more(), wake });
             }
             dropped = dropped.one_more();
@@ -387,7 +453,7 @@ impl Mailbox {
     /// The connection has looked: whatever comes from now on has to wake it.
     pub(super) fn look(&mut self) -> Option<Closing> {
         self.notified = false;
-        self.close.take()
+        self.close_request()
     }
 
     /// Moves encoded packets to `out`, `max_bytes` and what the last block has besides; how many messages.
@@ -434,7 +500,7 @@ impl Mailbox {
 
     /// Why the connection should close, if it should.
     pub(super) fn close_request(&mut self) -> Option<Closing> {
-        self.close.take()
+        self.close.take().map(|closing| *closing)
     }
 
     /// Takes out the waiting messages that `choose` wants.
@@ -450,10 +516,10 @@ impl Mailbox {
 
     /// Asks the connection to close; whether it has to be woken. The first reason counts.
     pub(super) fn close(&mut self, closing: Closing) -> bool {
-        if self.wants.is_none() || self.close.is_some() {
+        if !self.attended || self.close.is_some() {
             return false;
         }
-        self.close = Some(closing);
+        self.close = Some(Box::new(closing));
         self.notified = true;
         true
     }
@@ -461,6 +527,7 @@ impl Mailbox {
     /// Forgets everything, with the session.
     pub(super) fn clear(&mut self) {
         self.wake_publishers();
-        *self = Mailbox { client: self.client.take(), close: self.close.take(), ..Mailbox::default() };
+        let (client, close) = (self.client.take(), self.close.take());
+        *self = Mailbox { client, close, attended: self.attended, discarded: self.discarded, ..Mailbox::default() };
     }
 }

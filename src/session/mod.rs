@@ -17,12 +17,15 @@ mod delivery;
 mod dispatch;
 mod driver;
 mod exchange;
+mod explain;
 mod handle;
 mod handshake;
 mod heartbeat;
 mod hub;
+mod in_process;
 mod lease;
 mod mailbox;
+mod metered;
 mod overload;
 mod packet_ids;
 mod receipt;
@@ -33,13 +36,19 @@ mod ruling;
 mod serve;
 mod settings;
 mod state;
-mod subscription;
+mod subscriptions;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod visit;
 mod window;
 
 pub use counters::SessionCounters;
-pub use hub::{Full, HostMessage, Hub, NotPublished, Publisher, Unpublished};
+pub use explain::{Action, Explanation};
+pub use hub::{
+    ClientInfo, ClientPage, ClientQuery, Full, HostMessage, Hub, Load, Missing, NotPublished, Presence, Publisher,
+    Unpublished,
+};
+pub use in_process::{acknowledge, Consumer, Delivered, Overflow, Service, Subscription, SubscriptionStats};
 pub use receipt::{Completion, Report, Stage};
 pub use serve::{serve, Identity, Peer};
-pub use subscription::{acknowledge, Consumer, Delivered, Overflow, Service, Subscription, SubscriptionStats};

@@ -3,7 +3,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::handle::Handle;
-use super::subscription::Subscription;
+use super::in_process::Subscription;
 use crate::router::Subscriber;
 
 /// How long a publisher waits for a client whose queue is filling up, before the queue is left to its policy until it has

@@ -38,6 +38,13 @@ impl Replays {
         }
     }
 
+    /// Takes in those that the host program has asked for.
+    pub(super) fn append(&mut self, others: Replays) {
+        for Replay { filter, options, before, .. } in others.queue {
+            self.push(filter, options, before);
+        }
+    }
+
     /// The next one.
     pub(super) fn front(&mut self) -> Option<&mut Replay> {
         let replay = self.queue.front_mut()?;

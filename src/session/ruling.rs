@@ -1,14 +1,102 @@
 use super::settings::Settings;
 use crate::codec::Diagnosis;
 use crate::hooks::{Changes, Denial, Remarks, Verdict};
-use crate::model::{topic, Client, ReasonCode, Text};
+use crate::model::topic::{self, TopicError};
+use crate::model::{Client, ReasonCode, Text};
 
 /// Topics that are the broker's own to publish to.
 pub(super) const SYSTEM_TOPICS: &str = "$SYS/";
 
+/// What decides if no hook is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// Nothing speaks against it.
+    Default,
+    /// It is about a topic of the broker, for which there is a rule.
+    SystemTopic { allowed: bool },
+    /// That rule would forbid it, but does not hold for the client.
+    Superuser,
+}
+
+impl Basis {
+    pub(super) fn allows(self) -> bool {
+        self != Basis::SystemTopic { allowed: false }
+    }
+}
+
 /// Whether a client may publish to a topic, be it a message or its will, if no hook is asked about it.
-pub(super) fn allowed_without_hook(client: &Client, topic: &str) -> bool {
-    client.superuser || !topic.starts_with(SYSTEM_TOPICS)
+pub(super) fn publishing_without_hook(client: &Client, topic: &str) -> Basis {
+    match (topic.starts_with(SYSTEM_TOPICS), client.superuser) {
+        (false, _) => Basis::Default,
+        (true, true) => Basis::Superuser,
+        (true, false) => Basis::SystemTopic { allowed: false },
+    }
+}
+
+/// Whether a client may subscribe to a filter, if no hook is asked about it.
+pub(super) fn subscribing_without_hook(filter: &str, client: &Client, settings: &Settings) -> Basis {
+    let filter = topic::split_share(filter).1;
+    let is_system = filter == "$SYS" || filter.starts_with(SYSTEM_TOPICS);
+    match (is_system, settings.sys_topics_readable, client.superuser) {
+        (false, _, _) => Basis::Default,
+        (true, false, true) => Basis::Superuser,
+        (true, allowed, _) => Basis::SystemTopic { allowed },
+    }
+}
+
+/// The reason code for a topic name that is none.
+pub(super) fn bad_topic(error: TopicError) -> ReasonCode {
+    match error {
+        TopicError::Nul => ReasonCode::MALFORMED_PACKET, // [MQTT-1.5.4-2]
+        _ => ReasonCode::TOPIC_NAME_INVALID,             // [MQTT-3.3.2-2]
+    }
+}
+
+/// What bounds the filters of clients.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FilterLimits {
+    pub(super) max_topic_levels: usize,
+    /// 0 for no limit.
+    pub(super) max_subscriptions: usize,
+    pub(super) shared_available: bool,
+}
+
+/// What a session is subscribed to already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) count: usize,
+    /// The filter in question is among them.
+    pub(super) known: bool,
+}
+
+/// Why a subscription is out of the question, whatever a hook would say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bar {
+    Filter(TopicError),
+    NoShared,
+    TooMany,
+}
+
+impl Bar {
+    pub(super) fn reason(self) -> ReasonCode {
+        match self {
+            Bar::Filter(_) => ReasonCode::TOPIC_FILTER_INVALID,
+            Bar::NoShared => ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+            Bar::TooMany => ReasonCode::QUOTA_EXCEEDED,
+        }
+    }
+}
+
+/// Why a client cannot subscribe to a filter, if there is a reason that needs no hook.
+pub(super) fn bar_to_subscribing(filter: &str, limits: &FilterLimits, standing: Standing) -> Option<Bar> {
+    if let Err(error) = topic::check_filter(filter, limits.max_topic_levels) {
+        return Some(Bar::Filter(error));
+    }
+    if topic::is_shared(filter) && !limits.shared_available {
+        return Some(Bar::NoShared);
+    }
+    let max = limits.max_subscriptions;
+    (max > 0 && !standing.known && standing.count >= max).then_some(Bar::TooMany)
 }
 
 /// A no, and what the client is told about it.
@@ -44,13 +132,6 @@ impl From<Option<Box<Denial>>> for Refusal {
             remarks: denial.remarks,
         }
     }
-}
-
-/// Whether a client may subscribe to a filter, if no hook is asked about it.
-pub(super) fn may_subscribe_without_hook(filter: &str, client: &Client, settings: &Settings) -> bool {
-    let filter = topic::split_share(filter).1;
-    let is_system = filter == "$SYS" || filter.starts_with(SYSTEM_TOPICS);
-    !is_system || settings.sys_topics_readable || client.superuser
 }
 
 /// What the host program says to something that a client wants. As small as can be, like [`Verdict`].

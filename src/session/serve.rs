@@ -18,11 +18,13 @@ use super::arrival::{Arrival, Failure};
 use super::blocks::Block;
 use super::connection::Connection;
 use super::counters::add;
-use super::driver::{advance, Driver};
+use super::driver::{advance, Driver, Remains};
 use super::handshake;
 use super::hub::Hub;
 use super::mailbox::Wants;
+use super::metered::Metered;
 use super::ruling::Refusal;
+use super::visit::Visit;
 use crate::codec::{Connect, Packet};
 use crate::hooks::{Connack, DisconnectedBy, Event, Hook, Key, OwnedQuestion, PreConnect, Verdict};
 use crate::model::{Client, Protocol, ReasonCode, Text};
@@ -68,26 +70,34 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, 
 /// The stages are boxed one by one: a connection that idles holds no memory for its beginning and its end.
 async fn serve_guarded<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
     let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
-    let remains = driver.await;
-    match remains.closing.by {
-        DisconnectedBy::Broker => Box::pin(finish(remains.stream, remains.unwritten, hub.is_stopping())).await,
-        // It may have asked for answers before it said goodbye.
-        DisconnectedBy::Client if !remains.unwritten.is_empty() => {
-            Box::pin(finish(remains.stream, remains.unwritten, true)).await;
-        }
-        _ => {}
+    if let Some(parting) = part(driver.await, hub.is_stopping()) {
+        parting.await;
     }
 }
 
+/// What is left to do for a connection that has ended, if anything is.
+fn part<S: AsyncRead + AsyncWrite + Unpin>(
+    remains: Remains<S>,
+    stopping: bool,
+) -> Option<Pin<Box<impl Future<Output = ()>>>> {
+    let hurry = match remains.closing.by {
+        DisconnectedBy::Broker => stopping,
+        // It may have asked for answers before it said goodbye.
+        DisconnectedBy::Client if !remains.unwritten.is_empty() => true,
+        _ => return None,
+    };
+    Some(Box::pin(finish(remains.stream, remains.unwritten, hurry)))
+}
+
 /// From the first byte to CONNACK; `None` if it has not come to that.
-async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) -> Option<Driver<S>> {
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) -> Option<Driver<Metered<S>>> {
     if !may_begin(hub, &peer).await {
         add(&hub.counters().connections_refused, 1);
         tracing::debug!(address = %peer.address, "closed: refused by the hook");
         return None;
     }
     let settings = hub.settings();
-    let mut arrival = Arrival::new(stream, settings.max_packet_bytes, peer.connect_by);
+    let mut arrival = Arrival::new(Metered::new(stream, hub.clone()), settings.max_packet_bytes, peer.connect_by);
     let connect = match arrival.packet().await {
         Ok(Packet::Connect(connect)) => connect,
         // The decoder refuses any other packet before CONNECT [MQTT-3.1.0-1].
@@ -152,11 +162,11 @@ async fn may_begin(hub: &Hub, peer: &Peer) -> bool {
 /// Connects the client to its session and writes CONNACK.
 fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     hub: &Arc<Hub>,
-    arrival: Arrival<S>,
+    arrival: Arrival<Metered<S>>,
     connect: &Connect,
     client: Arc<Client>,
     admitted: Admitted,
-) -> Option<Driver<S>> {
+) -> Option<Driver<Metered<S>>> {
     let settings = hub.settings();
     let Admitted { mut lease, granted } = admitted;
     let terms = handshake::terms(connect, settings, &granted);
@@ -178,9 +188,11 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     };
     add(&hub.counters().connections, 1);
     let will = connect.will.as_ref().map(handshake::keep_will);
-    lease.connect(client.clone(), will, terms.session_expiry_s, wants);
-    let silence = handshake::silence(handshake::keep_alive(connect, settings, &granted));
-    let Arrival { stream, decoder, input, .. } = arrival;
+    let keep_alive_s = handshake::keep_alive(connect, settings, &granted);
+    let Arrival { mut stream, decoder, input, .. } = arrival;
+    stream.belong_to(lease.handle().clone());
+    lease.connect(client.clone(), will, Visit::begin(terms.session_expiry_s, keep_alive_s, connect.clean_start), wants);
+    let silence = handshake::silence(keep_alive_s);
     Some(Driver::new(stream, hub.clone(), client, lease, decoder, connection, input, silence))
 }
 

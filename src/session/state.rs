@@ -1,24 +1,19 @@
 //! What a session remembers `[MQTT-4.1.0-1]`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::packet_ids::PacketIds;
 use super::window::Window;
-use crate::model::{Message, Text};
+use crate::model::Message;
 
-/// What a session remembers between connections, besides the messages in its mailbox. Held by its connection, if there
-/// is one.
+/// What a session remembers between connections, besides the messages in its mailbox and its subscriptions. Held by
+/// its connection, if there is one.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) window: Window,
     /// QoS 2 messages that the client has sent and not released `[MQTT-4.3.3-10]`.
     pub(super) received: PacketIds,
-    /// What the client has asked for, and what it has got: a hook may have put another filter in the place of its own.
-    pub(super) subscriptions: HashMap<Text, Text>,
-    /// A hook has done so.
-    pub(super) is_rewritten: bool,
     /// While no client is connected: when the session ends. `None`: never.
     pub(super) expires_at: Option<Instant>,
     /// While no client is connected: the will that is still to be published.

@@ -21,6 +21,8 @@ pub(super) struct Window {
     unsent: u64,
     /// Slots sent on this connection that are not acknowledged: they use up the client's receive maximum.
     outstanding: usize,
+    /// Slots that are not acknowledged to the end, on whatever connection they were sent.
+    open: usize,
 }
 
 enum Slot {
@@ -111,6 +113,7 @@ impl Window {
         self.slots.push_back(Slot::Publish(delivery));
         self.unsent = self.first + self.slots.len() as u64;
         self.outstanding += 1;
+        self.open += 1;
     }
 
     /// Counts a message as acknowledged that cannot be sent again.
@@ -161,6 +164,7 @@ impl Window {
             if matches!(&self.slots[index], Slot::Publish(delivery) if choose(delivery)) {
                 if let Slot::Publish(delivery) = std::mem::replace(&mut self.slots[index], Slot::Done) {
                     withdrawn.push(delivery);
+                    self.open -= 1;
                 }
             }
         }
@@ -178,8 +182,14 @@ impl Window {
     }
 
     /// Messages sent on this connection that are not acknowledged.
+    #[cfg(test)]
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding
+    }
+
+    /// Messages that are not acknowledged to the end, on whatever connection they were sent.
+    pub(super) fn open(&self) -> usize {
+        self.open
     }
 
     fn find(&self, packet_id: u16) -> Option<usize> {
@@ -191,6 +201,7 @@ impl Window {
 
     fn finish(&mut self, index: usize) -> Acknowledged {
         let slot = std::mem::replace(&mut self.slots[index], Slot::Done);
+        self.open -= usize::from(!matches!(slot, Slot::Done));
         if self.first + (index as u64) < self.unsent {
             self.outstanding = self.outstanding.saturating_sub(1);
         }

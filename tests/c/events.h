@@ -166,11 +166,11 @@ static inline void on_disconnected(const rmqtt_disconnected_t *event, void *user
 }
 
 static inline void on_session(const rmqtt_session_event_t *event, void *user_data, const char *what) {
-    static const char *const ends[] = {"", " disconnected", " expired", " clean start", " stopped"};
+    static const char *const ends[] = {"", " disconnected", " expired", " clean start", " stopped", " discarded"};
     recorder *recording = event_begin(user_data, event->struct_size, sizeof *event, true);
     event_check_client(event->client);
     CHECK((event->end == 0) == (strcmp(what, "terminated") != 0));
-    CHECK(event->end >= 0 && event->end <= RMQTT_SESSION_END_STOPPED);
+    CHECK(event->end >= 0 && event->end <= RMQTT_SESSION_END_DISCARDED);
     record(recording, event_lane(event->client), "%s#%u%s", what, (unsigned)event->client->serial, ends[event->end]);
     event_end(recording);
 }

@@ -30,6 +30,16 @@ static void inherited_ones_are_inert(rmqtt_broker_t *broker, rmqtt_subscription_
     CHECK_STATUS(rmqtt_broker_hook_stats(broker, RMQTT_HOOK_CONNECTED, &hook_stats), RMQTT_ERR_FORKED);
     CHECK_STATUS(rmqtt_broker_metrics(broker, RMQTT_METRICS_JSON, &metrics), RMQTT_ERR_FORKED);
     CHECK_STATUS(rmqtt_broker_listener_info(broker, 0, &info), RMQTT_ERR_FORKED);
+    rmqtt_str_t name = rmqtt_str("c");
+    uint64_t count = 0;
+    CHECK_STATUS(rmqtt_broker_clients(broker, NULL, &metrics, NULL), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_client(broker, name, &metrics, NULL), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_disconnect(broker, name, 0, true, NULL), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_subscribe_client(broker, name, name, NULL, NULL), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_unsubscribe_client(broker, name, name, NULL), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_subscriber_count(broker, name, &count, NULL), RMQTT_ERR_FORKED);
+    CHECK_STATUS(rmqtt_broker_explain(broker, name, RMQTT_ACTION_PUBLISH, name, &metrics, NULL), RMQTT_ERR_FORKED);
+    CHECK(metrics == NULL);
     CHECK(!rmqtt_broker_running(broker));
     CHECK_EQ(rmqtt_broker_connected_clients(broker), 0);
     CHECK_EQ(rmqtt_broker_listener_count(broker), 0);

@@ -85,6 +85,8 @@ static void structs_begin_as_defaults(void) {
     DEFAULTS(rmqtt_listener_info);
     DEFAULTS(rmqtt_stats);
     DEFAULTS(rmqtt_subscribe_options);
+    DEFAULTS(rmqtt_query);
+    DEFAULTS(rmqtt_client_subscription);
 #undef DEFAULTS
     CHECK_EQ(rmqtt_verdict_init().kind, RMQTT_VERDICT_DENY);
 }

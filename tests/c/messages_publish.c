@@ -333,7 +333,9 @@ static void delayed_messages_are_bounded_and_end_with_the_run(void) {
         }
         CHECK_STATUS(try_publish(broker, &message, "delayed"), i < 2 ? RMQTT_OK : RMQTT_ERR_WOULD_BLOCK);
     }
+    CHECK_EQ(test_stats(broker).delayed_messages, 2);
     CHECK_OK(rmqtt_broker_stop(broker, 0));
+    CHECK_EQ(test_stats(broker).delayed_messages, 0);
     for (int i = 0; i < 2; i++) {
         REPORTED(&waiting[i], "");
     }

@@ -158,6 +158,19 @@ static rmqtt_status_t call_subscribe(void *value, void *context) {
     return status;
 }
 
+static rmqtt_status_t call_clients(void *value, void *context) {
+    rmqtt_string_t *json = NULL;
+    rmqtt_status_t status =
+        rmqtt_broker_clients((const rmqtt_broker_t *)context, (const rmqtt_query_t *)value, &json, NULL);
+    rmqtt_string_free(json);
+    return status;
+}
+
+static rmqtt_status_t call_subscribe_client(void *value, void *context) {
+    return rmqtt_broker_subscribe_client((rmqtt_broker_t *)context, rmqtt_str("nobody"), rmqtt_str("t"),
+                                         (const rmqtt_client_subscription_t *)value, NULL);
+}
+
 static rmqtt_status_t call_set_hooks(void *value, void *context) {
     return rmqtt_broker_set_hooks((rmqtt_broker_t *)context, (const rmqtt_hooks_t *)value, NULL);
 }
@@ -208,6 +221,15 @@ static void sizes_that_cannot_be_are_refused(rmqtt_broker_t *broker) {
     test = sized_test("rmqtt_subscribe_options_t", sizeof options, call_subscribe, broker, false);
     test.first_size = offsetof(rmqtt_subscribe_options_t, max_queued_bytes);
     sizes_are_checked(&test, &options);
+
+    rmqtt_query_t query = rmqtt_query_init();
+    test = sized_test("rmqtt_query_t", sizeof query, call_clients, broker, false);
+    sizes_are_checked(&test, &query);
+
+    rmqtt_client_subscription_t subscription = rmqtt_client_subscription_init();
+    test = sized_test("rmqtt_client_subscription_t", sizeof subscription, call_subscribe_client, broker, false);
+    test.valid = RMQTT_ERR_NOT_FOUND;
+    sizes_are_checked(&test, &subscription);
 
     rmqtt_verdict_t verdict = rmqtt_verdict_init();
     test = sized_test("rmqtt_verdict_t", sizeof verdict, call_complete, NULL, false);

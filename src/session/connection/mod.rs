@@ -14,14 +14,13 @@ use bytestring::ByteString;
 use super::closing::Closing;
 use super::delivery::Delivery;
 use super::packet_ids::PacketIds;
-use super::ruling::Ruling;
+use super::ruling::{FilterLimits, Ruling, Standing};
 use super::state::State;
 use super::window::Acknowledged;
 use crate::codec::{Ack, Diagnosis, Disconnect, Encoder, Packet, Publish};
 use crate::hooks::Changes;
 use crate::model::topic::TopicError;
 use crate::model::{Protocol, QoS, ReasonCode, SubscriptionOptions, Text};
-use crate::router::Subscribed;
 use authenticating::Authentication;
 use subscribing::{Subscribing, Unsubscribing};
 
@@ -53,18 +52,15 @@ pub(super) trait Host {
     /// Hears that the client has acknowledged a message, with PUBACK or PUBREC.
     fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode);
 
-    /// Subscribes to `filter`, for which the client has asked as `wanted`.
-    fn subscribe(&mut self, wanted: &Text, filter: &Text, options: SubscriptionOptions) -> Subscribed;
+    /// What the session is subscribed to already.
+    fn subscriptions(&self, wanted: &str) -> Standing;
 
-    /// Sees to it that, later, the retained messages are delivered that match and were published before the
-    /// subscription's first generation.
-    fn replay(&mut self, filter: Text, options: SubscriptionOptions, before: u64);
+    /// Subscribes the client to `wanted`, or to what the host program has put `instead`, and sees to it that it gets the
+    /// retained messages later that the options ask for.
+    fn subscribe(&mut self, wanted: &str, instead: Option<Text>, options: SubscriptionOptions);
 
-    /// Ends a subscription.
-    fn unsubscribe(&mut self, filter: &str);
-
-    /// Hears that the client has given up what it has asked for as `wanted`.
-    fn unsubscribed(&mut self, wanted: Text);
+    /// Ends a subscription; whether there was one.
+    fn unsubscribe(&mut self, wanted: &str) -> bool;
 }
 
 /// What the configuration and CONNECT have settled for one connection.
@@ -91,6 +87,16 @@ pub(super) struct Terms {
     pub(super) max_subscriptions: usize,
     pub(super) retain_available: bool,
     pub(super) shared_available: bool,
+}
+
+impl Terms {
+    fn filters(&self) -> FilterLimits {
+        FilterLimits {
+            max_topic_levels: self.max_topic_levels,
+            max_subscriptions: self.max_subscriptions,
+            shared_available: self.shared_available,
+        }
+    }
 }
 
 /// A packet that waits for a ruling.
@@ -170,8 +176,8 @@ impl Connection {
                 state.window.pubcomp(ack.packet_id);
                 Ok(())
             }
-            Packet::Subscribe(packet) => self.subscribe(Subscribing::new(packet), None, state, host),
-            Packet::Unsubscribe(packet) => self.unsubscribe(Unsubscribing::new(packet), None, state, host),
+            Packet::Subscribe(packet) => self.subscribe(Subscribing::new(packet), None, host),
+            Packet::Unsubscribe(packet) => self.unsubscribe(Unsubscribing::new(packet), None, host),
             Packet::PingReq => {
                 self.encoder.pingresp(&mut self.out)?; // [MQTT-3.12.4-1]
                 Ok(())
@@ -192,8 +198,8 @@ impl Connection {
     pub(super) fn resume(&mut self, ruling: Ruling, state: &mut State, host: &mut impl Host) -> Result<(), Closing> {
         match self.held.take().map(|held| *held) {
             Some(Held::Publish { topic, publish }) => self.publish_ruled(&topic, publish, ruling, state, host),
-            Some(Held::Subscribe(subscribing)) => self.subscribe(subscribing, Some(ruling), state, host),
-            Some(Held::Unsubscribe(unsubscribing)) => self.unsubscribe(unsubscribing, Some(ruling), state, host),
+            Some(Held::Subscribe(subscribing)) => self.subscribe(subscribing, Some(ruling), host),
+            Some(Held::Unsubscribe(unsubscribing)) => self.unsubscribe(unsubscribing, Some(ruling), host),
             Some(Held::Auth) => self.auth_ruled(ruling),
             None => Ok(()),
         }

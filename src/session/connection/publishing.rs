@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 
 use super::super::closing::Closing;
-use super::super::ruling::{diagnosis_of, Ruling};
+use super::super::ruling::{bad_topic, diagnosis_of, Ruling};
 use super::super::state::State;
 use super::{Connection, Held, Host, TOPIC_ALIASES};
 use crate::codec::Publish;
@@ -68,14 +68,10 @@ impl Connection {
         let (reason, diagnosis) = match &ruling {
             Ruling::Allowed(changes) => match host.publish(topic, &publish, changes.as_deref()) {
                 Ok(reason) => (reason, changes.as_deref().and_then(diagnosis_of)),
-                Err(TopicError::TooManyLevels { .. }) => (ReasonCode::TOPIC_NAME_INVALID, None),
-                Err(TopicError::Nul) => {
-                    // [MQTT-1.5.4-2]
-                    return Err(Closing::by_broker(ReasonCode::MALFORMED_PACKET, "U+0000 in a topic"));
-                }
-                Err(_) => {
-                    // [MQTT-3.3.2-2]
-                    return Err(Closing::by_broker(ReasonCode::TOPIC_NAME_INVALID, "topic name invalid"));
+                Err(error @ TopicError::TooManyLevels { .. }) => (bad_topic(error), None),
+                Err(error) => {
+                    let words = if error == TopicError::Nul { "U+0000 in a topic" } else { "topic name invalid" };
+                    return Err(Closing::by_broker(bad_topic(error), words));
                 }
             },
             Ruling::Refused(refusal) => {

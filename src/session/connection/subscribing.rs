@@ -1,13 +1,12 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use super::super::closing::Closing;
-use super::super::ruling::{Refusal, Ruling};
-use super::super::state::State;
+use super::super::ruling::{bar_to_subscribing, Refusal, Ruling};
 use super::{Connection, Held, Host};
 use crate::codec::{Diagnosis, Subscribe, Unsubscribe};
 use crate::hooks::Changes;
 use crate::model::topic;
-use crate::model::{QoS, ReasonCode, RetainHandling, SubscriptionOptions, Text, UserProperties};
+use crate::model::{QoS, ReasonCode, SubscriptionOptions, Text, UserProperties};
 
 /// A SUBSCRIBE, and how far it has been worked off.
 pub(super) struct Subscribing {
@@ -70,14 +69,13 @@ impl Connection {
         &mut self,
         mut subscribing: Subscribing,
         mut ruling: Option<Ruling>,
-        state: &mut State,
         host: &mut impl Host,
     ) -> Result<(), Closing> {
         while let Some((filter, options)) = subscribing.packet.filters.get(subscribing.answers.reasons.len()) {
             let mut options = *options;
             options.qos = options.qos.min(self.terms.max_qos); // [MQTT-3.8.4-7]
-            let reason = match self.check_subscribe(filter, state) {
-                Some(reason) => reason,
+            let reason = match bar_to_subscribing(filter, &self.terms.filters(), host.subscriptions(filter)) {
+                Some(bar) => bar.reason(),
                 None => match ruling.take().unwrap_or_else(|| host.may_subscribe(filter, options)) {
                     Ruling::Later => {
                         self.held = Some(Box::new(Held::Subscribe(subscribing)));
@@ -89,7 +87,7 @@ impl Connection {
                         let changes = changes.map_or_else(Changes::default, |changes| *changes);
                         subscribing.answers.note(changes.reason, changes.remarks.user_properties);
                         options.qos = options.qos.min(changes.qos.unwrap_or(QoS::ExactlyOnce));
-                        self.grant(filter, changes.topic, options, state, host)
+                        self.grant(filter, changes.topic, options, host)
                     }
                 },
             };
@@ -101,26 +99,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Why a subscription is out of the question, if it is.
-    fn check_subscribe(&self, filter: &str, state: &State) -> Option<ReasonCode> {
-        if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
-            return Some(ReasonCode::TOPIC_FILTER_INVALID);
-        }
-        if topic::is_shared(filter) && !self.terms.shared_available {
-            return Some(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
-        }
-        let max = self.terms.max_subscriptions;
-        let known = state.subscriptions.contains_key(filter);
-        (max > 0 && !known && state.subscriptions.len() >= max).then_some(ReasonCode::QUOTA_EXCEEDED)
-    }
-
     /// Subscribes to `wanted`, or to what the host program has put in its place.
     fn grant(
         &mut self,
         wanted: &str,
         instead: Option<Text>,
         options: SubscriptionOptions,
-        state: &mut State,
         host: &mut impl Host,
     ) -> ReasonCode {
         if let Some(instead) = &instead {
@@ -129,27 +113,7 @@ impl Connection {
                 return ReasonCode::IMPLEMENTATION_SPECIFIC;
             }
         }
-        let wanted = match state.subscriptions.get_key_value(wanted) {
-            Some((known, _)) => known.clone(),
-            None => Text::from(wanted),
-        };
-        let filter = instead.unwrap_or_else(|| wanted.clone());
-        state.is_rewritten |= filter != wanted;
-        let subscribed = host.subscribe(&wanted, &filter, options);
-        let before = state.subscriptions.insert(wanted, filter.clone());
-        if let Some(before) = before.filter(|before| *before != filter) {
-            release(&before, state, host);
-        }
-        // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
-        let replay = !topic::is_shared(&filter)
-            && match options.retain_handling {
-                RetainHandling::SendAtSubscribe => true,
-                RetainHandling::SendIfNew => !subscribed.existed,
-                RetainHandling::DoNotSend => false,
-            };
-        if replay {
-            host.replay(filter, options, subscribed.generation);
-        }
+        host.subscribe(wanted, instead, options);
         ReasonCode(options.qos as u8)
     }
 
@@ -158,13 +122,12 @@ impl Connection {
         &mut self,
         mut unsubscribing: Unsubscribing,
         mut ruling: Option<Ruling>,
-        state: &mut State,
         host: &mut impl Host,
     ) -> Result<(), Closing> {
         while let Some(filter) = unsubscribing.packet.filters.get(unsubscribing.answers.reasons.len()) {
             let reason = if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
                 ReasonCode::TOPIC_FILTER_INVALID
-            } else if !state.subscriptions.contains_key(&**filter) {
+            } else if !host.subscriptions(filter).known {
                 ReasonCode::NO_SUBSCRIPTION_EXISTED
             } else {
                 match ruling.take().unwrap_or_else(|| host.may_unsubscribe(filter)) {
@@ -178,10 +141,7 @@ impl Connection {
                         if let Some(changes) = changes {
                             unsubscribing.answers.note(changes.reason, changes.remarks.user_properties);
                         }
-                        if let Some((wanted, granted)) = state.subscriptions.remove_entry(&**filter) {
-                            release(&granted, state, host);
-                            host.unsubscribed(wanted);
-                        }
+                        host.unsubscribe(filter);
                         ReasonCode::SUCCESS
                     }
                 }
@@ -192,13 +152,5 @@ impl Connection {
         let Unsubscribing { packet, answers } = &unsubscribing;
         self.encoder.unsuback(packet.packet_id, &answers.reasons, Some(&answers.diagnosis()), &mut self.out)?;
         Ok(())
-    }
-}
-
-/// Ends a subscription unless it has been put in the place of another filter as well.
-fn release(filter: &Text, state: &State, host: &mut impl Host) {
-    let elsewhere = state.is_rewritten && state.subscriptions.values().any(|other| other == filter);
-    if !elsewhere {
-        host.unsubscribe(filter);
     }
 }

@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use super::super::delivery::{Delivery, Outgoing};
 use super::super::dispatch::{Departed, Dispatch};
 use super::super::handle::Handle;
+use super::super::in_process::{Consumer, Service, Subscription, Surroundings};
 use super::super::receipt::{Completion, Receipt};
 use super::super::receiver::{host_key, Receiver};
-use super::super::subscription::{Consumer, Service, Subscription, Surroundings};
 use super::retaining::as_retained;
 use super::{expires_at, Hub, RETAINED_PAGE};
 use crate::hooks::{in_place, Changes, Hook, Key, Mode};
@@ -118,7 +118,7 @@ impl Publisher<'_> {
     pub fn publish(&mut self, message: HostMessage) -> Result<(), Unpublished> {
         let hub = self.hub;
         let to = match &message.to {
-            Some(client_id) => Some(hub.find_session(client_id).ok_or(NotPublished::NoClient)?),
+            Some(client_id) => Some(hub.find(client_id).ok_or(NotPublished::NoClient)?.0),
             None => None,
         };
         let now = self.now;
@@ -205,10 +205,6 @@ impl Hub {
         Ok(Waiting { message: Arc::new(message.into_message(origin, due)), to, receipt })
     }
 
-    fn find_session(&self, client_id: &str) -> Option<Arc<Handle>> {
-        self.sessions.lock().get(client_id).cloned()
-    }
-
     /// Waits, on a thread of the host program, until a message that could not be published for that reason may be, and no
     /// longer than until `deadline`.
     pub fn await_room(&self, message: &HostMessage, why: NotPublished, deadline: Instant) -> Result<(), NotPublished> {
@@ -223,7 +219,7 @@ impl Hub {
                     Poll::Pending => deadline,
                 },
                 NotPublished::Crowded => {
-                    let to = message.to.as_ref().and_then(|client_id| self.find_session(client_id));
+                    let to = message.to.as_ref().and_then(|client_id| self.find(client_id)).map(|(handle, _)| handle);
                     let crowded = self.crowded_receivers(&message.topic, to.as_ref(), now);
                     if !crowded.iter().all(|(receiver, _)| receiver.await_room(&waker)) {
                         continue; // There is room in between.

@@ -50,8 +50,7 @@ impl Hub {
             return;
         }
         let client = handle.client();
-        let over = |filter: &&Text| self.remove_subscription(filter, handle.key(), client.as_ref());
-        self.count_subscriptions(-(state.subscriptions.values().filter(over).count() as i64));
+        self.end_subscriptions(handle, client.as_ref());
         // [MQTT-4.8.2-5]: a QoS 2 message that has been sent goes to nobody else.
         let mut orphans = state.window.withdraw(|delivery| delivery.group.is_some() && delivery.qos < QoS::ExactlyOnce);
         orphans.extend(handle.mailbox().withdraw(|delivery| delivery.group.is_some()));
@@ -147,6 +146,10 @@ impl Hub {
         };
         state.deadline = None;
         if handle.is_online() || state.ended {
+            return;
+        }
+        if handle.mailbox().is_discarded() {
+            self.end_session(handle, &mut state, SessionEnd::Discarded, now);
             return;
         }
         if state.expires_at.is_some_and(|at| at <= now) {

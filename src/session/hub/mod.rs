@@ -1,12 +1,14 @@
 //! Everything that the sessions of one run of a broker share.
 
+mod clients;
 mod host;
 mod host_retained;
 mod lifetime;
 mod retaining;
+mod subscribing;
 mod wills;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, SeqCst},
@@ -24,12 +26,12 @@ use super::delayed::Delayed;
 use super::delivery::{Delivery, Outgoing, Source};
 use super::dispatch::Dispatch;
 use super::handle::Handle;
+use super::in_process::Subscription;
 use super::overload::Overloads;
 use super::receipt::Receipts;
 use super::receiver::Receiver;
 use super::retained::{LookUps, Retained};
 use super::settings::{unlimited, Settings};
-use super::subscription::Subscription;
 use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
@@ -39,8 +41,10 @@ use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
 use crate::router::{Router, Subscribed};
 
+pub use clients::{ClientInfo, ClientPage, ClientQuery, Load, Presence};
 pub use host::{HostMessage, NotPublished, Publisher, Unpublished, Waiting};
 pub use host_retained::Full;
+pub use subscribing::Missing;
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -53,7 +57,8 @@ pub struct Hub {
     router: Router<Receiver>,
     retained: RetainStore<Arc<Retained>>,
     look_ups: LookUps,
-    sessions: Mutex<HashMap<Text, Arc<Handle>>>,
+    /// In the order of the client identifiers.
+    sessions: Mutex<BTreeMap<Text, Arc<Handle>>>,
     deadlines: Deadlines,
     next_number: AtomicU64,
     session_subscriptions: AtomicU64,
@@ -255,7 +260,7 @@ impl Hub {
     }
 
     /// Takes a subscription away, and tells if it was the last one to its filter; whether there was one.
-    pub(in crate::session) fn remove_subscription(&self, filter: &str, key: u64, client: Option<&Arc<Client>>) -> bool {
+    fn remove_subscription(&self, filter: &str, key: u64, client: Option<&Arc<Client>>) -> bool {
         let _turn = self.turn_of_filters();
         let unsubscribed = self.router.unsubscribe(filter, key);
         if unsubscribed.was_last {

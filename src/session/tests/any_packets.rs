@@ -104,8 +104,8 @@ proptest! {
             }
             prop_assert!(talk.room() <= terms.receive_maximum);
             prop_assert!(talk.state.window.outstanding() <= terms.receive_maximum);
-            prop_assert!(talk.state.subscriptions.len() == talk.host.subscriptions.len());
-            prop_assert!(max_subscriptions == 0 || talk.state.subscriptions.len() <= max_subscriptions);
+            prop_assert!(talk.state.window.outstanding() <= talk.state.window.open());
+            prop_assert!(max_subscriptions == 0 || talk.host.subscriptions.len() <= max_subscriptions);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::super::blocks::SHARED_PAYLOAD;
 use super::super::closing::Closing;
 use super::super::delivery::Delivery;
 use super::super::mailbox::{Gone, Mailbox, Outcome, Wants};
+use super::super::visit::Visit;
 use super::desk::{client, quota, text, Alarm, Desk, PLAIN};
 use super::support::{deliver, delivery, message};
 use super::wire::{self, Sent};
@@ -407,6 +408,34 @@ fn a_request_to_close() {
     mailbox.disconnect();
     mailbox.connect(client(), PLAIN);
     assert_eq!(mailbox.look(), None, "it was meant for the connection before");
+}
+
+/// From before it takes messages: hooks that hear of it may want it to go.
+#[test]
+fn a_client_that_is_expected_may_be_asked_to_go() {
+    let because = |words| Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, words);
+    let mut mailbox = Mailbox::default();
+    mailbox.expect(client(), Visit::default());
+    assert!(mailbox.is_attended());
+    assert!(mailbox.close(because("now")));
+    mailbox.connect(client(), PLAIN);
+    assert_eq!(mailbox.look(), Some(because("now")));
+    mailbox.disconnect();
+    assert!(!mailbox.is_attended());
+    assert!(!mailbox.close(because("nobody is there")));
+}
+
+#[test]
+fn a_client_that_comes_for_what_is_discarded_has_to_go() {
+    let mut mailbox = Mailbox::default();
+    mailbox.connect(client(), PLAIN);
+    mailbox.disconnect();
+    mailbox.discard();
+    mailbox.expect(client(), Visit::default());
+    mailbox.connect(client(), PLAIN);
+    assert_eq!(mailbox.look(), Some(Closing::by_host(ReasonCode::ADMINISTRATIVE_ACTION)));
+    mailbox.disconnect();
+    assert!(mailbox.is_discarded(), "whoever ends the connection ends the session");
 }
 
 #[test]

@@ -33,9 +33,6 @@ fn one_reason_for_each_filter_in_their_order() {
         assert_eq!(talk.say(subscribe(5, &filters)), [SubAck(5, expected)]);
         let subscribed = ["$share/g/c", "a/#", "b"];
         assert_eq!(talk.host.subscriptions.keys().collect::<Vec<_>>(), subscribed);
-        let mut known: Vec<_> = talk.state.subscriptions.keys().map(|filter| filter.to_string()).collect();
-        known.sort();
-        assert_eq!(known, subscribed);
     }
 }
 
@@ -123,6 +120,5 @@ fn unsubscribing() {
         let packet = unsubscribe(9, &["a", "a", "a#", "$share/g/a", "$share/h/a"]);
         assert_eq!(talk.say(packet), [UnsubAck(9, reasons.to_vec())]);
         assert_eq!(talk.host.subscriptions.keys().collect::<Vec<_>>(), ["b"]);
-        assert_eq!(talk.state.subscriptions.len(), 1);
     }
 }

@@ -6,14 +6,13 @@ use super::super::closing::Closing;
 use super::super::connection::{Connection, Host, Terms};
 use super::super::delivery::Delivery;
 use super::super::mailbox::Dropped;
-use super::super::ruling::Ruling;
+use super::super::ruling::{Ruling, Standing};
 use super::super::state::State;
 use super::wire::{self, Sent, SentPublish};
 use crate::codec::{Packet, Publish};
 use crate::hooks::Changes;
 use crate::model::topic::{self, TopicError};
 use crate::model::{Protocol, ReasonCode, SubscriptionOptions, Text};
-use crate::router::Subscribed;
 
 /// A broker that writes down what it is asked to do.
 pub(super) struct FakeHost {
@@ -55,20 +54,21 @@ impl Host for FakeHost {
         self.acknowledged.push((delivery.message.topic.to_string(), reason));
     }
 
-    fn subscribe(&mut self, _wanted: &Text, filter: &Text, options: SubscriptionOptions) -> Subscribed {
-        let existed = self.subscriptions.insert(filter.to_string(), options).is_some();
-        Subscribed { existed, generation: 1, is_first: false }
+    fn subscriptions(&self, wanted: &str) -> Standing {
+        Standing { count: self.subscriptions.len(), known: self.subscriptions.contains_key(wanted) }
     }
 
-    fn replay(&mut self, filter: Text, _options: SubscriptionOptions, _before: u64) {
-        self.replayed.push(filter.to_string());
+    fn subscribe(&mut self, wanted: &str, _instead: Option<Text>, options: SubscriptionOptions) {
+        let existed = self.subscriptions.insert(wanted.to_owned(), options).is_some();
+        if options.wants_retained(wanted, existed) {
+            self.replayed.push(wanted.to_owned());
+        }
     }
 
-    fn unsubscribe(&mut self, filter: &str) {
-        assert!(self.subscriptions.remove(filter).is_some(), "{filter} has been subscribed to");
+    fn unsubscribe(&mut self, wanted: &str) -> bool {
+        assert!(self.subscriptions.remove(wanted).is_some(), "{wanted} has been subscribed to");
+        true
     }
-
-    fn unsubscribed(&mut self, _wanted: Text) {}
 }
 
 /// A session and its connection, without bytes and sockets.

@@ -285,7 +285,11 @@ impl Subscription {
         let much = |all: usize| all - all / 4;
         let crowded =
             state.waiting.len() >= much(self.service.max_messages) || state.bytes >= much(self.service.max_bytes);
-        crowded && !state.waiting.is_empty() && !state.closed && !state.draining && self.service.overflow == Overflow::Block
+        crowded
+            && !state.waiting.is_empty()
+            && !state.closed
+            && !state.draining
+            && self.service.overflow == Overflow::Block
     }
 
     /// Has `waker` woken when there is room again; `false` if there is.
