@@ -24,6 +24,7 @@ static void publish_as_host(rmqtt_broker_t *broker, const char *topic, const cha
     message.topic = rmqtt_str(topic);
     message.payload = rmqtt_bytes(payload, strlen(payload));
     message.qos = (uint8_t)qos;
+    message.wait_ms = TEST_DEADLINE_MS;
     CHECK_OK(rmqtt_broker_publish(broker, &message, NULL));
 }
 
