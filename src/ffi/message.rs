@@ -89,18 +89,19 @@ pub type rmqtt_messages_fn =
 /// What a view of a message points to besides the message.
 pub(super) struct Parts {
     publisher: Option<rmqtt_client_t>,
-    properties: Option<(PropertiesView, rmqtt_properties_t)>,
+    /// Few messages have any: the others should not have to make room for them.
+    properties: Option<Box<(PropertiesView, rmqtt_properties_t)>>,
     owner: rmqtt_message_owner_t,
 }
 
 impl Parts {
-    /// `message` must stay where it is as long as there are views of it.
+    /// `message` must stay where it is as long as there are views of it, unless it is one that is shared.
     #[inline]
     pub(super) fn of(message: &MessageRef<'_>) -> Parts {
         let with_raw = |view: PropertiesView| {
             // It points to what stays where it is when the view is moved.
             let raw = view.raw();
-            (view, raw)
+            Box::new((view, raw))
         };
         Parts {
             publisher: message.publisher.map(|client| rmqtt_client_t::of(client)),
@@ -124,7 +125,7 @@ impl Parts {
             qos: message.qos as u8,
             retain: message.retain.into(),
             reserved: [0; 2],
-            properties: self.properties.as_ref().map_or(ptr::null(), |(_, raw)| ptr::from_ref(raw)),
+            properties: self.properties.as_ref().map_or(ptr::null(), |properties| ptr::from_ref(&properties.1)),
             delivery,
             owner: ptr::from_ref(&self.owner),
         }
@@ -155,7 +156,6 @@ impl Kept {
         kept.parts.owner = rmqtt_message_owner_t(Owner::Shared(ptr::from_ref(&kept.message)));
         kept.view.owner = ptr::from_ref(&kept.parts.owner);
         kept.view.publisher = kept.parts.publisher.as_ref().map_or(ptr::null(), ptr::from_ref);
-        kept.view.properties = kept.parts.properties.as_ref().map_or(ptr::null(), |(_, raw)| ptr::from_ref(raw));
         Box::into_raw(kept).cast()
     }
 }

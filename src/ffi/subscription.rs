@@ -314,19 +314,35 @@ fn one_by_one(
     })
 }
 
+/// Where the messages of one call are laid out.
+#[derive(Default)]
+struct Room {
+    parts: Vec<Parts>,
+    views: Vec<rmqtt_message_t>,
+    pointers: Vec<*const rmqtt_message_t>,
+}
+
+// SAFETY: there is nothing in it between the calls, of which one runs at a time.
+unsafe impl Send for Room {}
+
 /// A function of C that takes several messages, as the broker sees it.
 fn in_batches(
     on_messages: unsafe extern "C-unwind" fn(*const *const rmqtt_message_t, usize, *mut c_void),
     user_data: UserData,
 ) -> Consumer {
+    let mut room = Room::default();
     Box::new(move |messages: &[Delivered]| {
-        let views: Vec<_> = messages.iter().map(Delivered::view).collect();
-        let parts: Vec<Parts> = views.iter().map(Parts::of).collect();
-        let all = messages.iter().zip(&views).zip(&parts);
-        let messages: Vec<_> = all.map(|((message, view), parts)| parts.view(view, message.number())).collect();
-        let pointers: Vec<*const rmqtt_message_t> = messages.iter().map(ptr::from_ref).collect();
+        let Room { parts, views, pointers } = &mut room;
+        parts.extend(messages.iter().map(|message| Parts::of(&message.view())));
+        let all = messages.iter().zip(&*parts);
+        views.extend(all.map(|(message, parts)| parts.view(&message.view(), message.number())));
+        pointers.extend(views.iter().map(ptr::from_ref));
         // SAFETY: as above.
         unsafe { on_messages(pointers.as_ptr(), pointers.len(), user_data.pointer()) };
+        // The memory is for the next call, what was in it is over.
+        pointers.clear();
+        views.clear();
+        parts.clear();
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Dispatch {
     publisher: Option<u64>,
     remembered: Remembered,
     frames: Frames,
-    touched: Vec<Arc<Handle>>,
+    touched: Vec<Receiver>,
     lost: Lost,
     /// Deliveries of this batch.
     deliveries: usize,
@@ -117,8 +117,11 @@ impl Dispatch {
             Receiver::Host(subscription) => {
                 let delivery = for_host(outgoing, target, group);
                 match subscription.push(delivery) {
-                    Ok(Pushed::Queued { crowded }) => {
+                    Ok(Pushed::Queued { crowded, wake }) => {
                         self.queued += 1;
+                        if wake {
+                            self.touched.push(target.subscriber.clone());
+                        }
                         if crowded {
                             self.crowded = Some(target.subscriber.clone());
                         }
@@ -212,7 +215,7 @@ impl Dispatch {
             Outcome::Absent => false,
         };
         if wake {
-            self.touched.push(handle.clone());
+            self.touched.push(Receiver::Session(handle.clone()));
         }
         if !self.lost.messages.is_empty() {
             let client = handle.client();
@@ -222,11 +225,11 @@ impl Dispatch {
         }
     }
 
-    /// Ends a batch: wakes the connections of the sessions that have got something.
+    /// Ends a batch: wakes those who have got something.
     pub(super) fn flush(&mut self) {
         self.deliveries = 0;
-        for handle in self.touched.drain(..) {
-            handle.waker().wake();
+        for receiver in self.touched.drain(..) {
+            receiver.wake();
         }
     }
 

@@ -46,6 +46,14 @@ impl Receiver {
         self.key() == other.key()
     }
 
+    /// Has it look at what has come.
+    pub(super) fn wake(&self) {
+        match self {
+            Receiver::Session(handle) => handle.waker().wake(),
+            Receiver::Host(subscription) => subscription.wake(),
+        }
+    }
+
     /// Has `waker` woken when there is room again; `false` if there is.
     pub(super) fn await_room(&self, waker: &Waker) -> bool {
         match self {

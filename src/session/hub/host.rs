@@ -345,6 +345,7 @@ impl Hub {
                 // It may have been ended by now, and wants nothing any more.
                 let _pushed = subscription.push(delivery);
             }
+            subscription.wake();
             match page.next {
                 Some(next) => cursor = Some(next),
                 None => return,

@@ -107,6 +107,8 @@ pub(super) enum Pushed {
     Queued {
         /// The publisher should wait until there is room.
         crowded: bool,
+        /// Nobody has said yet that [`Subscription::wake`] will be called.
+        wake: bool,
     },
     Dropped,
 }
@@ -144,10 +146,14 @@ struct State {
     next: u32,
     /// Absent while a callback thread has it, and for good once the subscription is closed.
     consumer: Option<Consumer>,
+    /// Memory for what is taken in one turn.
+    spare: Vec<Delivered>,
     /// The callback thread that has the consumer.
     runner: Option<ThreadId>,
     /// A job for this queue waits in the pool.
     scheduled: bool,
+    /// Somebody will see to it that one does.
+    notified: bool,
     paused: bool,
     closed: bool,
     /// The broker stops: whatever waits is handed over, however much is unacknowledged.
@@ -217,7 +223,8 @@ impl Subscription {
         }
     }
 
-    /// Queues a message for the consumer, and never blocks. It comes back if the subscription is over.
+    /// Queues a message for the consumer, which [`Subscription::wake`] has to follow, and never blocks. It comes back if the
+    /// subscription is over.
     pub(super) fn push(&self, delivery: Delivery) -> Result<Pushed, Delivery> {
         let mut state = self.state.lock();
         if state.closed {
@@ -240,17 +247,27 @@ impl Subscription {
         }
         state.bytes += delivery.size();
         state.waiting.push_back(delivery);
-        let mut pushed = Pushed::Queued { crowded: waits && self.is_full(&state, 0) };
-        if !self.schedule(&mut state) {
-            // The broker has stopped: nobody will ever come for it.
-            state.bytes = 0;
-            dropped.extend(state.waiting.drain(..));
-            pushed = Pushed::Dropped;
-        }
+        let wake = !state.scheduled && state.runner.is_none() && !std::mem::replace(&mut state.notified, true);
+        let pushed = Pushed::Queued { crowded: waits && self.is_full(&state, 0), wake };
         state.dropped += dropped.len() as u64;
         drop(state);
         self.dropped(dropped, DropCause::QueueFull);
         Ok(pushed)
+    }
+
+    /// Has what waits handed over.
+    pub(super) fn wake(&self) {
+        let mut state = self.state.lock();
+        state.notified = false;
+        if self.schedule(&mut state) {
+            return;
+        }
+        // The broker has stopped: nobody will ever come for it.
+        state.bytes = 0;
+        state.dropped += state.waiting.len() as u64;
+        let dropped = state.waiting.drain(..).collect();
+        drop(state);
+        self.dropped(dropped, DropCause::QueueFull);
     }
 
     fn is_full(&self, state: &State, more: usize) -> bool {
@@ -409,7 +426,7 @@ impl Subscription {
         state.scheduled = false;
         state.runner = Some(thread::current().id());
         let mut consumer = state.consumer.take();
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut state.spare);
         while let Some(consume) = consumer.as_mut().filter(|_| self.may_deliver(&state)) {
             let expired = self.take(&mut state, &mut taken);
             drop(state);
@@ -430,6 +447,7 @@ impl Subscription {
             drop(consumer.take());
             state = self.state.lock();
         }
+        state.spare = taken;
         state.consumer = consumer;
         state.runner = None;
         if state.closed {

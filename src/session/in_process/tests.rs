@@ -46,14 +46,27 @@ impl Bench {
     }
 }
 
-const QUEUED: Pushed = Pushed::Queued { crowded: false };
-const CROWDED: Pushed = Pushed::Queued { crowded: true };
-
-fn push_with(subscription: &Subscription, qos: QoS, payload: &str) -> Option<Pushed> {
-    subscription.push(deliver(message(qos, "t", payload, None))).ok()
+/// What a push has come to, when the consumer has been woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    Queued,
+    Crowded,
+    Dropped,
 }
 
-fn push(subscription: &Subscription, number: usize) -> Option<Pushed> {
+use Came::{Crowded, Queued};
+
+fn push_with(subscription: &Subscription, qos: QoS, payload: &str) -> Option<Came> {
+    let pushed = subscription.push(deliver(message(qos, "t", payload, None))).ok()?;
+    subscription.wake();
+    Some(match pushed {
+        Pushed::Queued { crowded: false, .. } => Came::Queued,
+        Pushed::Queued { crowded: true, .. } => Came::Crowded,
+        Pushed::Dropped => Came::Dropped,
+    })
+}
+
+fn push(subscription: &Subscription, number: usize) -> Option<Came> {
     push_with(subscription, QoS::AtLeastOnce, &number.to_string())
 }
 
@@ -100,7 +113,7 @@ fn messages_arrive_in_order_over_many_turns() {
             messages.iter().for_each(|message| send.send(payload(message)).unwrap());
         });
         for number in 0..1000 {
-            assert_eq!(push(&subscription, number), Some(QUEUED));
+            assert_eq!(push(&subscription, number), Some(Queued));
         }
         for number in 0..1000 {
             assert_eq!(receive.recv_timeout(LONG).unwrap(), number.to_string());
@@ -113,6 +126,27 @@ fn messages_arrive_in_order_over_many_turns() {
 }
 
 #[test]
+fn the_first_message_of_a_batch_wants_the_consumer_woken() {
+    let bench = Bench::new();
+    let (gate, consumer) = Gate::new();
+    let subscription = bench.subscription(SERVICE, consumer);
+    let wanted = || match subscription.push(deliver(message(QoS::AtMostOnce, "t", "x", None))) {
+        Ok(Pushed::Queued { wake, .. }) => wake,
+        _ => panic!("not queued"),
+    };
+    assert!(wanted() && !wanted());
+    assert!(gate.seen.recv_timeout(Duration::from_millis(20)).is_err(), "the batch is not over");
+    subscription.wake();
+    gate.sees("x");
+    // It looks again when its call has returned.
+    assert!(!wanted());
+    (0..3).for_each(|_| gate.go_on.send(()).unwrap());
+    (0..2).for_each(|_| gate.sees("x"));
+    bench.pool.close();
+    assert!(wanted());
+}
+
+#[test]
 fn a_full_queue_drops_the_newest_or_the_oldest() {
     for (overflow, left) in [(Overflow::DropNewest, ["1", "2"]), (Overflow::DropOldest, ["3", "4"])] {
         let bench = Bench::new();
@@ -121,8 +155,8 @@ fn a_full_queue_drops_the_newest_or_the_oldest() {
         push(&subscription, 0);
         gate.sees("0");
         let pushed: Vec<_> = (1..=4).map(|number| push(&subscription, number).unwrap()).collect();
-        let dropped = if overflow == Overflow::DropNewest { Pushed::Dropped } else { QUEUED };
-        assert_eq!(pushed, [QUEUED, QUEUED, dropped, dropped]);
+        let dropped = if overflow == Overflow::DropNewest { Came::Dropped } else { Queued };
+        assert_eq!(pushed, [Queued, Queued, dropped, dropped]);
         assert_eq!((bench.counts().1, subscription.stats().dropped), (2, 2));
         assert!(!subscription.await_room(Waker::noop()), "nobody waits for it");
         left.into_iter().for_each(|payload| gate.step(payload));
@@ -139,11 +173,11 @@ fn bytes_count_as_well() {
     let subscription = bench.subscription(service, consumer);
     push(&subscription, 0);
     gate.sees("0");
-    (1..=3).for_each(|number| assert_eq!(push(&subscription, number), Some(QUEUED)));
+    (1..=3).for_each(|number| assert_eq!(push(&subscription, number), Some(Queued)));
     assert_eq!(subscription.stats().queued_bytes, 2 * one as u64);
     // A message may wait alone, whatever its size.
     let large = "x".repeat(4 * one);
-    assert_eq!(push_with(&subscription, QoS::AtMostOnce, &large), Some(QUEUED));
+    assert_eq!(push_with(&subscription, QoS::AtMostOnce, &large), Some(Queued));
     assert_eq!((subscription.stats().queued_messages, subscription.stats().dropped), (1, 3));
     gate.step(&large);
     gate.go_on.send(()).unwrap();
@@ -168,11 +202,11 @@ fn publishers_that_are_acknowledged_wait_and_lose_nothing() {
     push(&subscription, 0);
     gate.sees("0");
     for number in 1..=3 {
-        assert_eq!(push(&subscription, number), Some(QUEUED));
+        assert_eq!(push(&subscription, number), Some(Queued));
     }
-    assert_eq!(push(&subscription, 4), Some(CROWDED));
-    assert_eq!(push_with(&subscription, QoS::AtMostOnce, "lost"), Some(Pushed::Dropped), "nobody is to wait");
-    assert_eq!(push(&subscription, 5), Some(CROWDED), "another publisher who has not noticed yet");
+    assert_eq!(push(&subscription, 4), Some(Crowded));
+    assert_eq!(push_with(&subscription, QoS::AtMostOnce, "lost"), Some(Came::Dropped), "nobody is to wait");
+    assert_eq!(push(&subscription, 5), Some(Crowded), "another publisher who has not noticed yet");
     assert!(subscription.await_room(&waker) && subscription.await_room(&waker) && subscription.is_crowded());
     assert_eq!(alarm.0.load(SeqCst), 0);
     gate.step("1,2,3,4,5");
@@ -197,6 +231,7 @@ fn what_has_expired_is_not_handed_over() {
     gate.sees("0");
     let expired = message(QoS::AtLeastOnce, "t", "late", Some(Instant::now()));
     subscription.push(deliver(expired)).ok().unwrap();
+    subscription.wake();
     push(&subscription, 1);
     gate.step("1");
     assert_eq!((bench.counters.dropped_expired.load(Relaxed), subscription.stats().dropped), (1, 1));
@@ -210,7 +245,7 @@ fn no_more_is_handed_over_than_may_be_unacknowledged() {
     let subscription = bench.subscription(Service { receive_maximum: Some(2), ..SERVICE }, move |messages| {
         messages.iter().for_each(|message| send.send((payload(message), message.number())).unwrap());
     });
-    (0..5).for_each(|number| assert_eq!(push(&subscription, number), Some(QUEUED)));
+    (0..5).for_each(|number| assert_eq!(push(&subscription, number), Some(Queued)));
     let next = || receive.recv_timeout(LONG).unwrap();
     let ((zero, first), (one, second)) = (next(), next());
     assert_eq!((&*zero, &*one), ("0", "1"));
@@ -226,6 +261,9 @@ fn no_more_is_handed_over_than_may_be_unacknowledged() {
     // What needs no acknowledgement does not wait for any.
     push_with(&subscription, QoS::AtMostOnce, "free");
     assert_eq!(next(), ("free".to_owned(), 0));
+    while subscription.stats().delivered < 6 {
+        thread::yield_now(); // the call has still to return
+    }
     let stats = subscription.stats();
     assert_eq!((stats.delivered, stats.acknowledged, stats.unacknowledged), (6, 3, 2));
     subscription.close();
@@ -238,7 +276,7 @@ fn nothing_is_handed_over_during_a_pause() {
     let bench = Bench::new();
     let (gate, consumer) = Gate::new();
     let subscription = bench.subscription(Service { receive_maximum: Some(10), ..SERVICE }, consumer);
-    (0..3).for_each(|number| assert_eq!(push(&subscription, number), Some(QUEUED)));
+    (0..3).for_each(|number| assert_eq!(push(&subscription, number), Some(Queued)));
     gate.sees("0");
     // The others have been taken already, and go back.
     subscription.pause();
@@ -314,7 +352,7 @@ fn a_closing_pool_delivers_what_waits() {
     }
     bench.pool.close();
     assert_eq!(receive.try_iter().count(), 500);
-    assert_eq!(push(&subscription, 500), Some(Pushed::Dropped));
+    push(&subscription, 500);
     assert_eq!(bench.counts().1, 1, "nobody comes for it any more");
 }
 
