@@ -503,6 +503,60 @@ static void a_stop_delivers_what_it_can(void) {
     consumer_stop(&paused, third);
 }
 
+typedef struct waiting_publisher {
+    rmqtt_broker_t *broker;
+    rmqtt_status_t status;
+    int began;
+} waiting_publisher;
+
+static void *publish_and_wait(void *user_data) {
+    waiting_publisher *waiting = (waiting_publisher *)user_data;
+    rmqtt_publish_t message = publication("w", "late", 1);
+    message.wait_ms = 600000;
+    test_set(&waiting->began, 1);
+    waiting->status = rmqtt_broker_publish(waiting->broker, &message, NULL);
+    return NULL;
+}
+
+/** Nobody who waits for a subscription that is paused keeps a stop, or another connection, waiting. */
+static void publishers_that_wait_do_not_hold_up_a_stop(void) {
+    rmqtt_broker_t *broker = test_broker(TEST_OPEN);
+    test_start(broker);
+    consumer consuming;
+    consumer_init(&consuming);
+    rmqtt_subscribe_options_t options = options_with(1);
+    options.overflow = RMQTT_OVERFLOW_BLOCK;
+    options.max_queued_messages = 1;
+    rmqtt_subscription_t *subscription = consumer_start(&consuming, broker, "w", &options);
+    CHECK_OK(rmqtt_subscription_pause(subscription));
+    test_client client = client_open(broker, "waits", 5);
+    CHECK_EQ(publish(client, "w", "1", 1).code, 0);
+    publish_send(client, "w", "2", 0x02, 8);
+    /* It is not read from; somebody else under its name is let in all the same, and then waits, too. */
+    test_client other = client_open(broker, "waits", 5);
+    CHECK_EQ(publish(other, "elsewhere", "x", 1).code, 0x10);
+    CHECK_EQ(publish(other, "w", "3", 1).code, 0);
+    publish_send(other, "w", "4", 0x02, 8);
+
+    /* The program has a place beyond the queue, as each client has. */
+    publish_numbers(broker, "w", 1, 5, 5);
+    waiting_publisher waiting;
+    pthread_t thread;
+    memset(&waiting, 0, sizeof waiting);
+    waiting.broker = broker;
+    CHECK_EQ(pthread_create(&thread, NULL, publish_and_wait, &waiting), 0);
+    WAIT_UNTIL(test_get(&waiting.began));
+    int64_t begin = test_now_ms();
+    CHECK_OK(rmqtt_broker_stop(broker, 1000));
+    CHECK(test_now_ms() - begin < 10000);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(waiting.status, RMQTT_ERR_INVALID_STATE);
+    consumer_stop(&consuming, subscription);
+    rmqtt_broker_free(broker);
+    close(client.fd);
+    close(other.fd);
+}
+
 int main(void) {
     rmqtt_broker_t *broker = test_broker(TEST_OPEN);
     test_start(broker);
@@ -525,5 +579,6 @@ int main(void) {
     a_message_can_be_kept();
     an_inline_hook_may_keep_a_message();
     a_stop_delivers_what_it_can();
+    publishers_that_wait_do_not_hold_up_a_stop();
     return 0;
 }
