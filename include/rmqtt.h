@@ -3382,8 +3382,8 @@ rmqtt_status_t rmqtt_subscription_stats(const struct rmqtt_subscription_t *subsc
 
 /**
  * Acknowledges a message that has been delivered to a subscription with `manual_ack`, in whatever order. Until then it
- * counts against the subscription's `receive_maximum`. When the subscription ends without that, one of a shared subscription
- * goes to another member; any other is not delivered again.
+ * counts against the subscription's `receive_maximum`. When the subscription ends without that, one of QoS 1 of a shared
+ * subscription goes to another member; any other is not delivered again.
  *
  * @param delivery `delivery` of the message.
  * @return `RMQTT_OK`; `RMQTT_ERR_EXPIRED` if it has been acknowledged already, or its subscription or its run of the broker

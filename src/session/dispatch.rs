@@ -47,7 +47,9 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     pub(super) fn new(publisher: Option<u64>) -> Self {
-        Dispatch { publisher, ..Dispatch::default() }
+        let mut dispatch = Dispatch::default();
+        dispatch.publisher = publisher;
+        dispatch
     }
 
     /// Gives the frames' memory to a message that is to be routed next.
@@ -250,6 +252,13 @@ impl Dispatch {
     /// Whether the batch should end here.
     pub(super) fn is_full(&self) -> bool {
         self.crowded.is_some() || self.deliveries >= DELIVERIES_PER_BATCH
+    }
+}
+
+impl Drop for Dispatch {
+    /// Whatever has become of the publisher: receivers that have been promised to be woken are.
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 

@@ -377,6 +377,19 @@ static void a_member_that_ends_leaves_its_work_to_others(rmqtt_broker_t *broker)
     CONSUMED(&one, "1,2,3,");
     consumer_stop(&one, first);
     CONSUMED(&two, "2,3,4,");
+    /* What has been handed over with QoS 2 goes to nobody else. */
+    consumer once;
+    consumer_init(&once);
+    options.qos = 2;
+    rmqtt_subscription_t *third = consumer_start(&once, broker, "$share/h/once", &options);
+    publish_numbers(broker, "once", 2, 1, 3);
+    CONSUMED(&once, "1,2,");
+    consumer heir;
+    consumer_init(&heir);
+    rmqtt_subscription_t *fourth = consumer_start(&heir, broker, "$share/h/once", &automatic);
+    consumer_stop(&once, third);
+    CONSUMED(&heir, "3,");
+    consumer_stop(&heir, fourth);
     /* Nobody is left. */
     uint64_t gone = test_stats(broker).messages_dropped_client_gone;
     CHECK_OK(rmqtt_subscription_pause(second));

@@ -172,10 +172,10 @@ impl State {
         Some(delivery)
     }
 
-    fn clear(&mut self) -> Vec<Delivery> {
+    /// Takes out what is unacknowledged, and what waits.
+    fn clear(&mut self) -> (BTreeMap<u32, Delivery>, VecDeque<Delivery>) {
         self.bytes = 0;
-        let unacknowledged = std::mem::take(&mut self.unacknowledged).into_values();
-        unacknowledged.chain(std::mem::take(&mut self.waiting)).collect()
+        (std::mem::take(&mut self.unacknowledged), std::mem::take(&mut self.waiting))
     }
 }
 
@@ -371,10 +371,12 @@ impl Subscription {
 
     fn finish(&self, mut state: MutexGuard<'_, State>) {
         let consumer = state.consumer.take();
-        let mut left = state.clear();
+        let (unacknowledged, waiting) = state.clear();
         drop(state);
         drop(consumer);
-        left.retain(|delivery| delivery.group.is_some());
+        // [MQTT-4.8.2-5]: a QoS 2 message that has been handed over goes to nobody else.
+        let begun = unacknowledged.into_values().filter(|delivery| delivery.qos < QoS::ExactlyOnce);
+        let left: Vec<Delivery> = begun.chain(waiting).filter(|delivery| delivery.group.is_some()).collect();
         if let (false, Some(hub)) = (left.is_empty(), self.surroundings.hub.upgrade()) {
             hub.redispatch_of_host(left, self.id);
         }
