@@ -278,7 +278,8 @@ fn unfinished_packets_cost_what_has_come_of_them() {
 
 fn start_and_stop(broker: &Broker, clients: usize) -> Duration {
     broker.start().unwrap();
-    assert!(threads() > 0);
+    // A thread gives itself its name when it begins to run.
+    eventually("threads of the broker", || threads() > 0);
     let address = broker.listener(0).unwrap().address.to_string();
     let connect = |first: usize, count: usize| {
         let connect = |number| Connect::v5(&format!("idle-{number}")).open(&address).unwrap();
