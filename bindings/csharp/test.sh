@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the binding with Mono, runs its tests and its example, and does the same with .NET where that is installed.
+# Compiles the binding with Mono, runs its tests and its examples, and does the same with .NET where that is installed.
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: $0 LIBDIR (the directory of librmqttc.so); OUT=DIR for the results" >&2; exit 2; }
@@ -25,8 +25,10 @@ compile() { mcs -langversion:7.2 -warn:4 -warnaserror -debug "$@"; }
 compile -unsafe -target:library -doc:"$out/Rmqtt.xml" -out:"$out/Rmqtt.dll" "$here"/src/*.cs
 compile -r:"$out/Rmqtt.dll" -out:"$out/tests.exe" "$here"/tests/*.cs
 compile -r:"$out/Rmqtt.dll" -out:"$out/minimal.exe" "$here"/examples/Minimal.cs
+compile -r:"$out/Rmqtt.dll" -out:"$out/messages.exe" "$here"/examples/Messages.cs
 run mono --debug "$out/tests.exe" "$root/abi/rmqtt.layout" "$root/include/rmqtt.h"
 run mono --debug "$out/minimal.exe"
+run mono --debug "$out/messages.exe"
 
 if command -v dotnet >/dev/null; then
     dotnet build --nologo -c Release "$here/Rmqtt.csproj"

@@ -1,6 +1,10 @@
 using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -162,7 +166,7 @@ namespace Rmqtt
         /// <exception cref="RmqttException">With <see cref="Status.WouldDeadlock" /> in any callback.</exception>
         public void Stop(TimeSpan grace)
         {
-            var milliseconds = Milliseconds(grace);
+            var milliseconds = (uint)Milliseconds.Of(grace, uint.MaxValue, nameof(grace));
             var stopping = Volatile.Read(ref _stopping);
             // In a callback, the library refuses and the run goes on.
             var refused = CallbackThread.IsCurrent || _handle.IsClosed;
@@ -176,7 +180,7 @@ namespace Rmqtt
         /// it: the stop waits for the callback.</summary>
         public Task StopAsync(TimeSpan grace)
         {
-            Milliseconds(grace);
+            Milliseconds.Of(grace, uint.MaxValue, nameof(grace));
             if (_handle.IsClosed) throw new ObjectDisposedException(nameof(Broker));
             return Task.Run(() => Stop(grace));
         }
@@ -230,61 +234,263 @@ namespace Rmqtt
         /// <seealso cref="Publish(string, byte[], PublishOptions)" />
         public void Publish(string topic, string payload, PublishOptions options = null)
         {
-            var bytes = Utf8.Encode(payload, nameof(payload));
-            Publish(topic, bytes, bytes.Length - 1, options);
+            Publish(new Publication(topic, payload, options), PublishCalls.For(this, options));
         }
 
         /// <summary>Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It
         /// is queued for all of them when this returns; with <see cref="Hooks.AuthorizePublish" />, once that has
-        /// allowed it, for which this does not wait.</summary>
+        /// allowed it, for which this does not wait; with <see cref="PublishOptions.Delay" />, when it is
+        /// due.</summary>
         /// <exception cref="RmqttException">The topic is none, or the broker does not run; with
-        /// <see cref="Status.WouldBlock" />, too many messages wait for the hook.</exception>
+        /// <see cref="Status.NotFound" />, there is no session of that client; with <see cref="Status.WouldBlock" />,
+        /// there is no room: a receiver has too much to work off, too many messages wait for the hook or are delayed,
+        /// or too many are to be reported on.</exception>
         public void Publish(string topic, byte[] payload, PublishOptions options = null)
         {
-            if (payload == null) throw new ArgumentNullException(nameof(payload));
-            Publish(topic, payload, payload.Length, options);
+            Publish(new Publication(topic, payload, options), PublishCalls.For(this, options));
+        }
+
+        /// <summary>Publishes text as UTF-8.</summary>
+        /// <seealso cref="PublishAsync(string, byte[], PublishOptions)" />
+        public Task<PublishReport> PublishAsync(string topic, string payload, PublishOptions options = null)
+        {
+            return PublishAsync(new Publication(topic, payload, options));
+        }
+
+        /// <summary>
+        /// As <see cref="Publish(string, byte[], PublishOptions)" />, with a task that completes with the last report:
+        /// when everyone who gets the message with QoS 1 or 2 has acknowledged it, or is gone; with nobody to wait for,
+        /// when it is queued. It is cancelled if the broker stops before.
+        ///
+        /// The message is queued when this returns, so that messages keep their order. The task fails with what
+        /// <see cref="Publish(string, byte[], PublishOptions)" /> says of the library; mistakes in the arguments are
+        /// thrown here. What waits for the task runs on no thread of the library.
+        /// </summary>
+        public Task<PublishReport> PublishAsync(string topic, byte[] payload, PublishOptions options = null)
+        {
+            return PublishAsync(new Publication(topic, payload, options));
+        }
+
+        /// <summary>Publishes messages one after the other, each as
+        /// <see cref="Publish(string, byte[], PublishOptions)" /> does, and faster. It ends at the first one that is
+        /// not published.</summary>
+        /// <exception cref="RmqttException">As there; <see cref="RmqttException.Accepted" /> have been published, the
+        /// next one has not.</exception>
+        public void PublishBatch(IEnumerable<Publication> messages)
+        {
+            if (messages == null) throw new ArgumentNullException(nameof(messages));
+            var copy = messages.ToArray();
+            var native = new Native.Publish[copy.Length];
+            using (var views = new Views())
+            {
+                fixed (Native.Publish* pinned = native)
+                {
+                    for (var index = 0; index < copy.Length; index++)
+                    {
+                        if (copy[index] == null) throw new ArgumentException("a message is null", nameof(messages));
+                        copy[index].Fill(&pinned[index], views);
+                    }
+                    var held = false;
+                    try
+                    {
+                        // As in SetHooks.
+                        _handle.DangerousAddRef(ref held);
+                        for (var index = 0; index < copy.Length; index++)
+                        {
+                            PublishCalls.For(this, copy[index].Options)?.Fill(&pinned[index]);
+                        }
+                        var status = Native.BrokerPublishBatch(
+                            _handle, pinned, (UIntPtr)copy.Length, out var accepted, out var error);
+                        RmqttException.ThrowIfFailed(status, error, (int)accepted);
+                    }
+                    finally
+                    {
+                        if (held) _handle.DangerousRelease();
+                    }
+                }
+            }
         }
 
         /// <summary>Delivers every message that matches a topic filter, the retained ones first.</summary>
         /// <param name="filter">A topic filter; <c>$share/{group}/{filter}</c> takes turns with the other members of
         /// the group.</param>
-        /// <param name="onMessage">Called for each message, in order, one call at a time. May block: what does not fit
-        /// into the queue meanwhile is dropped and counted.</param>
+        /// <param name="onMessage">Called for each message, in order, one call at a time. May block: what happens to
+        /// messages for which there is no room meanwhile is a matter of <see cref="SubscribeOptions.Overflow" />. Its
+        /// return acknowledges the message, also if it throws, unless that is left to
+        /// <see cref="Message.Acknowledge()" />.</param>
         /// <param name="options">Options, or null.</param>
-        /// <exception cref="RmqttException">The filter is none, or the broker does not run.</exception>
+        /// <exception cref="RmqttException">The filter is none, an option is out of range, or the broker does not
+        /// run.</exception>
         public Subscription Subscribe(string filter, Action<Message> onMessage, SubscribeOptions options = null)
+        {
+            return Subscribe(filter, new SubscriptionCalls(this, onMessage), options);
+        }
+
+        /// <summary>As <see cref="Subscribe(string, Action{Message}, SubscribeOptions)" />, but hands over as many
+        /// messages as there are, up to <see cref="SubscribeOptions.MaxBatch" />, in one call, whose return
+        /// acknowledges all of them. With many small messages that is faster.</summary>
+        public Subscription SubscribeBatch(
+            string filter, Action<IReadOnlyList<Message>> onMessages, SubscribeOptions options = null)
+        {
+            return Subscribe(filter, new SubscriptionCalls(this, onMessages), options);
+        }
+
+        /// <summary>Lists the retained messages that match a topic filter.</summary>
+        /// <seealso cref="ForEachRetained" />
+        public IReadOnlyList<Message> ListRetained(string filter)
+        {
+            var messages = new List<Message>();
+            ForEachRetained(filter, messages.Add);
+            return messages;
+        }
+
+        /// <summary>Calls a function for each retained message that matches a topic filter, in the order of their
+        /// names, level by level: <c>a</c>, <c>a/b</c>, <c>a-b</c>. Messages that come or go meanwhile may be shown or
+        /// not; each that stays is shown once.</summary>
+        /// <param name="filter">A topic filter, without <c>$share</c>; <c>#</c> is all but those whose names begin
+        /// with <c>$</c>.</param>
+        /// <param name="onMessage">Called here, before this returns. It may do what the caller may, such as deleting
+        /// what it is shown. What it throws is thrown here, and it is not called again.</param>
+        /// <exception cref="RmqttException">The filter is none or shared, or the broker does not run, or is stopped
+        /// meanwhile.</exception>
+        public void ForEachRetained(string filter, Action<Message> onMessage)
         {
             if (onMessage == null) throw new ArgumentNullException(nameof(onMessage));
             var text = Utf8.Encode(filter, nameof(filter));
-            var native = new Native.SubscribeOptions { StructSize = (UIntPtr)sizeof(Native.SubscribeOptions) };
-            if (options != null)
+            using (var calls = new RetainedCalls(onMessage))
             {
-                native.MaxQueuedMessages = options.MaxQueuedMessages;
-                native.Qos = options.QoS;
-                native.RetainHandling = options.RetainHandling;
-            }
-            var held = false;
-            try
-            {
-                // As in SetHooks: once it exists, the user_data has to get into the hands of the library.
-                _handle.DangerousAddRef(ref held);
                 fixed (byte* pinned = text)
                 {
-                    var status = Native.BrokerSubscribe(
-                        _handle, Utf8.View(pinned, text), &native, SubscriptionCalls.MessagePointer,
-                        UserData.Of(new SubscriptionCalls(this, onMessage)), UserData.Drop, out var handle,
-                        out var error);
-                    RmqttException.ThrowIfFailed(status, error);
-                    var subscription = new Subscription(this, handle, filter);
-                    _subscriptions.TryAdd(subscription, true);
-                    // Dispose on another thread may have cleared the list just before.
-                    if (_handle.IsClosed) Forget(subscription);
-                    return subscription;
+                    var status = Native.BrokerRetained(
+                        _handle, Utf8.View(pinned, text), RetainedCalls.MessagePointer, calls.Pointer, out var error);
+                    calls.ThrowIfFailed(status, error);
                 }
             }
-            finally
+        }
+
+        /// <summary>The retained message of one topic; null if there is none.</summary>
+        /// <exception cref="RmqttException">The topic is none, or the broker does not run.</exception>
+        public Message GetRetained(string topic)
+        {
+            Message found = null;
+            var text = Utf8.Encode(topic, nameof(topic));
+            using (var calls = new RetainedCalls(message => found = message))
             {
-                if (held) _handle.DangerousRelease();
+                fixed (byte* pinned = text)
+                {
+                    var status = Native.BrokerRetainedGet(
+                        _handle, Utf8.View(pinned, text), RetainedCalls.MessagePointer, calls.Pointer, out var error);
+                    if (status == (int)Status.NotFound)
+                    {
+                        Native.ErrorFree(error);
+                        return null;
+                    }
+                    calls.ThrowIfFailed(status, error);
+                }
+            }
+            return found;
+        }
+
+        /// <summary>Retains text as UTF-8.</summary>
+        /// <seealso cref="SetRetained(string, byte[], PublishOptions)" />
+        public void SetRetained(string topic, string payload, PublishOptions options = null)
+        {
+            Publish(new Publication(topic, payload, options), PublishCalls.For(this, options), onlyRetain: true);
+        }
+
+        /// <summary>Retains a message, in place of the one of its topic before, without sending it to those who are
+        /// subscribed: who subscribes later gets it. <see cref="Hooks.RetainedChanged" /> is told,
+        /// <see cref="Hooks.AuthorizePublish" /> is not asked.</summary>
+        /// <param name="topic">The topic name.</param>
+        /// <param name="payload">The payload; not empty, <see cref="DeleteRetained" /> forgets.</param>
+        /// <param name="options">QoS and properties, or null. Delays and reports are refused.</param>
+        /// <exception cref="RmqttException">The topic is none, the payload is empty or too large, nothing is retained
+        /// at all, or the broker does not run; with <see cref="Status.WouldBlock" />, <c>retain.max_messages</c> of
+        /// other topics are retained.</exception>
+        public void SetRetained(string topic, byte[] payload, PublishOptions options = null)
+        {
+            Publish(new Publication(topic, payload, options), PublishCalls.For(this, options), onlyRetain: true);
+        }
+
+        /// <summary>Forgets the retained messages that match a topic filter, of which
+        /// <see cref="Hooks.RetainedChanged" /> is told.</summary>
+        /// <param name="filter">A topic filter, without <c>$share</c>. A topic name is the filter of its own message;
+        /// <c>#</c> is all but those whose names begin with <c>$</c>.</param>
+        /// <returns>How many there were.</returns>
+        /// <exception cref="RmqttException">The filter is none or shared, or the broker does not run.</exception>
+        public long DeleteRetained(string filter)
+        {
+            var text = Utf8.Encode(filter, nameof(filter));
+            fixed (byte* pinned = text)
+            {
+                var status = Native.BrokerRetainedDelete(
+                    _handle, Utf8.View(pinned, text), out var deleted, out var error);
+                RmqttException.ThrowIfFailed(status, error);
+                return (long)deleted;
+            }
+        }
+
+        /// <summary>
+        /// Serves the client at the other end of a connected socket, from the first byte on that nobody has read, like
+        /// one that a listener has accepted: <see cref="Hooks.PreConnect" /> is asked, <c>limits.max_connections</c>
+        /// counts it, and the stop of the broker disconnects it.
+        /// </summary>
+        /// <param name="socket">A connected stream socket, which nobody uses any more: it passes to the broker and is
+        /// disposed, also if this throws.</param>
+        /// <param name="peer">What is known about the client, or null.</param>
+        /// <exception cref="RmqttException">It is no such socket, or something about the peer is out of order, or the
+        /// broker does not run; with <see cref="Status.WouldBlock" />, there are <c>limits.max_connections</c>
+        /// already.</exception>
+        public void Attach(Socket socket, Peer peer = null)
+        {
+            if (socket == null) throw new ArgumentNullException(nameof(socket));
+            using (socket)
+            {
+                // Its handle would not tell that it has been disposed.
+                socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Type);
+                Attach((int)socket.Handle, peer);
+                GC.KeepAlive(socket);
+            }
+        }
+
+        /// <summary>As <see cref="Attach(Socket, Peer)" />, with a handle that owns the descriptor of such a
+        /// socket.</summary>
+        public void Attach(SafeHandle handle, Peer peer = null)
+        {
+            if (handle == null) throw new ArgumentNullException(nameof(handle));
+            using (handle)
+            {
+                var held = false;
+                try
+                {
+                    handle.DangerousAddRef(ref held);
+                    Attach((int)handle.DangerousGetHandle(), peer);
+                }
+                finally
+                {
+                    if (held) handle.DangerousRelease();
+                }
+            }
+        }
+
+        /// <summary>
+        /// Makes a connection without a network, for any MQTT client that takes a stream: a pair of Unix sockets, one
+        /// of which the broker serves as <see cref="Attach(Socket, Peer)" /> does.
+        /// </summary>
+        /// <param name="peer">What is known about the client, or null.</param>
+        /// <returns>The client's end, which the caller disposes. One thread may read while another one writes;
+        /// disposing ends both. It takes timeouts. Its asynchronous calls wait on threads of the pool.</returns>
+        /// <exception cref="RmqttException">Something about the peer is out of order, or the broker does not run; with
+        /// <see cref="Status.WouldBlock" />, there are <c>limits.max_connections</c> already.</exception>
+        public Stream ConnectPair(Peer peer = null)
+        {
+            using (var views = new Views())
+            {
+                var native = peer == null ? default(Native.Peer) : peer.ToNative(views);
+                var status = Native.BrokerConnectPair(
+                    _handle, peer == null ? null : &native, out var descriptor, out var error);
+                RmqttException.ThrowIfFailed(status, error);
+                return new PairStream(new DescriptorHandle(descriptor));
             }
         }
 
@@ -318,16 +524,6 @@ namespace Rmqtt
             }
         }
 
-        private static uint Milliseconds(TimeSpan grace)
-        {
-            var milliseconds = grace.TotalMilliseconds;
-            if (milliseconds < 0 || milliseconds > uint.MaxValue)
-            {
-                throw new ArgumentOutOfRangeException(nameof(grace), grace, "a grace is 0 to 49 days long");
-            }
-            return (uint)milliseconds;
-        }
-
         // Cancelling runs what waits for the token. That is code of the program, and has no business on the thread that
         // stops, which may be one of the library.
         private static void Cancel(CancellationTokenSource source)
@@ -347,21 +543,100 @@ namespace Rmqtt
                 });
         }
 
-        private void Publish(string topic, byte[] payload, int length, PublishOptions options)
+        private void Publish(Publication message, PublishCalls calls, bool onlyRetain = false)
         {
-            var text = Utf8.Encode(topic, nameof(topic));
-            fixed (byte* pinnedTopic = text, pinnedPayload = payload)
+            var native = default(Native.Publish);
+            using (var views = new Views())
             {
-                var message = new Native.Publish
+                message.Fill(&native, views);
+                var held = false;
+                try
                 {
-                    StructSize = (UIntPtr)sizeof(Native.Publish),
-                    Topic = Utf8.View(pinnedTopic, text),
-                    Payload = new Native.Bytes { Ptr = (IntPtr)pinnedPayload, Len = (UIntPtr)length },
-                    Qos = options == null ? (byte)0 : options.QoS,
-                    Retain = options != null && options.Retain ? (byte)1 : (byte)0,
-                };
-                var status = Native.BrokerPublish(_handle, &message, out var error);
-                RmqttException.ThrowIfFailed(status, error);
+                    // As in SetHooks.
+                    _handle.DangerousAddRef(ref held);
+                    calls?.Fill(&native);
+                    IntPtr error;
+                    var status = onlyRetain
+                        ? Native.BrokerRetainedSet(_handle, &native, out error)
+                        : Native.BrokerPublish(_handle, &native, out error);
+                    RmqttException.ThrowIfFailed(status, error);
+                }
+                finally
+                {
+                    if (held) _handle.DangerousRelease();
+                }
+            }
+        }
+
+        private Task<PublishReport> PublishAsync(Publication message)
+        {
+            var calls = new PublishCalls(this, message.Options);
+            try
+            {
+                Publish(message, calls);
+                calls.Release();
+            }
+            catch (RmqttException exception)
+            {
+                calls.Failed(exception);
+            }
+            return calls.Last;
+        }
+
+        private Subscription Subscribe(string filter, SubscriptionCalls calls, SubscribeOptions options)
+        {
+            var text = Utf8.Encode(filter, nameof(filter));
+            var native = (options ?? new SubscribeOptions()).ToNative();
+            var held = false;
+            try
+            {
+                // As in SetHooks: once it exists, the user_data has to get into the hands of the library.
+                _handle.DangerousAddRef(ref held);
+                fixed (byte* pinned = text)
+                {
+                    SubscriptionHandle handle;
+                    IntPtr error;
+                    var view = Utf8.View(pinned, text);
+                    var userData = UserData.Of(calls);
+                    var status = calls.TakesBatches
+                        ? Native.BrokerSubscribeBatch(
+                            _handle, view, &native, SubscriptionCalls.MessagesPointer, userData, UserData.Drop,
+                            out handle, out error)
+                        : Native.BrokerSubscribe(
+                            _handle, view, &native, SubscriptionCalls.MessagePointer, userData, UserData.Drop,
+                            out handle, out error);
+                    RmqttException.ThrowIfFailed(status, error);
+                    var subscription = new Subscription(this, handle, filter);
+                    _subscriptions.TryAdd(subscription, true);
+                    // Dispose on another thread may have cleared the list just before.
+                    if (_handle.IsClosed) Forget(subscription);
+                    return subscription;
+                }
+            }
+            finally
+            {
+                if (held) _handle.DangerousRelease();
+            }
+        }
+
+        private void Attach(int owned, Peer peer)
+        {
+            var held = false;
+            using (var views = new Views())
+            {
+                var native = peer == null ? default(Native.Peer) : peer.ToNative(views);
+                try
+                {
+                    // Once it is taken, the descriptor has to get into the hands of the library.
+                    _handle.DangerousAddRef(ref held);
+                    var status = Native.BrokerAttachFd(
+                        _handle, Posix.Take(owned), peer == null ? null : &native, out var error);
+                    RmqttException.ThrowIfFailed(status, error);
+                }
+                finally
+                {
+                    if (held) _handle.DangerousRelease();
+                }
             }
         }
     }

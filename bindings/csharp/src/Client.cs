@@ -20,13 +20,15 @@ namespace Rmqtt
         /// <summary>The client identifier; the one the broker made up if the client had none.</summary>
         public string ClientId { get; }
 
-        /// <summary>The user name; null if CONNECT has none.</summary>
+        /// <summary>The user name; null if CONNECT has none. For a client that the program vouches for, see
+        /// <see cref="Peer" />.</summary>
         public string Username { get; }
 
-        /// <summary>Where the connection comes from, such as <c>192.0.2.1:49152</c>.</summary>
+        /// <summary>Where the connection comes from, such as <c>192.0.2.1:49152</c>, or what <see cref="Peer" />
+        /// says.</summary>
         public string Address { get; }
 
-        /// <summary>The name of the listener that accepted it.</summary>
+        /// <summary>The name of the listener that accepted it, or what <see cref="Peer" /> says.</summary>
         public string Listener { get; }
 
         /// <summary>The <c>node_id</c> of the broker it is connected to.</summary>

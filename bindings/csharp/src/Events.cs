@@ -515,7 +515,8 @@ namespace Rmqtt
         /// <summary>There is one, or another one than before.</summary>
         Set = 1,
 
-        /// <summary>It has been taken back with an empty one.</summary>
+        /// <summary>It has been taken back: with an empty one, or by
+        /// <see cref="Broker.DeleteRetained" />.</summary>
         Removed = 2,
 
         /// <summary>It has expired.</summary>

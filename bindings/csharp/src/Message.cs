@@ -16,9 +16,10 @@ namespace Rmqtt
             Origin = (Origin)native->Origin;
             QoS = native->Qos;
             Retain = native->Retain != 0;
-            // A library of an earlier version does not tell.
-            if ((ulong)native->StructSize < (ulong)sizeof(Native.Message)) return;
-            Properties = Properties.Copy(native->Properties);
+            // A library of an earlier version does not tell the rest.
+            var told = (byte*)native + (ulong)native->StructSize;
+            if ((byte*)(&native->Properties + 1) <= told) Properties = Properties.Copy(native->Properties);
+            if ((byte*)(&native->Delivery + 1) <= told) Delivery = native->Delivery;
         }
 
         /// <summary>The topic name.</summary>
@@ -49,6 +50,30 @@ namespace Rmqtt
         /// <summary>The MQTT 5 properties; null if it has none. Whoever gets the message may change them and put them
         /// into a verdict; nothing else comes of it.</summary>
         public Properties Properties { get; }
+
+        /// <summary>Names the delivery, in whatever broker of the process; 0 if nothing has to be
+        /// acknowledged.</summary>
+        public ulong Delivery { get; }
+
+        /// <summary>
+        /// Acknowledges a message of a subscription with <see cref="SubscribeOptions.ManualAck" />, on any thread and
+        /// in whatever order. Until then it counts against <see cref="SubscribeOptions.ReceiveMaximum" />. Does nothing
+        /// where nothing has to be acknowledged.
+        /// </summary>
+        /// <exception cref="RmqttException">With <see cref="Status.Expired" />, it has been acknowledged already, or
+        /// its subscription is over, or the broker has been stopped.</exception>
+        public void Acknowledge()
+        {
+            if (Delivery != 0) Acknowledge(Delivery);
+        }
+
+        /// <summary>As <see cref="Acknowledge()" />, for a program that keeps no more than
+        /// <see cref="Delivery" />.</summary>
+        public static void Acknowledge(ulong delivery)
+        {
+            Library.Check();
+            RmqttException.ThrowIfFailed(Native.DeliveryAck(delivery));
+        }
 
         /// <summary>Copies; null for NULL.</summary>
         internal static unsafe Message Copy(IntPtr native)

@@ -156,6 +156,8 @@ namespace Rmqtt
             internal byte Retain;
             internal fixed byte Reserved[2];
             internal IntPtr Properties;
+            internal ulong Delivery;
+            internal IntPtr Owner;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -473,6 +475,18 @@ namespace Rmqtt
         }
 
         [StructLayout(LayoutKind.Sequential)]
+        internal struct PublishReport
+        {
+            internal UIntPtr StructSize;
+            internal ulong Receivers;
+            internal ulong Acknowledged;
+            internal ulong Lost;
+            internal int Stage;
+            internal byte Last;
+            internal fixed byte Reserved[3];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
         internal struct Publish
         {
             internal UIntPtr StructSize;
@@ -480,7 +494,40 @@ namespace Rmqtt
             internal Bytes Payload;
             internal byte Qos;
             internal byte Retain;
-            internal fixed byte Reserved[6];
+            internal fixed byte Reserved[2];
+            internal uint WaitMs;
+            internal IntPtr Properties;
+            internal Str ClientId;
+            internal ulong DelayMs;
+            internal IntPtr OnReport;
+            internal IntPtr UserData;
+            internal IntPtr Drop;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Peer
+        {
+            internal UIntPtr StructSize;
+            internal Str Address;
+            internal Str Listener;
+            internal Str Username;
+            internal uint ConnectTimeoutMs;
+            internal byte Authenticated;
+            internal fixed byte Reserved[3];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct SubscriptionStats
+        {
+            internal UIntPtr StructSize;
+            internal ulong Delivered;
+            internal ulong Acknowledged;
+            internal ulong Dropped;
+            internal ulong QueuedMessages;
+            internal ulong QueuedBytes;
+            internal ulong Unacknowledged;
+            internal byte Paused;
+            internal fixed byte Reserved[7];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -490,7 +537,14 @@ namespace Rmqtt
             internal uint MaxQueuedMessages;
             internal byte Qos;
             internal byte RetainHandling;
-            internal fixed byte Reserved[2];
+            internal byte Overflow;
+            internal byte ManualAck;
+            internal ulong MaxQueuedBytes;
+            internal uint ReceiveMaximum;
+            internal uint MaxBatch;
+            internal byte RetainAsPublished;
+            internal byte NoLocal;
+            internal fixed byte Reserved[6];
         }
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -501,6 +555,12 @@ namespace Rmqtt
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate void MessageFn(Message* message, IntPtr userData);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate void MessagesFn(IntPtr* messages, UIntPtr count, IntPtr userData);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate void PublishReportFn(PublishReport* report, IntPtr userData);
 
         // Every hook has one of these two types, but for the struct that it gets.
 
@@ -594,12 +654,54 @@ namespace Rmqtt
         [DllImport(Library, EntryPoint = "rmqtt_broker_publish", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerPublish(BrokerHandle broker, Publish* message, out IntPtr error);
 
+        [DllImport(Library, EntryPoint = "rmqtt_broker_publish_batch", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerPublishBatch(
+            BrokerHandle broker, Publish* messages, UIntPtr count, out UIntPtr accepted, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_retained", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerRetained(
+            BrokerHandle broker, Str filter, IntPtr onMessage, IntPtr userData, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_retained_get", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerRetainedGet(
+            BrokerHandle broker, Str topic, IntPtr onMessage, IntPtr userData, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_retained_set", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerRetainedSet(BrokerHandle broker, Publish* message, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_retained_delete", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerRetainedDelete(
+            BrokerHandle broker, Str filter, out ulong deleted, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_attach_fd", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerAttachFd(BrokerHandle broker, int fd, Peer* peer, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_connect_pair", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerConnectPair(BrokerHandle broker, Peer* peer, out int fd, out IntPtr error);
+
         [DllImport(Library, EntryPoint = "rmqtt_broker_subscribe", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerSubscribe(
             BrokerHandle broker, Str filter, SubscribeOptions* options, IntPtr onMessage, IntPtr userData, IntPtr drop,
             out SubscriptionHandle subscription, out IntPtr error);
 
+        [DllImport(Library, EntryPoint = "rmqtt_broker_subscribe_batch", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerSubscribeBatch(
+            BrokerHandle broker, Str filter, SubscribeOptions* options, IntPtr onMessages, IntPtr userData, IntPtr drop,
+            out SubscriptionHandle subscription, out IntPtr error);
+
         [DllImport(Library, EntryPoint = "rmqtt_subscription_free", CallingConvention = CallingConvention.Cdecl)]
         internal static extern void SubscriptionFree(IntPtr subscription);
+
+        [DllImport(Library, EntryPoint = "rmqtt_subscription_pause", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int SubscriptionPause(SubscriptionHandle subscription);
+
+        [DllImport(Library, EntryPoint = "rmqtt_subscription_resume", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int SubscriptionResume(SubscriptionHandle subscription);
+
+        [DllImport(Library, EntryPoint = "rmqtt_subscription_stats", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int GetSubscriptionStats(SubscriptionHandle subscription, SubscriptionStats* stats);
+
+        [DllImport(Library, EntryPoint = "rmqtt_delivery_ack", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int DeliveryAck(ulong delivery);
     }
 }

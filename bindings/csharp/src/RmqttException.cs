@@ -12,10 +12,12 @@ namespace Rmqtt
         {
         }
 
-        private RmqttException(Status status, string message, IReadOnlyList<Fault> faults) : base(message)
+        private RmqttException(Status status, string message, IReadOnlyList<Fault> faults, int accepted = 0)
+            : base(message)
         {
             Status = status;
             Faults = faults;
+            Accepted = accepted;
         }
 
         /// <summary>What went wrong. A number without a name is one of a later version.</summary>
@@ -25,6 +27,10 @@ namespace Rmqtt
         /// <see cref="Rmqtt.Status.InvalidConfig" />.</summary>
         public IReadOnlyList<Fault> Faults { get; }
 
+        /// <summary>How many messages <see cref="Broker.PublishBatch" /> had published before, those at the front; else
+        /// 0.</summary>
+        public int Accepted { get; }
+
         /// <summary>Throws if a call without words of its own has failed.</summary>
         internal static void ThrowIfFailed(int status)
         {
@@ -32,13 +38,14 @@ namespace Rmqtt
         }
 
         /// <summary>Throws if a call has failed. Frees the error in any case.</summary>
-        internal static void ThrowIfFailed(int status, IntPtr error)
+        internal static void ThrowIfFailed(int status, IntPtr error, int accepted = 0)
         {
             if (status == 0) return;
             if (error == IntPtr.Zero) ThrowIfFailed(status);
             try
             {
-                throw new RmqttException((Status)status, Utf8.Copy(Native.ErrorMessage(error)), ReadFaults(error));
+                var message = Utf8.Copy(Native.ErrorMessage(error));
+                throw new RmqttException((Status)status, message, ReadFaults(error), accepted);
             }
             finally
             {

@@ -27,7 +27,8 @@ namespace Rmqtt
         /// <summary>The call would wait for the callback that makes it.</summary>
         WouldDeadlock = -7,
 
-        /// <summary>The decision has been made already.</summary>
+        /// <summary>The decision has been made already; or the message has been acknowledged already, or its
+        /// subscription is over.</summary>
         Expired = -8,
 
         /// <summary>The process has forked since: a broker stays with the process that made it.</summary>

@@ -24,7 +24,8 @@ namespace Rmqtt
             return (T)GCHandle.FromIntPtr(userData).Target;
         }
 
-        private static void Free(IntPtr userData)
+        /// <summary>Frees it, for whoever does not leave that to <see cref="Drop" />.</summary>
+        internal static void Free(IntPtr userData)
         {
             try
             {

@@ -20,6 +20,13 @@ namespace Rmqtt
             return bytes;
         }
 
+        /// <summary>Encodes as it is, for a payload.</summary>
+        internal static byte[] Octets(string text, string parameter)
+        {
+            if (text == null) throw new ArgumentNullException(parameter);
+            return Strict.GetBytes(text);
+        }
+
         /// <summary>The same text, if it is Unicode; null for null. What is checked where the program hands it over is
         /// sure to be encoded later, where nobody would hear of a fault.</summary>
         internal static string Checked(string text, string parameter)

@@ -201,6 +201,8 @@ namespace Rmqtt.Tests
             const int Clients = 4;
             const int Rounds = 25;
             var messages = 0;
+            var several = 0;
+            var reports = 0;
             var hooks = new Hooks
             {
                 Authenticate = async (connect, stopping) =>
@@ -222,6 +224,14 @@ namespace Rmqtt.Tests
                 {
                     GC.KeepAlive(new byte[10000]);
                     Interlocked.Increment(ref messages);
+                },
+                new SubscribeOptions { MaxQueuedMessages = 100000 }))
+            using (broker.SubscribeBatch(
+                "t/#",
+                batch =>
+                {
+                    GC.KeepAlive(new byte[10000]);
+                    Interlocked.Add(ref several, batch.Count);
                 },
                 new SubscribeOptions { MaxQueuedMessages = 100000 }))
             {
@@ -248,13 +258,22 @@ namespace Rmqtt.Tests
                                     client.Disconnect();
                                 }
                                 broker.SetHooks(hooks);
+                                var reported = new PublishOptions
+                                {
+                                    OnReport = report => Interlocked.Increment(ref reports),
+                                    Properties = new Properties { ContentType = "text" },
+                                };
+                                broker.PublishBatch(
+                                    new[] { new Publication("t", "p", reported), new Publication("t", "q", reported) });
                             }
                         },
                         TaskCreationOptions.LongRunning)).ToArray();
                 try
                 {
                     Check.True(Task.WaitAll(clients, TimeSpan.FromSeconds(50)), "clients are done");
-                    Check.Until(() => Volatile.Read(ref messages) == Clients * Rounds * 4, "every message");
+                    Check.Until(() => Volatile.Read(ref messages) == Clients * Rounds * 6, "every message");
+                    Check.Until(() => Volatile.Read(ref several) == Clients * Rounds * 6, "every message");
+                    Check.Until(() => Volatile.Read(ref reports) == Clients * Rounds * 2, "every report");
                 }
                 finally
                 {

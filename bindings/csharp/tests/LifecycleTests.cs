@@ -80,13 +80,14 @@ namespace Rmqtt.Tests
                     Check.Throws<RmqttException>(() => broker.Subscribe("a#", message => { }), "filter").Status,
                     "status");
                 Check.Equal(
-                    Status.Unsupported,
+                    Status.InvalidArgument,
                     Check.Throws<RmqttException>(
-                        () => broker.Subscribe("a", message => { }, new SubscribeOptions { QoS = 1 }), "QoS 1").Status,
+                        () => broker.Subscribe("a", message => { }, new SubscribeOptions { QoS = 3 }), "QoS 3").Status,
                     "status");
                 Check.Throws<ArgumentNullException>(() => broker.Publish(null, "b"), "null topic");
                 Check.Throws<ArgumentNullException>(() => broker.Publish("a", (byte[])null), "null payload");
                 Check.Throws<ArgumentNullException>(() => broker.Subscribe("a", null), "null function");
+                Check.Throws<ArgumentNullException>(() => broker.SubscribeBatch("a", null), "null function");
                 Check.Throws<ArgumentException>(() => broker.Publish("\ud800", "b"), "half a surrogate pair");
             }
         }
@@ -172,7 +173,16 @@ namespace Rmqtt.Tests
                 () => broker.SetHooks(null),
                 () => broker.SetHooks(new Hooks()),
                 () => broker.Publish("t", "p"),
+                () => broker.Publish("t", "p", new PublishOptions { OnReport = report => { } }),
+                () => broker.PublishAsync("t", "p"),
+                () => broker.PublishBatch(new[] { new Publication("t", "p") }),
                 () => broker.Subscribe("t", message => { }),
+                () => broker.SubscribeBatch("t", messages => { }),
+                () => broker.ListRetained("#"),
+                () => broker.GetRetained("t"),
+                () => broker.SetRetained("t", "p"),
+                () => broker.DeleteRetained("#"),
+                () => broker.ConnectPair(),
                 () => broker.GetStats(),
                 () => broker.Listeners.ToString(),
                 () => broker.Running.ToString(),

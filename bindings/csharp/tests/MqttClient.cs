@@ -9,15 +9,16 @@ namespace Rmqtt.Tests
     /// <summary>As much of an MQTT 3.1.1 and 5.0 client as the tests need.</summary>
     internal sealed class MqttClient : IDisposable
     {
-        private readonly TcpClient _socket;
         private readonly Stream _stream;
         private byte _level;
 
-        internal MqttClient(int port)
+        internal MqttClient(int port) : this(new TcpClient("127.0.0.1", port) { NoDelay = true }.GetStream())
         {
-            _socket = new TcpClient("127.0.0.1", port);
-            _socket.NoDelay = true;
-            _stream = _socket.GetStream();
+        }
+
+        internal MqttClient(Stream stream)
+        {
+            _stream = stream;
             _stream.ReadTimeout = (int)Check.Patience.TotalMilliseconds;
             _stream.WriteTimeout = (int)Check.Patience.TotalMilliseconds;
         }
@@ -33,6 +34,9 @@ namespace Rmqtt.Tests
 
         /// <summary>Whether the last CONNACK told of a session.</summary>
         internal bool SessionPresent { get; private set; }
+
+        /// <summary>The retain flag of the last PUBLISH.</summary>
+        internal bool Retained { get; private set; }
 
         /// <summary>The packet identifier of the last PUBLISH of QoS 1 or 2.</summary>
         internal int PacketId { get; private set; }
@@ -168,6 +172,7 @@ namespace Rmqtt.Tests
             int type;
             var body = Read(out type);
             Check.True(body != null && (type & 0xf6) == (0x30 | qos << 1), "a PUBLISH of QoS " + qos + ", not " + type);
+            Retained = (type & 1) != 0;
             var length = body[0] * 256 + body[1];
             var rest = 2 + length;
             if (qos > 0)
@@ -203,7 +208,7 @@ namespace Rmqtt.Tests
 
         public void Dispose()
         {
-            _socket.Close();
+            _stream.Dispose();
         }
 
         private static void AddBytes(List<byte> body, byte[] bytes)

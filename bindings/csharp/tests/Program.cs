@@ -26,6 +26,10 @@ namespace Rmqtt.Tests
             ConnectTests.Register(add);
             EventTests.Register(add);
             MessageTests.Register(add);
+            PublishTests.Register(add);
+            SubscriptionTests.Register(add);
+            RetainedTests.Register(add);
+            AttachTests.Register(add);
             CallbackTests.Register(add);
             ObserveTests.Register(add);
 

@@ -40,6 +40,20 @@ namespace Rmqtt.Tests
             return client;
         }
 
+        /// <summary>The status of a call that has to fail.</summary>
+        internal static Status StatusOf(Action call, string what)
+        {
+            return Check.Throws<RmqttException>(call, what).Status;
+        }
+
+        internal static void PublishNumbers(this Broker broker, string topic, byte qos, int from, int to)
+        {
+            for (var number = from; number <= to; number++)
+            {
+                broker.Publish(topic, number.ToString(), new PublishOptions { QoS = qos });
+            }
+        }
+
         /// <summary>What CONNECT is answered: the code of CONNACK, or -1 if the connection ends without.</summary>
         internal static int TryConnect(this Broker broker, string clientId, string username = null)
         {

@@ -1,0 +1,21 @@
+using System;
+
+namespace Rmqtt
+{
+    /// <summary>Times as the library has them.</summary>
+    internal static class Milliseconds
+    {
+        /// <summary>A part of a millisecond counts as one: nothing but zero becomes 0, which often means something else
+        /// altogether.</summary>
+        internal static long Of(TimeSpan time, long max, string parameter)
+        {
+            var milliseconds = time.Ticks / TimeSpan.TicksPerMillisecond;
+            if (time.Ticks % TimeSpan.TicksPerMillisecond > 0) milliseconds++;
+            if (milliseconds > max || time < TimeSpan.Zero)
+            {
+                throw new ArgumentOutOfRangeException(parameter, time, "it is 0 to " + max + " milliseconds long");
+            }
+            return milliseconds;
+        }
+    }
+}
