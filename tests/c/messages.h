@@ -32,6 +32,13 @@ static inline void consumer_init(consumer *consuming) {
     pthread_mutex_init(&consuming->lock, NULL);
 }
 
+/** A consumer whose calls wait at a door. */
+static inline void consumer_init_behind(consumer *consuming, test_door *door) {
+    test_door_init(door);
+    consumer_init(consuming);
+    consuming->door = door;
+}
+
 static inline void consumer_note(consumer *consuming, const rmqtt_message_t *message, const char *separator) {
     CHECK_EQ(message->struct_size, sizeof *message);
     pthread_mutex_lock(&consuming->lock);

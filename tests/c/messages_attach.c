@@ -1,6 +1,6 @@
 /* Connections that the program brings: descriptors that it has, and pairs. */
 
-#include "test.h"
+#include "flood.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -593,31 +593,6 @@ static void hooks_may_connect(uint32_t flags) {
 
 /* ---- SIGPIPE ---- */
 
-#define FLOOD_BYTES (64 * 1024)
-
-typedef struct flood {
-    rmqtt_broker_t *broker;
-    int published;
-    int stop;
-} flood;
-
-static void *publish_all(void *user_data) {
-    flood *flooding = (flood *)user_data;
-    uint8_t *payload = (uint8_t *)calloc(1, FLOOD_BYTES);
-    CHECK(payload != NULL);
-    rmqtt_publish_t message = rmqtt_publish_init();
-    message.topic = rmqtt_str("flood");
-    message.payload = rmqtt_bytes(payload, FLOOD_BYTES);
-    while (!test_get(&flooding->stop)) {
-        rmqtt_status_t status = rmqtt_broker_publish(flooding->broker, &message, NULL);
-        CHECK(status == RMQTT_OK || status == RMQTT_ERR_WOULD_BLOCK);
-        test_add(&flooding->published);
-        sched_yield();
-    }
-    free(payload);
-    return NULL;
-}
-
 /** As those of a listener, they end in the middle of a write without a signal. */
 static void clients_may_vanish_in_a_write(void) {
     flood flooding;
@@ -627,7 +602,7 @@ static void clients_may_vanish_in_a_write(void) {
     flooding.broker = test_broker(OPEN_HERE(""));
     test_start(flooding.broker);
     test_client bystander = pair_client(flooding.broker, NULL, "bystander", 5);
-    CHECK_EQ(pthread_create(&publisher, NULL, publish_all, &flooding), 0);
+    CHECK_EQ(pthread_create(&publisher, NULL, flood_run, &flooding), 0);
     int clients = test_scaled(200, 10);
     int messages = test_scaled(1000, 50);
     for (int i = 0; i < clients || test_get(&flooding.published) < messages; i++) {

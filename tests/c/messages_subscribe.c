@@ -118,9 +118,7 @@ static void the_program_acknowledges_when_it_has_done(rmqtt_broker_t *broker) {
 static void queues_drop_as_they_are_told_to(rmqtt_broker_t *broker, int overflow, const char *heard) {
     test_door door;
     consumer consuming;
-    test_door_init(&door);
-    consumer_init(&consuming);
-    consuming.door = &door;
+    consumer_init_behind(&consuming, &door);
     rmqtt_subscribe_options_t options = options_with(1);
     options.max_queued_messages = 2;
     options.overflow = (uint8_t)overflow;
@@ -140,10 +138,8 @@ static void bytes_are_bounded_too(rmqtt_broker_t *broker) {
     test_door door;
     consumer consuming;
     static char large[4096];
-    test_door_init(&door);
-    consumer_init(&consuming);
+    consumer_init_behind(&consuming, &door);
     memset(large, 'x', sizeof large - 1);
-    consuming.door = &door;
     rmqtt_subscribe_options_t options = options_with(1);
     options.max_queued_bytes = 5000;
     rmqtt_subscription_t *subscription = consumer_start(&consuming, broker, "o", &options);
@@ -164,9 +160,7 @@ static void bytes_are_bounded_too(rmqtt_broker_t *broker) {
 static void a_full_queue_blocks_the_program(rmqtt_broker_t *broker) {
     test_door door;
     consumer consuming;
-    test_door_init(&door);
-    consumer_init(&consuming);
-    consuming.door = &door;
+    consumer_init_behind(&consuming, &door);
     rmqtt_subscribe_options_t options = options_with(1);
     options.max_queued_messages = 2;
     options.overflow = RMQTT_OVERFLOW_BLOCK;
@@ -193,9 +187,7 @@ static void a_full_queue_blocks_the_program(rmqtt_broker_t *broker) {
 static void a_full_queue_blocks_clients_that_are_acknowledged(rmqtt_broker_t *broker, int protocol, int qos) {
     test_door door;
     consumer consuming;
-    test_door_init(&door);
-    consumer_init(&consuming);
-    consuming.door = &door;
+    consumer_init_behind(&consuming, &door);
     rmqtt_subscribe_options_t options = options_with(1);
     options.max_queued_messages = 2;
     options.overflow = RMQTT_OVERFLOW_BLOCK;
@@ -307,9 +299,7 @@ static void a_subscription_may_change_itself(rmqtt_broker_t *broker) {
 static void calls_bring_as_many_as_there_are(rmqtt_broker_t *broker) {
     test_door door;
     consumer consuming;
-    test_door_init(&door);
-    consumer_init(&consuming);
-    consuming.door = &door;
+    consumer_init_behind(&consuming, &door);
     rmqtt_subscribe_options_t options = options_with(1);
     options.max_batch = 3;
     options.manual_ack = true;

@@ -1,33 +1,8 @@
 /* A host program that has not arranged for SIGPIPE survives clients that vanish in the middle of a write. */
 
-#include "test.h"
+#include "flood.h"
 
 #define MEGABYTE (1024 * 1024)
-#define MESSAGE_BYTES (64 * 1024)
-
-typedef struct flood {
-    rmqtt_broker_t *broker;
-    int published;
-    int stop;
-} flood;
-
-static void *publish_all(void *user_data) {
-    flood *flooding = (flood *)user_data;
-    uint8_t *payload = (uint8_t *)calloc(1, MESSAGE_BYTES);
-    CHECK(payload != NULL);
-    rmqtt_publish_t message = rmqtt_publish_init();
-    message.topic = rmqtt_str("flood");
-    message.payload = rmqtt_bytes(payload, MESSAGE_BYTES);
-    while (!test_get(&flooding->stop)) {
-        rmqtt_status_t status = rmqtt_broker_publish(flooding->broker, &message, NULL);
-        CHECK(status == RMQTT_OK || status == RMQTT_ERR_WOULD_BLOCK);
-        test_add(&flooding->published);
-        /* Not faster than the worker threads can write, or most messages would never meet a socket. */
-        sched_yield();
-    }
-    free(payload);
-    return NULL;
-}
 
 /** A subscriber that takes next to nothing. */
 static test_client narrow_subscriber(uint16_t port) {
@@ -72,8 +47,8 @@ int main(void) {
     flooding.broker = broker;
     flooding.published = 0;
     flooding.stop = 0;
-    CHECK_EQ(pthread_create(&publisher, NULL, publish_all, &flooding), 0);
-    int messages = test_scaled(64 * (MEGABYTE / MESSAGE_BYTES), 64);
+    CHECK_EQ(pthread_create(&publisher, NULL, flood_run, &flooding), 0);
+    int messages = test_scaled(64 * (MEGABYTE / FLOOD_BYTES), 64);
     int clients = test_scaled(200, 10);
     for (int i = 0; i < clients || test_get(&flooding.published) < messages; i++) {
         test_client client = narrow_subscriber(port);
