@@ -2,26 +2,30 @@
  * rmqtt-c for C++17 and later: RAII over rmqtt.h, header only.
  *
  * Errors.     What fails throws rmqtt::Error.
- * Ownership.  Broker and Subscription are move-only and free what they hold. Functions that are passed in move to the
- *             heap and are destroyed there, after their last call, on whatever thread that happens.
+ * Ownership.  Broker, Subscription and KeptMessage are move-only and free what they hold. Functions that are passed in
+ *             move to the heap and are destroyed there, after their last call, on whatever thread that happens.
  * Views.      A std::string_view in an event, a message or a log line, and a view of properties, lives until the
- *             function that got it returns: make a std::string of what is to be kept, or a copy() of properties.
+ *             function that got it returns: make a std::string of what is to be kept, a copy() of properties, or keep()
+ *             the message.
  * Threads.    As in rmqtt.h. Functions run on threads of the library: hooks of different clients at the same time,
  *             those of one client and those of one subscription one after the other.
  * Exceptions. None leaves a function that the library calls. One that leaves a hook that decides denies; the others are
- *             swallowed. All but those of the log are told to Hooks::callback_failed or SubscribeOptions::on_error.
+ *             swallowed. All but those of the log are told to Hooks::callback_failed, SubscribeOptions::on_error or
+ *             PublishOptions::on_error.
  */
 
 #ifndef RMQTT_HPP
 #define RMQTT_HPP
 
-#include <rmqtt/hooks.hpp>
+#include <rmqtt/messages.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -69,27 +73,6 @@ struct LogLine {
     std::string_view message;
 };
 
-/// How to publish.
-struct PublishOptions {
-    /// The QoS, 0 to `limits.max_qos`.
-    std::uint8_t qos = 0;
-    /// Whether the broker keeps it for later subscriptions. With an empty payload, it forgets the one it has.
-    bool retain = false;
-};
-
-/// How to subscribe.
-struct SubscribeOptions {
-    /// Messages that may wait for the function; more are dropped and counted. 0 means 1000.
-    std::uint32_t max_queued_messages = 0;
-    /// The QoS. This version delivers with 0 only.
-    std::uint8_t qos = 0;
-    /// As in MQTT 5: 0 and 1 deliver the retained messages first, 2 does not.
-    std::uint8_t retain_handling = 0;
-    /// Hears of an exception that left the function, on its thread; the next message comes all the same. Without it,
-    /// and if it throws itself, exceptions are swallowed.
-    std::function<void(std::exception_ptr exception)> on_error;
-};
-
 /// A listener of a broker.
 struct Listener {
     /// The name.
@@ -102,6 +85,23 @@ struct Listener {
     std::uint16_t port = 0;
 };
 
+/// What this program knows about a connection that it brings. No text is longer than 65535 bytes or contains U+0000.
+struct Peer {
+    /// Where it comes from, as hooks and the log show it. Without it: host and port of the other end for a TCP socket,
+    /// "unix" for any other, "pair" for Broker::connect_pair().
+    std::optional<std::string> address = std::nullopt;
+    /// What hooks and the log show as the name of its listener. Without it: "attached".
+    std::optional<std::string> listener = std::nullopt;
+    /// The user name of a client that is authenticated, in place of the one in CONNECT. Without it: the one in CONNECT.
+    /// Only with authenticated.
+    std::optional<std::string> username = std::nullopt;
+    /// How long the client may take until its CONNECT is complete, at most an hour. 0 means 15 seconds.
+    std::chrono::milliseconds connect_timeout{0};
+    /// This program vouches for the client: neither hooks nor the configuration are asked who it is, and the password
+    /// of CONNECT is not looked at. Otherwise Hooks::authenticate decides, and without it `auth.allow_anonymous`.
+    bool authenticated = false;
+};
+
 /// A snapshot of a broker, with the fields of `rmqtt_stats_t`.
 using Stats = rmqtt_stats_t;
 
@@ -111,18 +111,19 @@ using HookStats = rmqtt_hook_stats_t;
 /// What set_log() takes.
 using LogFunction = std::function<void(const LogLine &)>;
 
-/// What Broker::subscribe() takes.
-using MessageFunction = std::function<void(const Message &)>;
-
 namespace detail {
 
 using BrokerHandle = std::unique_ptr<rmqtt_broker_t, Deleter<&rmqtt_broker_free>>;
-using SubscriptionHandle = std::unique_ptr<rmqtt_subscription_t, Deleter<&rmqtt_subscription_free>>;
 
-struct Consumer {
-    MessageFunction on_message;
-    std::function<void(std::exception_ptr)> on_error;
-};
+inline rmqtt_peer_t raw(const Peer &peer) noexcept {
+    rmqtt_peer_t raw = rmqtt_peer_init();
+    raw.address = optional_str(peer.address);
+    raw.listener = optional_str(peer.listener);
+    raw.username = optional_str(peer.username);
+    raw.connect_timeout_ms = saturated<std::uint32_t>(peer.connect_timeout.count());
+    raw.authenticated = peer.authenticated;
+    return raw;
+}
 
 }  // namespace detail
 
@@ -130,19 +131,6 @@ struct Consumer {
 
 // What the library calls. C linkage, because C calls them: names with a prefix, because C knows no namespaces.
 extern "C" {
-
-inline void rmqtt_cpp_message(const rmqtt_message_t *message, void *user_data) noexcept {
-    const auto &consumer = *static_cast<const rmqtt::detail::Consumer *>(user_data);
-    try {
-        consumer.on_message(rmqtt::detail::message(*message));
-    } catch (...) {
-        rmqtt::detail::tell_exception(consumer.on_error);
-    }
-}
-
-inline void rmqtt_cpp_drop_consumer(void *user_data) noexcept {
-    delete static_cast<rmqtt::detail::Consumer *>(user_data);
-}
 
 inline void rmqtt_cpp_log(const rmqtt_log_line_t *line, void *user_data) noexcept {
     try {
@@ -184,33 +172,6 @@ inline void set_log(Level max, LogFunction on_line) {
         detail::fail("rmqtt_log_set", status);
     }
 }
-
-/// A subscription of this program. Its end ends the subscription.
-///
-/// When the destructor, close() or a move assignment has returned, no call of its function runs or will run, and the
-/// function has been destroyed. In its own function all three are allowed, and both hold once that function has
-/// returned. Two functions must not end each other's subscription at the same time.
-class [[nodiscard]] Subscription {
-public:
-    /// No subscription.
-    Subscription() noexcept = default;
-
-    /// Ends the subscription. Does nothing if there is none.
-    void close() noexcept { handle_.reset(); }
-
-    /// Whether there is one: not default constructed, moved from or closed. It says nothing about the broker, whose
-    /// stop ends the deliveries.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
-
-    /// The C object, which stays with this one; null if there is none.
-    rmqtt_subscription_t *get() const noexcept { return handle_.get(); }
-
-private:
-    friend class Broker;
-    explicit Subscription(detail::SubscriptionHandle handle) noexcept : handle_(std::move(handle)) {}
-
-    detail::SubscriptionHandle handle_;
-};
 
 /// A broker.
 ///
@@ -335,46 +296,174 @@ public:
         return std::string(view.ptr, view.len);
     }
 
-    /// Publishes a message to every client and every subscription of this program that is subscribed. It is on its way
+    /// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way
     /// to all of them when this returns, ahead of what is published later; with Hooks::authorize_publish, once that has
-    /// allowed it, for which this does not wait.
+    /// allowed it, for which this does not wait. A delayed message is published, and the hook asked, when it is due.
     ///
     /// @param topic The topic name.
     /// @param payload Any bytes; copied.
-    /// @throws Error, with `RMQTT_ERR_WOULD_BLOCK` if too many messages wait for Hooks::authorize_publish.
+    /// @throws Error, with `RMQTT_ERR_NOT_FOUND` if there is no session of the client PublishOptions::client_id, and
+    ///         with `RMQTT_ERR_WOULD_BLOCK` if there is no room after PublishOptions::wait: a receiver has too much to
+    ///         work off, or too many messages wait for Hooks::authorize_publish, are delayed, or are to be reported on.
+    ///         Nothing is published then, and PublishOptions::on_report is destroyed.
     void publish(std::string_view topic, std::string_view payload, PublishOptions options = {}) {
-        rmqtt_publish_t message = rmqtt_publish_init();
-        message.topic = detail::str(topic);
-        message.payload = detail::bytes(payload);
-        message.qos = options.qos;
-        message.retain = options.retain;
+        rmqtt_publish_t message;
+        detail::PublicationWriter writer;
+        writer.write(topic, payload, options, message);
+        writer.hand_over(message);
         detail::check("rmqtt_broker_publish", [&](rmqtt_error_t **error) {
             return rmqtt_broker_publish(handle_.get(), &message, error);
         });
     }
 
+    /// Publishes messages one after the other, each as publish() does, and faster. It ends at the first one that is not
+    /// published.
+    ///
+    /// @throws BatchError with how many have been published, and why the one behind them has not. The functions of
+    ///         those that are not are destroyed.
+    void publish_batch(std::vector<Publication> messages) {
+        std::vector<detail::PublicationWriter> writers(messages.size());
+        std::vector<rmqtt_publish_t> raw(messages.size());
+        for (std::size_t index = 0; index < messages.size(); ++index) {
+            Publication &message = messages[index];
+            writers[index].write(message.topic, message.payload, message.options, raw[index]);
+        }
+        for (std::size_t index = 0; index < messages.size(); ++index) {
+            writers[index].hand_over(raw[index]);
+        }
+        std::size_t accepted = 0;
+        try {
+            detail::check("rmqtt_broker_publish_batch", [&](rmqtt_error_t **error) {
+                return rmqtt_broker_publish_batch(handle_.get(), raw.data(), raw.size(), &accepted, error);
+            });
+        } catch (const Error &error) {
+            throw BatchError(error, accepted);
+        }
+    }
+
     /// Delivers every message that matches a topic filter to a function, the retained ones first.
     ///
-    /// @param filter A topic filter; `$share/{group}/{filter}` takes turns with the other members of the group.
+    /// @param filter A topic filter; `$share/{group}/{filter}` takes turns with the other members of the group, clients
+    ///        included.
     /// @param on_message Called for each message, in order, one call at a time. The first call may come before this
     ///        returns.
     /// @throws Error. The function is destroyed then.
+    ///
+    /// What happens when the function is slower than messages come is a matter of SubscribeOptions::overflow. The
+    /// subscription ends with the stop of the broker, when what waits has been delivered.
     [[nodiscard]] Subscription subscribe(std::string_view filter, MessageFunction on_message,
                                          SubscribeOptions options = {}) {
-        rmqtt_subscribe_options_t raw = rmqtt_subscribe_options_init();
-        raw.max_queued_messages = options.max_queued_messages;
-        raw.qos = options.qos;
-        raw.retain_handling = options.retain_handling;
-        const rmqtt_message_fn call = on_message ? rmqtt_cpp_message : nullptr;
-        std::unique_ptr<detail::Consumer> consumer(
-            new detail::Consumer{std::move(on_message), std::move(options.on_error)});
-        rmqtt_subscription_t *subscription = nullptr;
-        detail::check("rmqtt_broker_subscribe", [&](rmqtt_error_t **error) {
-            // From here on the library owns the function, whatever it answers.
-            return rmqtt_broker_subscribe(handle_.get(), detail::str(filter), &raw, call, consumer.release(),
-                                          rmqtt_cpp_drop_consumer, &subscription, error);
+        return subscribe_with("rmqtt_broker_subscribe", rmqtt_broker_subscribe, filter, std::move(on_message),
+                              rmqtt_cpp_message, rmqtt_cpp_drop_message, std::move(options));
+    }
+
+    /// As subscribe(), but hands over as many messages as there are, up to SubscribeOptions::max_batch, in one call.
+    /// With many small messages that is several times as fast.
+    ///
+    /// Without SubscribeOptions::manual_ack, the end of a call acknowledges all of its messages.
+    [[nodiscard]] Subscription subscribe_batch(std::string_view filter, MessagesFunction on_messages,
+                                               SubscribeOptions options = {}) {
+        return subscribe_with("rmqtt_broker_subscribe_batch", rmqtt_broker_subscribe_batch, filter,
+                              std::move(on_messages), rmqtt_cpp_messages, rmqtt_cpp_drop_messages, std::move(options));
+    }
+
+    /// Shows a function the retained messages that match a topic filter, in the order of their names, level by level:
+    /// `a`, `a/b`, `a-b`. Those that have expired are left out. Messages that come or go meanwhile may be shown or not;
+    /// each that stays is shown once.
+    ///
+    /// @param filter A topic filter, without `$share`; `#` is all but those whose names begin with `$`.
+    /// @param on_message Called on this thread, with nothing locked: it may delete what it is shown. An exception that
+    ///        leaves it leaves this function; it is shown no more then.
+    /// @throws Error, with `RMQTT_ERR_INVALID_STATE` also if the broker is stopped meanwhile.
+    void retained(std::string_view filter, const MessageFunction &on_message) const {
+        detail::Viewer viewer{on_message, nullptr};
+        detail::check("rmqtt_broker_retained", [&](rmqtt_error_t **error) {
+            const rmqtt_status_t status = rmqtt_broker_retained(
+                handle_.get(), detail::str(filter), on_message ? rmqtt_cpp_retained : nullptr, &viewer, error);
+            return viewer.failure ? RMQTT_OK : status;
         });
-        return Subscription(detail::SubscriptionHandle(subscription));
+        if (viewer.failure) {
+            std::rethrow_exception(viewer.failure);
+        }
+    }
+
+    /// The retained message of one topic; none (false) if there is none, or it has expired.
+    ///
+    /// @throws Error
+    [[nodiscard]] KeptMessage retained_get(std::string_view topic) const {
+        KeptMessage kept;
+        const MessageFunction keep = [&](const Message &message) { kept = message.keep(); };
+        detail::Viewer viewer{keep, nullptr};
+        detail::check("rmqtt_broker_retained_get", [&](rmqtt_error_t **error) {
+            const rmqtt_status_t status =
+                rmqtt_broker_retained_get(handle_.get(), detail::str(topic), rmqtt_cpp_retained, &viewer, error);
+            return status == RMQTT_ERR_NOT_FOUND ? RMQTT_OK : status;
+        });
+        if (viewer.failure) {
+            std::rethrow_exception(viewer.failure);
+        }
+        return kept;
+    }
+
+    /// Retains a message, in place of the one of its topic before, without sending it to those who are subscribed: who
+    /// subscribes later gets it. Hooks::retained_changed is told; Hooks::authorize_publish is not asked.
+    ///
+    /// @param payload Any bytes, but not none; copied.
+    /// @param options The QoS and the properties; without a delay, a client identifier or on_report.
+    /// @throws Error, with `RMQTT_ERR_WOULD_BLOCK` if `retain.max_messages` of other topics are retained.
+    void retained_set(std::string_view topic, std::string_view payload, PublishOptions options = {}) {
+        rmqtt_publish_t message;
+        detail::PublicationWriter writer;
+        // Nobody is reported to: with a function, the library refuses the message, and the writer keeps it.
+        writer.write(topic, payload, options, message);
+        message.drop = nullptr;
+        detail::check("rmqtt_broker_retained_set", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_retained_set(handle_.get(), &message, error);
+        });
+    }
+
+    /// Forgets the retained messages that match a topic filter. Hooks::retained_changed is told of each.
+    ///
+    /// @param filter A topic filter, without `$share`. A topic name is the filter of its own message; `#` is all but
+    ///        those whose names begin with `$`.
+    /// @return How many there were.
+    /// @throws Error
+    std::uint64_t retained_delete(std::string_view filter) {
+        std::uint64_t deleted = 0;
+        detail::check("rmqtt_broker_retained_delete", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_retained_delete(handle_.get(), detail::str(filter), &deleted, error);
+        });
+        return deleted;
+    }
+
+    /// Serves the client at the other end of a connected socket, from its first byte on, like one that a listener has
+    /// accepted: Hooks::pre_connect is asked, `limits.max_connections` counts it, and the stop of the broker
+    /// disconnects it.
+    ///
+    /// @param fd A connected stream socket: TCP or Unix. It passes to the library, also if this throws: it is closed
+    ///        when the connection ends, or before this throws.
+    /// @throws Error, with `RMQTT_ERR_WOULD_BLOCK` if there are `limits.max_connections` already. What becomes of the
+    ///         client otherwise is told by hooks.
+    void attach_fd(int fd, const Peer &peer = {}) {
+        const rmqtt_peer_t raw = detail::raw(peer);
+        detail::check("rmqtt_broker_attach_fd", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_attach_fd(handle_.get(), fd, &raw, error);
+        });
+    }
+
+    /// Makes a connection without a network, for any MQTT client that takes a descriptor: a pair of Unix sockets, one
+    /// of which the broker serves as attach_fd() does.
+    ///
+    /// @return The client's end, which blocks, is close-on-exec, and is to be closed by the caller. Writing to it when
+    ///         the broker has closed its own raises SIGPIPE, as with any socket: use `MSG_NOSIGNAL`.
+    /// @throws Error, as attach_fd() does.
+    [[nodiscard]] int connect_pair(const Peer &peer = {}) {
+        const rmqtt_peer_t raw = detail::raw(peer);
+        int fd = -1;
+        detail::check("rmqtt_broker_connect_pair", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_connect_pair(handle_.get(), &raw, &fd, error);
+        });
+        return fd;
     }
 
     /// The C object, which stays with this one; null if this was moved from.
@@ -389,6 +478,22 @@ private:
                             std::string(version()) + ") has version " + std::to_string(abi_version()) +
                             ": compile the program again");
         }
+    }
+
+    template <typename Subscribe, typename Function, typename Call>
+    Subscription subscribe_with(const char *name, Subscribe subscribe, std::string_view filter, Function function,
+                                Call call, rmqtt_drop_fn drop, SubscribeOptions options) {
+        const rmqtt_subscribe_options_t raw = detail::raw(options);
+        const Call given = function ? call : nullptr;
+        std::unique_ptr<detail::Callback<Function>> callback(
+            new detail::Callback<Function>{std::move(function), std::move(options.on_error)});
+        rmqtt_subscription_t *subscription = nullptr;
+        detail::check(name, [&](rmqtt_error_t **error) {
+            // From here on the library owns the function, whatever it answers.
+            return subscribe(handle_.get(), detail::str(filter), &raw, given, callback.release(), drop, &subscription,
+                             error);
+        });
+        return Subscription(detail::SubscriptionHandle(subscription));
     }
 
     detail::BrokerHandle handle_;

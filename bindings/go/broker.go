@@ -144,7 +144,8 @@ func (b *Broker) Start() error {
 // that run and delivers the events that are queued. Clients that wait for a decision are denied, but their hooks are not
 // waited for. A broker that does not run stays as it is; Start may follow.
 //
-// In the hooks that hear of events and the functions of subscriptions and of the log, it fails with ErrWouldDeadlock.
+// In the hooks that hear of events and the functions of subscriptions, of reports and of the log, it fails with
+// ErrWouldDeadlock.
 func (b *Broker) Stop(grace time.Duration) error {
 	c, err := b.enter()
 	if err != nil {
@@ -269,48 +270,42 @@ func (b *Broker) MetricsJSON() (string, error) {
 	return callMetrics(c, C.RMQTT_METRICS_JSON)
 }
 
-// PublishOptions is how to publish.
-type PublishOptions struct {
-	QoS    byte // 0 to limits.max_qos of the configuration
-	Retain bool // keep it for later subscriptions; with an empty payload, forget the one that is kept
-}
-
-// Publish publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is queued
-// for all of them when this returns. Nil options are the defaults.
-//
-// With Hooks.AuthorizePublish, it is queued once that hook has allowed it, for which this does not wait; if too many
-// messages wait for the hook, this fails with [ErrWouldBlock].
-func (b *Broker) Publish(topic string, payload []byte, options *PublishOptions) error {
-	c, err := b.enter()
-	if err != nil {
-		return err
-	}
-	defer b.leave()
-	if options == nil {
-		options = &PublishOptions{}
-	}
-	return callPublish(c, topic, payload, *options)
-}
-
 // Subscribe calls fn for every message that matches a topic filter, in order, one call at a time; those that are
 // retained come first, maybe before Subscribe returns. `$share/{group}/{filter}` takes turns with the other members of
-// the group.
+// the group, clients included.
 //
-// A slow fn holds up nobody: see [MaxQueued]. The subscription ends with a stop of the broker, but must be closed.
+// What happens when fn is slower than messages come is a matter of [OnOverflow]. The subscription ends with a stop of the
+// broker, when what waits has been delivered, but must be closed.
 func (b *Broker) Subscribe(filter string, fn func(Message), options ...SubscribeOption) (*Subscription, error) {
 	if fn == nil {
-		return nil, &Error{Code: ErrInvalidArgument, Message: "the function is nil"}
+		return nil, errNoFunction
 	}
+	return b.subscribe(filter, fn, false, options)
+}
+
+// SubscribeBatch is Subscribe for a function that takes as many messages as there are, up to [MaxBatch], in one call. The
+// slice is fn's to keep. With many small messages that is several times as fast. Without [ManualAck], the return of a call
+// acknowledges all of its messages.
+func (b *Broker) SubscribeBatch(filter string, fn func([]Message), options ...SubscribeOption) (*Subscription, error) {
+	if fn == nil {
+		return nil, errNoFunction
+	}
+	return b.subscribe(filter, fn, true, options)
+}
+
+var errNoFunction = &Error{Code: ErrInvalidArgument, Message: "the function is nil"}
+
+func (b *Broker) subscribe(filter string, fn any, batch bool, options []SubscribeOption) (*Subscription, error) {
 	c, err := b.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer b.leave()
-	var given subscribeOptions
+	given := newSubscribeOptions()
 	for _, option := range options {
 		option(&given)
 	}
-	subscription, err := callSubscribe(c, filter, given, fn)
+	subscription, err := callSubscribe(c, filter, &given, fn, batch)
 	if err != nil {
 		return nil, err
 	}

@@ -19,15 +19,47 @@ static inline rmqtt_status_t go_broker_new(_GoString_ config, rmqtt_broker_t **o
     return rmqtt_broker_new(view(config), out, err);
 }
 
-static inline rmqtt_status_t go_publish(rmqtt_broker_t *broker, _GoString_ topic, const void *payload, size_t len,
-                                        uint8_t qos, bool retain, rmqtt_error_t **err) {
-    return rmqttgo_publish(broker, view(topic), payload, len, qos, retain, err);
+static inline rmqtt_status_t go_publish(rmqtt_broker_t *broker, _GoString_ topic, _GoString_ client_id,
+                                        const uint8_t *payload, size_t len, rmqttgo_publication options,
+                                        rmqtt_error_t **err) {
+    return rmqttgo_publish(broker, view(topic), view(client_id), rmqtt_bytes(payload, len), options, err);
 }
 
-static inline rmqtt_status_t go_subscribe(rmqtt_broker_t *broker, _GoString_ filter, uint32_t max_queued, uint8_t qos,
-                                          uint8_t retain_handling, uintptr_t handle, rmqtt_subscription_t **out,
-                                          rmqtt_error_t **err) {
-    return rmqttgo_subscribe(broker, view(filter), max_queued, qos, retain_handling, handle, out, err);
+static inline rmqtt_status_t go_retained_set(rmqtt_broker_t *broker, _GoString_ topic, _GoString_ client_id,
+                                             const uint8_t *payload, size_t len, rmqttgo_publication options,
+                                             rmqtt_error_t **err) {
+    return rmqttgo_retained_set(broker, view(topic), view(client_id), rmqtt_bytes(payload, len), options, err);
+}
+
+static inline rmqtt_status_t go_retained(const rmqtt_broker_t *broker, _GoString_ filter, uintptr_t handle,
+                                         rmqtt_error_t **err) {
+    return rmqttgo_retained(broker, view(filter), handle, err);
+}
+
+static inline rmqtt_status_t go_retained_get(const rmqtt_broker_t *broker, _GoString_ topic, uintptr_t handle,
+                                             rmqtt_error_t **err) {
+    return rmqttgo_retained_get(broker, view(topic), handle, err);
+}
+
+static inline rmqtt_status_t go_retained_delete(rmqtt_broker_t *broker, _GoString_ filter, uint64_t *deleted,
+                                                rmqtt_error_t **err) {
+    return rmqtt_broker_retained_delete(broker, view(filter), deleted, err);
+}
+
+static inline rmqtt_status_t go_subscribe(rmqtt_broker_t *broker, _GoString_ filter,
+                                          const rmqtt_subscribe_options_t *options, bool batch, uintptr_t handle,
+                                          rmqtt_subscription_t **out, rmqtt_error_t **err) {
+    return rmqttgo_subscribe(broker, view(filter), options, batch, handle, out, err);
+}
+
+static inline rmqtt_status_t go_pair(rmqtt_broker_t *broker, rmqtt_peer_t peer, int *fd, rmqtt_error_t **err) {
+    return rmqtt_broker_connect_pair(broker, &peer, fd, err);
+}
+
+static inline rmqtt_status_t go_subscription_stats(const rmqtt_subscription_t *subscription,
+                                                   rmqtt_subscription_stats_t *out) {
+    *out = rmqtt_subscription_stats_init();
+    return rmqtt_subscription_stats(subscription, out);
 }
 
 static inline bool go_has_feature(_GoString_ name) {
@@ -120,23 +152,83 @@ func callStart(broker *C.rmqtt_broker_t) error {
 	return toError(status, err)
 }
 
-func callPublish(broker *C.rmqtt_broker_t, topic string, payload []byte, options PublishOptions) error {
+func callPublish(broker *C.rmqtt_broker_t, topic string, payload []byte, clientID string, options C.rmqttgo_publication) error {
 	var err *C.rmqtt_error_t
-	var data unsafe.Pointer
-	if len(payload) > 0 {
-		data = unsafe.Pointer(&payload[0])
-	}
-	status := C.go_publish(broker, topic, data, C.size_t(len(payload)), C.uint8_t(options.QoS),
-		C.bool(options.Retain), &err)
+	status := C.go_publish(broker, topic, clientID, pointer(payload), C.size_t(len(payload)), options, &err)
 	return toError(status, err)
 }
 
-func callSubscribe(broker *C.rmqtt_broker_t, filter string, options subscribeOptions, fn func(Message)) (*C.rmqtt_subscription_t, error) {
+func callPublishBatch(broker *C.rmqtt_broker_t, messages []C.rmqttgo_publication, octets []byte) (int, error) {
+	var accepted C.size_t
+	var err *C.rmqtt_error_t
+	status := C.rmqttgo_publish_batch(broker, &messages[0], C.size_t(len(messages)), pointer(octets), &accepted, &err)
+	return int(accepted), toError(status, err)
+}
+
+func callRetainedSet(broker *C.rmqtt_broker_t, topic string, payload []byte, clientID string, options C.rmqttgo_publication) error {
+	var err *C.rmqtt_error_t
+	status := C.go_retained_set(broker, topic, clientID, pointer(payload), C.size_t(len(payload)), options, &err)
+	return toError(status, err)
+}
+
+func callRetained(broker *C.rmqtt_broker_t, filter string, handle cgo.Handle) error {
+	var err *C.rmqtt_error_t
+	status := C.go_retained(broker, filter, C.uintptr_t(handle), &err)
+	return toError(status, err)
+}
+
+func callRetainedGet(broker *C.rmqtt_broker_t, topic string, handle cgo.Handle) error {
+	var err *C.rmqtt_error_t
+	status := C.go_retained_get(broker, topic, C.uintptr_t(handle), &err)
+	return toError(status, err)
+}
+
+func callRetainedDelete(broker *C.rmqtt_broker_t, filter string) (uint64, error) {
+	var deleted C.uint64_t
+	var err *C.rmqtt_error_t
+	status := C.go_retained_delete(broker, filter, &deleted, &err)
+	return uint64(deleted), toError(status, err)
+}
+
+func callAttach(broker *C.rmqtt_broker_t, fd uintptr, peer C.rmqtt_peer_t) error {
+	var err *C.rmqtt_error_t
+	status := C.rmqttgo_attach(broker, C.int(fd), peer, &err)
+	return toError(status, err)
+}
+
+func callPair(broker *C.rmqtt_broker_t, peer C.rmqtt_peer_t) (uintptr, error) {
+	var fd C.int
+	var err *C.rmqtt_error_t
+	status := C.go_pair(broker, peer, &fd, &err)
+	return uintptr(fd), toError(status, err)
+}
+
+func newSubscribeOptions() subscribeOptions {
+	return subscribeOptions{struct_size: C.sizeof_rmqtt_subscribe_options_t}
+}
+
+// callSubscribe takes a func([]Message) for a batch, else a func(Message).
+func callSubscribe(broker *C.rmqtt_broker_t, filter string, options *subscribeOptions, fn any, batch bool) (*C.rmqtt_subscription_t, error) {
 	var subscription *C.rmqtt_subscription_t
 	var err *C.rmqtt_error_t
-	status := C.go_subscribe(broker, filter, C.uint32_t(options.maxQueued), C.uint8_t(options.qos),
-		C.uint8_t(options.retainHandling), C.uintptr_t(cgo.NewHandle(fn)), &subscription, &err)
+	status := C.go_subscribe(broker, filter, options, C.bool(batch), C.uintptr_t(cgo.NewHandle(fn)), &subscription, &err)
 	return subscription, toError(status, err)
+}
+
+func callSubscriptionStats(subscription *C.rmqtt_subscription_t) (SubscriptionStats, error) {
+	var stats C.rmqtt_subscription_stats_t
+	if status := C.go_subscription_stats(subscription, &stats); status != C.RMQTT_OK {
+		return SubscriptionStats{}, toError(status, nil)
+	}
+	return SubscriptionStats{
+		Delivered:      uint64(stats.delivered),
+		Acknowledged:   uint64(stats.acknowledged),
+		Dropped:        uint64(stats.dropped),
+		QueuedMessages: uint64(stats.queued_messages),
+		QueuedBytes:    uint64(stats.queued_bytes),
+		Unacknowledged: uint64(stats.unacknowledged),
+		Paused:         bool(stats.paused),
+	}, nil
 }
 
 func callListener(broker *C.rmqtt_broker_t, index int) (Listener, error) {

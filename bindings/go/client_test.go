@@ -21,6 +21,7 @@ type client struct {
 	conn    net.Conn
 	reader  *bufio.Reader
 	version byte
+	id      []byte     // the packet identifier of the last PUBLISH that has one
 	got     properties // those of the last packet that was looked into
 	reason  string     // the reason string among them
 }
@@ -130,6 +131,10 @@ func dialAddress(t *testing.T, address string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return clientOn(t, conn)
+}
+
+func clientOn(t *testing.T, conn net.Conn) (*client, error) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
@@ -366,7 +371,7 @@ func (c *client) nextOf() (topic, payload string, qos byte) {
 	length := binary.BigEndian.Uint16(body)
 	rest := body[2+length:]
 	if qos > 0 {
-		rest = rest[2:]
+		c.id, rest = rest[:2], rest[2:]
 	}
 	if c.version == 5 {
 		if c.got, rest, err = readProperties(rest); err != nil {
@@ -380,6 +385,14 @@ func (c *client) expect(topic, payload string, qos byte) {
 	c.t.Helper()
 	if gotTopic, gotPayload, gotQoS := c.nextOf(); gotTopic != topic || gotPayload != payload || gotQoS != qos {
 		c.t.Errorf("%q %q %d", gotTopic, gotPayload, gotQoS)
+	}
+}
+
+// ack sends PUBACK for the last PUBLISH.
+func (c *client) ack() {
+	c.t.Helper()
+	if err := c.write(0x40, c.id); err != nil {
+		c.t.Fatal(err)
 	}
 }
 

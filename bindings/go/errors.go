@@ -17,14 +17,14 @@ const (
 	ErrIO              Code = C.RMQTT_ERR_IO               // the system refused a resource, such as a thread
 	ErrUnsupported     Code = C.RMQTT_ERR_UNSUPPORTED      // this version or build of the library cannot do that
 	ErrWouldDeadlock   Code = C.RMQTT_ERR_WOULD_DEADLOCK   // the call would wait for the callback that makes it
-	ErrExpired         Code = C.RMQTT_ERR_EXPIRED          // the decision has been made already
+	ErrExpired         Code = C.RMQTT_ERR_EXPIRED          // the decision or acknowledgement has been made already
 	ErrForked          Code = C.RMQTT_ERR_FORKED           // the broker belongs to another process
 	ErrPanic           Code = C.RMQTT_ERR_PANIC            // a fault of the library that it survived
 	ErrInternal        Code = C.RMQTT_ERR_INTERNAL         // a fault of the library that it noticed
 	ErrWouldBlock      Code = C.RMQTT_ERR_WOULD_BLOCK      // there is no room for it now; later there may be
 	ErrNotFound        Code = C.RMQTT_ERR_NOT_FOUND        // there is no such client, message or subscription
 
-	// ErrClosed: the broker has been closed. The library knows no closed brokers; its codes are negative.
+	// ErrClosed: the broker or the subscription has been closed. The library knows no closed brokers; its codes are negative.
 	ErrClosed Code = 1
 )
 
@@ -34,7 +34,7 @@ func (c Code) Error() string { return "rmqtt: " + c.String() }
 func (c Code) String() string {
 	switch {
 	case c == ErrClosed:
-		return "the broker is closed"
+		return "closed"
 	case c > 0:
 		return "unknown status " + strconv.Itoa(int(c))
 	}
@@ -62,7 +62,7 @@ func (e *Error) Is(target error) bool {
 	return ok && code == e.Code
 }
 
-var errClosed = &Error{Code: ErrClosed, Message: ErrClosed.String()}
+var errClosed = &Error{Code: ErrClosed, Message: "the broker is closed"}
 
 // toError frees err.
 func toError(status C.rmqtt_status_t, err *C.rmqtt_error_t) error {

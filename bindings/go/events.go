@@ -10,8 +10,8 @@ type Client struct {
 	ClientID    string // the one the broker made up if the client had none
 	Username    string
 	HasUsername bool   // tells no user name from an empty one
-	Address     string // such as "192.0.2.1:49152"
-	Listener    string // the name of the listener that accepted it
+	Address     string // such as "192.0.2.1:49152", or what Peer says
+	Listener    string // the name of the listener that accepted it, or what Peer says
 	NodeID      uint64 // the node_id of the broker
 	Serial      uint64 // numbers the connections of a broker, so that two under one ClientID can be told apart
 	Protocol    byte   // 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0
@@ -152,7 +152,7 @@ type RetainedChange int32
 // What becomes of retained messages.
 const (
 	RetainedSet     RetainedChange = C.RMQTT_RETAINED_SET     // there is one, or another one than before
-	RetainedRemoved RetainedChange = C.RMQTT_RETAINED_REMOVED // it has been taken back with an empty one
+	RetainedRemoved RetainedChange = C.RMQTT_RETAINED_REMOVED // taken back: with an empty one, or by RetainedDelete
 	RetainedExpired RetainedChange = C.RMQTT_RETAINED_EXPIRED // it has expired
 )
 

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"runtime/cgo"
+	"unsafe"
 )
 
 // The functions that the library reaches through shim.c. No panic may leave them: the stack above is not Go's.
@@ -203,6 +204,27 @@ func rmqttGoOverload(event *C.rmqtt_overload_t, handle C.uintptr_t) {
 func rmqttGoMessage(message *C.rmqtt_message_t, handle C.uintptr_t) {
 	defer catch("Subscribe")
 	cgo.Handle(handle).Value().(func(Message))(goMessage(message))
+}
+
+//export rmqttGoMessages
+func rmqttGoMessages(messages **C.rmqtt_message_t, count C.size_t, handle C.uintptr_t) {
+	defer catch("Subscribe")
+	batch := make([]Message, count)
+	for index, message := range unsafe.Slice(messages, count) {
+		batch[index] = goMessage(message)
+	}
+	cgo.Handle(handle).Value().(func([]Message))(batch)
+}
+
+//export rmqttGoRetained
+func rmqttGoRetained(message *C.rmqtt_message_t, handle C.uintptr_t) {
+	cgo.Handle(handle).Value().(*viewer).show(message)
+}
+
+//export rmqttGoReport
+func rmqttGoReport(report *C.rmqtt_publish_report_t, handle C.uintptr_t) {
+	defer catch("OnReport")
+	cgo.Handle(handle).Value().(func(PublishReport))(goReport(report))
 }
 
 //export rmqttGoLogLine

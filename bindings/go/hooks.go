@@ -12,7 +12,7 @@ import (
 //
 // What runs for one client keeps its order; what runs for different clients runs at the same time. Hooks may block and
 // may call everything in this package; only Stop answers ErrWouldDeadlock in the hooks that hear of events and the
-// functions of subscriptions. A panic ends in OnPanic; in the hooks that decide it also denies.
+// functions of subscriptions and reports. A panic ends in OnPanic; in the hooks that decide it also denies.
 //
 // The hooks that decide, those that return a Verdict, run in a goroutine of their own each, so a slow answer holds up no
 // one but its client. The context ends when the answer has no use any more: after callbacks.timeout_ms of the

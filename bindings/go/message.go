@@ -8,7 +8,8 @@ import (
 	"unsafe"
 )
 
-// Message is a message that the broker hands to the program.
+// Message is a message that the broker hands to the program. It is a copy, all of it: there is nothing to retain or to
+// release, as there is in C.
 type Message struct {
 	Topic      string
 	Payload    []byte
@@ -17,6 +18,21 @@ type Message struct {
 	QoS        byte
 	Retain     bool
 	Properties Properties
+	Delivery   Delivery // what has to be acknowledged: 0 unless [ManualAck] says so, and for QoS 0
+}
+
+// Delivery is a message that this program has to acknowledge: a number that stays harmless when its subscription or its
+// broker is gone.
+type Delivery uint64
+
+// Ack acknowledges the message, in whatever order, on any goroutine. Until then it counts against [ReceiveMaximum]. When
+// its subscription ends, or its broker stops, without that, it is lost; one of a shared subscription goes to another
+// member when its subscription ends.
+//
+// It fails with [ErrExpired] if the message has been acknowledged already, or its subscription or its run of the broker is
+// over, and with [ErrInvalidArgument] for 0.
+func (d Delivery) Ack() error {
+	return toError(C.rmqtt_delivery_ack(C.rmqtt_delivery_t(d)), nil)
 }
 
 // Properties are the MQTT 5 properties of a message that those who exchange it have put in. The zero value is none.
@@ -63,6 +79,7 @@ func goMessage(message *C.rmqtt_message_t) Message {
 		QoS:        byte(message.qos),
 		Retain:     bool(message.retain),
 		Properties: goProperties(message.properties),
+		Delivery:   Delivery(message.delivery),
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 // Panic is a panic of a callback.
 type Panic struct {
-	Callback string // the field of Hooks, such as "Authenticate", or "Subscribe" or "SetLog"
+	Callback string // the field of Hooks, such as "Authenticate", or "Subscribe", "OnReport" or "SetLog"
 	Value    any    // what was thrown
 	Stack    []byte // where, as of debug.Stack
 }

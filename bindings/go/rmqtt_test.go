@@ -332,7 +332,22 @@ func TestSubscribeFails(t *testing.T) {
 	if _, err := b.Subscribe("a", nil); !errors.Is(err, ErrInvalidArgument) {
 		t.Error(err)
 	}
-	if _, err := b.Subscribe("a", none, QoS(1)); !errors.Is(err, ErrUnsupported) {
+	if _, err := b.SubscribeBatch("a", nil); !errors.Is(err, ErrInvalidArgument) {
+		t.Error(err)
+	}
+	for name, option := range map[string]SubscribeOption{
+		"QoS":            QoS(3),
+		"OnOverflow":     OnOverflow(3),
+		"OnOverflow256":  OnOverflow(256),
+		"OnOverflow-256": OnOverflow(-256),
+		"ReceiveMaximum": ReceiveMaximum(65536),
+		"MaxBatch":       MaxBatch(65537),
+	} {
+		if _, err := b.Subscribe("a", none, option); !errors.Is(err, ErrInvalidArgument) {
+			t.Error(name, err)
+		}
+	}
+	if _, err := b.Subscribe("$share/g/a", none, NoLocal()); !errors.Is(err, ErrInvalidArgument) {
 		t.Error(err)
 	}
 }
@@ -459,6 +474,18 @@ func TestClose(t *testing.T) {
 		"Publish":  b.Publish("a", nil, nil),
 	}
 	_, calls["Subscribe"] = b.Subscribe("#", func(Message) {})
+	_, calls["SubscribeBatch"] = b.SubscribeBatch("#", func([]Message) {})
+	_, calls["PublishBatch"] = b.PublishBatch([]Publication{{Topic: "a"}})
+	calls["Retained"] = b.Retained("#", func(Message) {})
+	_, calls["RetainedGet"] = b.RetainedGet("a")
+	calls["RetainedSet"] = b.RetainedSet("a", []byte("x"), nil)
+	_, calls["RetainedDelete"] = b.RetainedDelete("#")
+	mine, theirs := net.Pipe()
+	calls["Attach"] = b.Attach(theirs, nil)
+	if _, err := mine.Write([]byte("x")); err == nil {
+		t.Error("attached to nothing, yet open")
+	}
+	_, calls["Pair"] = b.Pair(nil)
 	_, calls["Listeners"] = b.Listeners()
 	_, calls["Stats"] = b.Stats()
 	_, calls["HookStats"] = b.HookStats(HookAuthenticate)
@@ -471,8 +498,17 @@ func TestClose(t *testing.T) {
 	if b.Running() || b.ConnectedClients() != 0 || b.ID() == "" {
 		t.Error("a closed broker is not idle")
 	}
+	if _, err := sub.Stats(); err != nil {
+		t.Error("a subscription outlives its broker:", err)
+	}
 	sub.Close()
 	sub.Close()
+	_, err = sub.Stats()
+	for _, err := range []error{err, sub.Pause(), sub.Resume(), new(Subscription).Pause()} {
+		if !errors.Is(err, ErrClosed) || !strings.Contains(err.Error(), "subscription") {
+			t.Error(err)
+		}
+	}
 
 	var none Broker
 	none.Close()
@@ -792,7 +828,7 @@ func TestManyClients(t *testing.T) {
 
 // What a callback holds on to is let go of once the library has dropped the callback.
 func TestCallbacksAreReleased(t *testing.T) {
-	const callbacks = 6
+	const callbacks = 11
 	var released atomic.Int32
 	weight := func() *[64]byte {
 		w := new([64]byte)
@@ -822,6 +858,30 @@ func TestCallbacksAreReleased(t *testing.T) {
 		}
 		if _, err := b.Subscribe("#/#", function()); err == nil {
 			t.Error("subscribed to nonsense")
+		}
+		batch := func() func([]Message) {
+			w := weight()
+			return func([]Message) { w[0]++ }
+		}
+		subs, err := b.SubscribeBatch("#", batch())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer subs.Close()
+		report := func(delay time.Duration) PublishOptions {
+			w := weight()
+			return PublishOptions{Delay: delay, OnReport: func(PublishReport) { w[0]++ }}
+		}
+		reported, open, nonsense := report(0), report(time.Hour), report(0)
+		if err := b.Publish("a", nil, &reported); err != nil {
+			t.Error(err)
+		}
+		if accepted, err := b.PublishBatch([]Publication{
+			{Topic: "a", PublishOptions: open},
+			{Topic: "#", PublishOptions: nonsense},
+			{Topic: "a", PublishOptions: report(0)},
+		}); accepted != 1 || !errors.Is(err, ErrInvalidArgument) {
+			t.Error(accepted, err)
 		}
 		if err := SetLog(LevelError, line()); err != nil {
 			t.Error(err)

@@ -1,5 +1,8 @@
 #include "shim.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+
 #include "_cgo_export.h"
 
 static void on_drop(void *user_data) {
@@ -59,6 +62,18 @@ static void on_message(const rmqtt_message_t *message, void *user_data) {
     rmqttGoMessage((rmqtt_message_t *)message, (uintptr_t)user_data);
 }
 
+static void on_messages(const rmqtt_message_t *const *messages, size_t count, void *user_data) {
+    rmqttGoMessages((rmqtt_message_t **)messages, count, (uintptr_t)user_data);
+}
+
+static void on_retained(const rmqtt_message_t *message, void *user_data) {
+    rmqttGoRetained((rmqtt_message_t *)message, (uintptr_t)user_data);
+}
+
+static void on_report(const rmqtt_publish_report_t *report, void *user_data) {
+    rmqttGoReport((rmqtt_publish_report_t *)report, (uintptr_t)user_data);
+}
+
 static void on_line(const rmqtt_log_line_t *line, void *user_data) {
     rmqttGoLogLine((rmqtt_log_line_t *)line, (uintptr_t)user_data);
 }
@@ -99,24 +114,84 @@ rmqtt_status_t rmqttgo_set_hooks(rmqtt_broker_t *broker, uintptr_t handle, uint3
     return rmqtt_broker_set_hooks(broker, &hooks, err);
 }
 
-rmqtt_status_t rmqttgo_publish(rmqtt_broker_t *broker, rmqtt_str_t topic, const void *payload, size_t len, uint8_t qos,
-                               bool retain, rmqtt_error_t **err) {
+static rmqtt_publish_t message_of(rmqtt_str_t topic, rmqtt_str_t client_id, rmqtt_bytes_t payload,
+                                  const rmqttgo_publication *options) {
     rmqtt_publish_t message = rmqtt_publish_init();
     message.topic = topic;
-    message.payload = rmqtt_bytes(payload, len);
-    message.qos = qos;
-    message.retain = retain;
+    message.payload = payload;
+    message.qos = options->qos;
+    message.retain = options->retain;
+    message.wait_ms = options->wait_ms;
+    message.properties = options->properties;
+    message.client_id = client_id.len == 0 ? rmqtt_str(NULL) : client_id;
+    message.delay_ms = options->delay_ms;
+    if (options->handle != 0) {
+        message.on_report = on_report;
+        message.user_data = (void *)options->handle;
+        message.drop = on_drop;
+    }
+    return message;
+}
+
+rmqtt_status_t rmqttgo_publish(rmqtt_broker_t *broker, rmqtt_str_t topic, rmqtt_str_t client_id, rmqtt_bytes_t payload,
+                               rmqttgo_publication options, rmqtt_error_t **err) {
+    rmqtt_publish_t message = message_of(topic, client_id, payload, &options);
     return rmqtt_broker_publish(broker, &message, err);
 }
 
-rmqtt_status_t rmqttgo_subscribe(rmqtt_broker_t *broker, rmqtt_str_t filter, uint32_t max_queued, uint8_t qos,
-                                 uint8_t retain_handling, uintptr_t handle, rmqtt_subscription_t **out,
-                                 rmqtt_error_t **err) {
-    rmqtt_subscribe_options_t options = rmqtt_subscribe_options_init();
-    options.max_queued_messages = max_queued;
-    options.qos = qos;
-    options.retain_handling = retain_handling;
-    return rmqtt_broker_subscribe(broker, filter, &options, on_message, (void *)handle, on_drop, out, err);
+rmqtt_status_t rmqttgo_publish_batch(rmqtt_broker_t *broker, const rmqttgo_publication *messages, size_t count,
+                                     const uint8_t *octets, size_t *accepted, rmqtt_error_t **err) {
+    rmqtt_publish_t *batch = malloc(count * sizeof *batch);
+    if (batch == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            if (messages[i].handle != 0) {
+                rmqttGoDrop(messages[i].handle);
+            }
+        }
+        return RMQTT_ERR_IO;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rmqtt_str_t topic = {(const char *)octets, messages[i].topic_len};
+        rmqtt_str_t client_id = {topic.ptr + topic.len, messages[i].client_id_len};
+        rmqtt_bytes_t payload = rmqtt_bytes(client_id.ptr + client_id.len, messages[i].payload_len);
+        octets = payload.ptr + payload.len;
+        batch[i] = message_of(topic, client_id, payload, &messages[i]);
+    }
+    rmqtt_status_t status = rmqtt_broker_publish_batch(broker, batch, count, accepted, err);
+    free(batch);
+    return status;
+}
+
+rmqtt_status_t rmqttgo_retained_set(rmqtt_broker_t *broker, rmqtt_str_t topic, rmqtt_str_t client_id,
+                                    rmqtt_bytes_t payload, rmqttgo_publication options, rmqtt_error_t **err) {
+    rmqtt_publish_t message = message_of(topic, client_id, payload, &options);
+    return rmqtt_broker_retained_set(broker, &message, err);
+}
+
+rmqtt_status_t rmqttgo_retained(const rmqtt_broker_t *broker, rmqtt_str_t filter, uintptr_t handle,
+                                rmqtt_error_t **err) {
+    return rmqtt_broker_retained(broker, filter, on_retained, (void *)handle, err);
+}
+
+rmqtt_status_t rmqttgo_retained_get(const rmqtt_broker_t *broker, rmqtt_str_t topic, uintptr_t handle,
+                                    rmqtt_error_t **err) {
+    return rmqtt_broker_retained_get(broker, topic, on_retained, (void *)handle, err);
+}
+
+rmqtt_status_t rmqttgo_subscribe(rmqtt_broker_t *broker, rmqtt_str_t filter, const rmqtt_subscribe_options_t *options,
+                                 bool batch, uintptr_t handle, rmqtt_subscription_t **out, rmqtt_error_t **err) {
+    if (batch) {
+        return rmqtt_broker_subscribe_batch(broker, filter, options, on_messages, (void *)handle, on_drop, out, err);
+    }
+    return rmqtt_broker_subscribe(broker, filter, options, on_message, (void *)handle, on_drop, out, err);
+}
+
+rmqtt_status_t rmqttgo_attach(rmqtt_broker_t *broker, int fd, rmqtt_peer_t peer, rmqtt_error_t **err) {
+    int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (duplicate < 0) {
+        return RMQTT_ERR_IO;
+    }
+    return rmqtt_broker_attach_fd(broker, duplicate, &peer, err);
 }
 
 rmqtt_status_t rmqttgo_log_set(rmqtt_level_t max, uintptr_t handle) {

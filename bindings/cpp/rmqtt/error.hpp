@@ -8,6 +8,7 @@
 #include <rmqtt.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -47,8 +48,9 @@ inline rmqtt_bytes_t bytes(std::string_view octets) noexcept {
 
 /// A number of units of time as a shorter one: what is negative is 0, what does not fit the most that does.
 template <typename Number> Number saturated(std::int64_t count) noexcept {
-    constexpr std::int64_t most = std::numeric_limits<Number>::max();
-    return static_cast<Number>(std::clamp<std::int64_t>(count, 0, most));
+    constexpr std::uint64_t fits = std::numeric_limits<Number>::max();
+    constexpr std::uint64_t most = std::min<std::uint64_t>(fits, std::numeric_limits<std::int64_t>::max());
+    return static_cast<Number>(std::clamp<std::int64_t>(count, 0, static_cast<std::int64_t>(most)));
 }
 
 template <auto Free> struct Deleter {
@@ -92,6 +94,19 @@ private:
     rmqtt_status_t code_;
     /// Shared, because the copy of an exception must not throw.
     std::shared_ptr<const std::vector<Fault>> faults_;
+};
+
+/// Why Broker::publish_batch() has not published all messages.
+class BatchError : public Error {
+public:
+    /// The error of the message behind the first `accepted` ones.
+    BatchError(const Error &error, std::size_t accepted) : Error(error), accepted_(accepted) {}
+
+    /// How many messages have been published, those at the front.
+    std::size_t accepted() const noexcept { return accepted_; }
+
+private:
+    std::size_t accepted_;
 };
 
 namespace detail {

@@ -11,9 +11,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rmqtt {
@@ -57,7 +59,7 @@ enum class DropCause : std::int32_t {
 /// What has become of the retained message of a topic.
 enum class RetainedChange : std::int32_t {
     set = RMQTT_RETAINED_SET,          ///< There is one, or another one than before.
-    removed = RMQTT_RETAINED_REMOVED,  ///< It has been taken back with an empty one.
+    removed = RMQTT_RETAINED_REMOVED,  ///< It has been taken back: with an empty one, or by Broker::retained_delete().
     expired = RMQTT_RETAINED_EXPIRED,  ///< It has expired.
 };
 
@@ -66,6 +68,14 @@ enum class Resource : std::int32_t {
     connections = RMQTT_RESOURCE_CONNECTIONS,              ///< Connections, `limits.max_connections`.
     sessions = RMQTT_RESOURCE_SESSIONS,                    ///< Sessions, `limits.max_sessions`.
     retained_messages = RMQTT_RESOURCE_RETAINED_MESSAGES,  ///< Retained messages, `retain.max_messages`.
+};
+
+/// How far a message of this program has come.
+enum class PublishStage : std::int32_t {
+    queued = RMQTT_PUBLISH_QUEUED,              ///< It is queued for everyone who gets it.
+    acknowledged = RMQTT_PUBLISH_ACKNOWLEDGED,  ///< Everyone who was connected when it was queued, and gets it with QoS
+                                                ///< 1 or 2, has acknowledged it or is gone.
+    refused = RMQTT_PUBLISH_REFUSED,            ///< It goes nowhere: Hooks::authorize_publish has refused it.
 };
 
 /// The session expiry interval of a session that is kept for ever.
@@ -198,11 +208,11 @@ struct PropertiesView {
 struct Client {
     /// The client identifier; the one the broker made up if the client had none.
     std::string_view client_id;
-    /// The user name, if CONNECT has one.
+    /// The user name, if CONNECT has one. For a client that the program vouches for, see Peer.
     std::optional<std::string_view> username;
-    /// Where the connection comes from, such as `192.0.2.1:49152`.
+    /// Where the connection comes from, such as `192.0.2.1:49152`, or what Peer says.
     std::string_view address;
-    /// The name of the listener that accepted it.
+    /// The name of the listener that accepted it, or what Peer says.
     std::string_view listener;
     /// The `node_id` of the broker it is connected to.
     std::uint64_t node_id = 0;
@@ -213,6 +223,47 @@ struct Client {
     /// A hook has said so when it connected: the configured access rules do not hold for it.
     bool superuser = false;
 };
+
+/// A message that this program has to acknowledge, because of SubscribeOptions::manual_ack: a plain number to be copied
+/// at will. It stays harmless when the subscription or the broker is gone.
+class Delivery {
+public:
+    /// Nothing to acknowledge: ack() answers false.
+    Delivery() noexcept = default;
+    /// As Message::delivery has it.
+    explicit Delivery(rmqtt_delivery_t number) noexcept : number_(number) {}
+
+    /// Whether there is something to acknowledge.
+    explicit operator bool() const noexcept { return number_ != 0; }
+
+    /// The number, for rmqtt_delivery_ack(); 0 for none.
+    rmqtt_delivery_t number() const noexcept { return number_; }
+
+    /// Acknowledges the message, in whatever order. Until then it counts against SubscribeOptions::receive_maximum.
+    /// When its subscription ends, or its broker stops, without that, it is lost; one of a shared subscription goes to
+    /// another member when its subscription ends.
+    ///
+    /// @return Whether this call did. False: it has been acknowledged already, or its subscription or its run of the
+    ///         broker is over; also where there is nothing to acknowledge.
+    /// @throws Error for faults of the library.
+    ///
+    /// Any thread may call it, also after the function that got the message has returned.
+    bool ack() const {
+        if (number_ == 0) {
+            return false;
+        }
+        const rmqtt_status_t status = rmqtt_delivery_ack(number_);
+        if (status != RMQTT_OK && status != RMQTT_ERR_EXPIRED) {
+            detail::fail("rmqtt_delivery_ack", status);
+        }
+        return status == RMQTT_OK;
+    }
+
+private:
+    rmqtt_delivery_t number_ = 0;
+};
+
+class KeptMessage;
 
 /// A message that the broker hands to this program.
 struct Message {
@@ -230,6 +281,100 @@ struct Message {
     bool retain = false;
     /// The MQTT 5 properties. Nothing is in them if it has none.
     PropertiesView properties;
+    /// What has to be acknowledged; none unless SubscribeOptions::manual_ack says so, and for QoS 0.
+    Delivery delivery;
+    /// The C struct that this is a view of, for rmqtt_message_retain(); null for none.
+    const rmqtt_message_t *raw = nullptr;
+
+    /// Keeps it beyond the function that it was handed to. Topic and payload are not copied, with one exception: those
+    /// that a hook in place gets to see are.
+    ///
+    /// @return The same message, with the message expiry interval of now.
+    /// @throws Error with `RMQTT_ERR_INVALID_ARGUMENT` if the library did not make it, and for faults of the library.
+    ///
+    /// In that function only; of a message that is kept, any time and on any thread.
+    [[nodiscard]] KeptMessage keep() const;
+};
+
+/// A message that has been kept. It may be read by several threads at a time, outlives its broker if it must, and takes
+/// the memory of its topic, payload and properties as long as it lives.
+class KeptMessage {
+public:
+    /// No message.
+    KeptMessage() noexcept = default;
+
+    /// Whether there is one: not default constructed, moved from or reset.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// The message, if there is one. Its views live as long as this object, or the one that it is moved to.
+    const Message &operator*() const noexcept { return message_; }
+    const Message *operator->() const noexcept { return &message_; }
+
+    /// Releases the message, if there is one.
+    void reset() noexcept { handle_.reset(); }
+
+private:
+    friend struct Message;
+    explicit KeptMessage(const rmqtt_message_t *kept) noexcept;
+
+    std::unique_ptr<const rmqtt_message_t, detail::Deleter<&rmqtt_message_release>> handle_;
+    Message message_;
+};
+
+/// Messages of one subscription, in order. At least one.
+class Messages {
+public:
+    /// Goes through messages.
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = Message;
+        using difference_type = std::ptrdiff_t;
+        using pointer = void;
+        using reference = Message;
+
+        Message operator*() const noexcept;
+        iterator &operator++() noexcept {
+            ++at_;
+            return *this;
+        }
+        iterator operator++(int) noexcept { return iterator(at_++); }
+        bool operator==(const iterator &other) const noexcept { return at_ == other.at_; }
+        bool operator!=(const iterator &other) const noexcept { return at_ != other.at_; }
+
+    private:
+        friend class Messages;
+        explicit iterator(const rmqtt_message_t *const *at) noexcept : at_(at) {}
+
+        const rmqtt_message_t *const *at_;
+    };
+
+    /// Those at `first`.
+    Messages(const rmqtt_message_t *const *first, std::size_t size) noexcept : first_(first), size_(size) {}
+
+    iterator begin() const noexcept { return iterator(first_); }
+    iterator end() const noexcept { return iterator(first_ + size_); }
+    std::size_t size() const noexcept { return size_; }
+    Message operator[](std::size_t index) const noexcept { return *iterator(first_ + index); }
+
+private:
+    const rmqtt_message_t *const *first_;
+    std::size_t size_;
+};
+
+/// What has become of a message of this program.
+struct PublishReport {
+    /// How many receivers it was queued for: sessions of clients, and subscriptions of this program.
+    std::uint64_t receivers = 0;
+    /// How many of those have acknowledged it: clients with QoS 1 or 2, subscriptions of this program by the return of
+    /// their function or Delivery::ack(). 0 before the last report.
+    std::uint64_t acknowledged = 0;
+    /// Receivers that were to acknowledge it, but have gone, or lost it to their full queue. 0 before the last report.
+    std::uint64_t lost = 0;
+    /// How far it has come.
+    PublishStage stage = PublishStage::queued;
+    /// Nothing more will be reported.
+    bool last = false;
 };
 
 /// A client wants to connect.
@@ -524,7 +669,15 @@ inline Message message(const rmqtt_message_t &from) noexcept {
     if (reaches(from, from.properties) && from.properties) {
         message.properties = properties(*from.properties);
     }
+    if (reaches(from, from.delivery)) {
+        message.delivery = Delivery(from.delivery);
+    }
+    message.raw = &from;
     return message;
+}
+
+inline PublishReport report(const rmqtt_publish_report_t &from) noexcept {
+    return {from.receivers, from.acknowledged, from.lost, static_cast<PublishStage>(from.stage), from.last};
 }
 
 inline AuthEvent event(const rmqtt_authenticate_t &from) noexcept {
@@ -648,7 +801,63 @@ inline OverloadEvent event(const rmqtt_overload_t &from) noexcept {
     return {from.limit, static_cast<Resource>(from.resource), from.begun};
 }
 
+inline rmqtt_str_t optional_str(const std::optional<std::string> &text) noexcept {
+    return text ? str(*text) : rmqtt_str_t();
+}
+
+inline void list(const std::vector<UserProperty> &from, std::vector<rmqtt_user_property_t> &to) {
+    to.clear();
+    for (const UserProperty &property : from) {
+        to.push_back({str(property.name), str(property.value)});
+    }
+}
+
+/// Writes properties as the library reads them. What is written points into them and into the writer, until either
+/// changes.
+class PropertiesWriter {
+public:
+    const rmqtt_properties_t &write(const Properties &from) {
+        list(from.user_properties, user_properties_);
+        properties_ = rmqtt_properties_init();
+        properties_.content_type = optional_str(from.content_type);
+        properties_.response_topic = optional_str(from.response_topic);
+        if (from.correlation_data) {
+            properties_.correlation_data = bytes(*from.correlation_data);
+        }
+        properties_.user_properties = user_properties_.data();
+        properties_.user_property_count = user_properties_.size();
+        if (from.message_expiry) {
+            properties_.has_message_expiry = true;
+            properties_.message_expiry_s = saturated<std::uint32_t>(from.message_expiry->count());
+        }
+        properties_.payload_format_indicator = from.payload_format_indicator;
+        return properties_;
+    }
+
+private:
+    std::vector<rmqtt_user_property_t> user_properties_;
+    rmqtt_properties_t properties_{};
+};
+
 }  // namespace detail
+
+inline KeptMessage Message::keep() const {
+    if (!raw) {
+        throw Error(RMQTT_ERR_INVALID_ARGUMENT, "the message is not one of the library");
+    }
+    const rmqtt_message_t *kept = rmqtt_message_retain(raw);
+    if (!kept) {
+        detail::fail("rmqtt_message_retain", RMQTT_ERR_PANIC);
+    }
+    return KeptMessage(kept);
+}
+
+inline KeptMessage::KeptMessage(const rmqtt_message_t *kept) noexcept
+    : handle_(kept), message_(detail::message(*kept)) {}
+
+inline Message Messages::iterator::operator*() const noexcept {
+    return detail::message(**at_);
+}
 
 }  // namespace rmqtt
 

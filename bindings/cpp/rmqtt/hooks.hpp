@@ -200,7 +200,7 @@ private:
         }
         if (changes.properties) {
             verdict.replace |= RMQTT_REPLACE_PROPERTIES;
-            verdict.properties = &write(*changes.properties);
+            verdict.properties = &message_properties_.write(*changes.properties);
         }
         if (changes.client_id) {
             verdict.replace |= RMQTT_REPLACE_CLIENT_ID;
@@ -217,38 +217,8 @@ private:
         verdict.superuser = changes.superuser;
     }
 
-    const rmqtt_properties_t &write(const Properties &from) {
-        list(from.user_properties, message_user_properties_);
-        message_properties_ = rmqtt_properties_init();
-        message_properties_.content_type = optional_str(from.content_type);
-        message_properties_.response_topic = optional_str(from.response_topic);
-        if (from.correlation_data) {
-            message_properties_.correlation_data = bytes(*from.correlation_data);
-        }
-        message_properties_.user_properties = message_user_properties_.data();
-        message_properties_.user_property_count = message_user_properties_.size();
-        if (from.message_expiry) {
-            message_properties_.has_message_expiry = true;
-            message_properties_.message_expiry_s = saturated<std::uint32_t>(from.message_expiry->count());
-        }
-        message_properties_.payload_format_indicator = from.payload_format_indicator;
-        return message_properties_;
-    }
-
-    static rmqtt_str_t optional_str(const std::optional<std::string> &text) noexcept {
-        return text ? str(*text) : rmqtt_str_t();
-    }
-
-    static void list(const std::vector<UserProperty> &from, std::vector<rmqtt_user_property_t> &to) {
-        to.clear();
-        for (const UserProperty &property : from) {
-            to.push_back({str(property.name), str(property.value)});
-        }
-    }
-
     std::vector<rmqtt_user_property_t> user_properties_;
-    std::vector<rmqtt_user_property_t> message_user_properties_;
-    rmqtt_properties_t message_properties_{};
+    PropertiesWriter message_properties_;
 };
 
 }  // namespace detail

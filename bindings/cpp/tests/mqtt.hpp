@@ -105,19 +105,22 @@ private:
 
 class Mqtt {
 public:
-    explicit Mqtt(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    // Over a socket that is connected, which this closes.
+    struct Socket {
+        int fd;
+    };
+    explicit Mqtt(Socket connected) : socket_(connected.fd) {
         CHECK(socket_ >= 0);
         timeval patience{};
         patience.tv_sec = PATIENCE.count();
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    }
+    explicit Mqtt(std::uint16_t port) : Mqtt(Socket{::socket(AF_INET, SOCK_STREAM, 0)}) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_port = htons(port);
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(socket_, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
-            ::close(socket_);
-            failed(__FILE__, __LINE__, "no connection");
-        }
+        CHECK(::connect(socket_, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
     }
     ~Mqtt() { ::close(socket_); }
     Mqtt(const Mqtt &) = delete;

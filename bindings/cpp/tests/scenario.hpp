@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -51,6 +52,20 @@ inline rmqtt::Answer allow_with(const std::function<void(rmqtt::Changes &)> &cha
     change(changes);
     return rmqtt::Answer::allow(std::move(changes));
 }
+
+// Tells when what owns it is destroyed.
+class Tracer {
+public:
+    std::shared_ptr<int> token() {
+        auto token = std::make_shared<int>(0);
+        watch_ = token;
+        return token;
+    }
+    bool gone() const { return watch_.expired(); }
+
+private:
+    std::weak_ptr<int> watch_;
+};
 
 // What hooks have been told, in order. It must outlive the broker.
 class Told {
