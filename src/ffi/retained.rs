@@ -108,7 +108,10 @@ pub unsafe extern "C" fn rmqtt_broker_retained_set(
     err: *mut *mut rmqtt_error_t,
 ) -> rmqtt_status_t {
     // SAFETY: the contract of the function is passed on.
-    unsafe { with_broker(broker, err, |broker| broker.broker.retained_set(read_publish(message)?)) }
+    unsafe {
+        let message = read_publish(message);
+        with_broker(broker, err, |broker| broker.broker.retained_set(message?))
+    }
 }
 
 /// Forgets the retained messages that match a topic filter. The hook `retained_changed` is told of each.
