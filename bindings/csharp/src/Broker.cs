@@ -220,14 +220,7 @@ namespace Rmqtt
         {
             var status = Native.BrokerMetrics(_handle, (int)Native.MetricsFormat.Json, out var text);
             RmqttException.ThrowIfFailed(status);
-            try
-            {
-                return Utf8.Copy(Native.StringView(text));
-            }
-            finally
-            {
-                Native.StringFree(text);
-            }
+            return Utf8.Take(text);
         }
 
         /// <summary>Publishes text as UTF-8.</summary>
@@ -427,6 +420,155 @@ namespace Rmqtt
                     _handle, Utf8.View(pinned, text), out var deleted, out var error);
                 RmqttException.ThrowIfFailed(status, error);
                 return (long)deleted;
+            }
+        }
+
+        /// <summary>Lists clients that have a session, connected or not, in the order of their client identifiers, a
+        /// page at a time. Never waits for a client or a callback.</summary>
+        /// <param name="query">Which clients, or null for the first 100 of all.</param>
+        /// <returns>JSON, as text, for a parser of the program's choice:
+        /// <c>{"clients":[...],"next":"..."}</c>; docs/messages.md has the fields of a client. <c>next</c> is there
+        /// only if there may be more clients: it is <see cref="ClientQuery.After" /> for the next page. Clients that
+        /// come and go between two pages may be in neither of them; no client is in both.</returns>
+        /// <exception cref="RmqttException">A number is out of range, or the broker does not run.</exception>
+        public string ListClients(ClientQuery query = null)
+        {
+            using (var views = new Views())
+            {
+                var native = query == null ? default(Native.Query) : query.ToNative(views);
+                var status = Native.BrokerClients(
+                    _handle, query == null ? null : &native, out var json, out var error);
+                RmqttException.ThrowIfFailed(status, error);
+                return Utf8.Take(json);
+            }
+        }
+
+        /// <summary>Shows one client, connected or not, as JSON text: one of the objects that
+        /// <see cref="ListClients" /> lists; null if there is no session of such a client.</summary>
+        /// <exception cref="RmqttException">The broker does not run.</exception>
+        public string GetClient(string clientId)
+        {
+            var client = Utf8.Encode(clientId, nameof(clientId));
+            fixed (byte* pinned = client)
+            {
+                var status = Native.BrokerClient(_handle, Utf8.View(pinned, client), out var json, out var error);
+                if (status == (int)Status.NotFound)
+                {
+                    Native.ErrorFree(error);
+                    return null;
+                }
+                RmqttException.ThrowIfFailed(status, error);
+                return Utf8.Take(json);
+            }
+        }
+
+        /// <summary>
+        /// Disconnects a client, and ends its session if wanted. An MQTT 5 client gets DISCONNECT with the reason code;
+        /// any other sees its connection close. The will is published. <see cref="Hooks.Disconnected" /> is told
+        /// <see cref="DisconnectedBy.Broker" /> and the reason code, <see cref="Hooks.SessionTerminated" />
+        /// <see cref="SessionEnd.Discarded" />.
+        ///
+        /// When this returns, the connection has been asked to close, and does so soon. A session that is discarded
+        /// while its client is away is not found any more then; its will and the event come soon after.
+        /// </summary>
+        /// <param name="clientId">The client identifier.</param>
+        /// <param name="reasonCode">One that a server may send in DISCONNECT: 0x00 or 0x80 and above, such as 0x98,
+        /// administrative action.</param>
+        /// <param name="discardSession">Whether the session ends, with its subscriptions and all that waits in it; also
+        /// that of a client that is away.</param>
+        /// <exception cref="RmqttException">A server must not send that reason code in DISCONNECT, or the broker does
+        /// not run; with <see cref="Status.NotFound" />, the client is not connected, or, if its session is to be
+        /// discarded, has none.</exception>
+        public void Disconnect(string clientId, byte reasonCode, bool discardSession = false)
+        {
+            var client = Utf8.Encode(clientId, nameof(clientId));
+            fixed (byte* pinned = client)
+            {
+                var status = Native.BrokerDisconnect(
+                    _handle, Utf8.View(pinned, client), reasonCode, discardSession ? (byte)1 : (byte)0, out var error);
+                RmqttException.ThrowIfFailed(status, error);
+            }
+        }
+
+        /// <summary>Subscribes a client, connected or not, as if it had done so itself:
+        /// <see cref="Hooks.Subscribed" /> is told, and retained messages are delivered as the options say, to a client
+        /// that is away when it comes back. No hook and no access rule is asked, and <c>limits.max_subscriptions</c> is
+        /// not looked at. If the client has the filter already, the options are replaced.</summary>
+        /// <param name="clientId">The client identifier.</param>
+        /// <param name="filter">A topic filter; <c>$share/{group}/{filter}</c> is one, too.</param>
+        /// <param name="options">Options, or null.</param>
+        /// <exception cref="RmqttException">The filter is none, an option is out of range, or the broker does not run;
+        /// with <see cref="Status.NotFound" />, there is no session of such a client.</exception>
+        public void SubscribeClient(string clientId, string filter, ClientSubscription options = null)
+        {
+            var client = Utf8.Encode(clientId, nameof(clientId));
+            var text = Utf8.Encode(filter, nameof(filter));
+            var native = options == null ? default(Native.ClientSubscription) : options.ToNative();
+            fixed (byte* pinnedClient = client, pinnedText = text)
+            {
+                var status = Native.BrokerSubscribeClient(
+                    _handle, Utf8.View(pinnedClient, client), Utf8.View(pinnedText, text),
+                    options == null ? null : &native, out var error);
+                RmqttException.ThrowIfFailed(status, error);
+            }
+        }
+
+        /// <summary>Ends a subscription of a client, connected or not, as if it had done so itself:
+        /// <see cref="Hooks.Unsubscribed" /> is told. No hook is asked. Messages that wait for the client already
+        /// stay.</summary>
+        /// <param name="clientId">The client identifier.</param>
+        /// <param name="filter">The topic filter, as it was subscribed to.</param>
+        /// <exception cref="RmqttException">The filter is none, or the broker does not run; with
+        /// <see cref="Status.NotFound" />, there is no session of such a client, or it is not subscribed to the
+        /// filter.</exception>
+        public void UnsubscribeClient(string clientId, string filter)
+        {
+            var client = Utf8.Encode(clientId, nameof(clientId));
+            var text = Utf8.Encode(filter, nameof(filter));
+            fixed (byte* pinnedClient = client, pinnedText = text)
+            {
+                var status = Native.BrokerUnsubscribeClient(
+                    _handle, Utf8.View(pinnedClient, client), Utf8.View(pinnedText, text), out var error);
+                RmqttException.ThrowIfFailed(status, error);
+            }
+        }
+
+        /// <summary>How many would get a message to a topic, if it were published now by somebody who is not among
+        /// them: sessions, those of absent clients included, and subscriptions of this program; of each shared group
+        /// one.</summary>
+        /// <exception cref="RmqttException">The topic is none, or the broker does not run.</exception>
+        public long SubscriberCount(string topic)
+        {
+            var text = Utf8.Encode(topic, nameof(topic));
+            fixed (byte* pinned = text)
+            {
+                var status = Native.BrokerSubscriberCount(
+                    _handle, Utf8.View(pinned, text), out var count, out var error);
+                RmqttException.ThrowIfFailed(status, error);
+                return (long)count;
+            }
+        }
+
+        /// <summary>Explains what would become of something that a client might do, and which rule, hook or default
+        /// decides it. Nothing is done, and no hook is asked.</summary>
+        /// <param name="clientId">The client identifier.</param>
+        /// <param name="action">What it might do.</param>
+        /// <param name="topic">The topic name that it might publish to, or the filter that it might subscribe to; one
+        /// that is none is explained, too.</param>
+        /// <returns>JSON, as text; docs/messages.md has its fields.</returns>
+        /// <exception cref="RmqttException">There is no such action, or the broker does not run; with
+        /// <see cref="Status.NotFound" />, there is no session of such a client.</exception>
+        public string Explain(string clientId, ClientAction action, string topic)
+        {
+            var client = Utf8.Encode(clientId, nameof(clientId));
+            var text = Utf8.Encode(topic, nameof(topic));
+            fixed (byte* pinnedClient = client, pinnedText = text)
+            {
+                var status = Native.BrokerExplain(
+                    _handle, Utf8.View(pinnedClient, client), (int)action, Utf8.View(pinnedText, text), out var json,
+                    out var error);
+                RmqttException.ThrowIfFailed(status, error);
+                return Utf8.Take(json);
             }
         }
 

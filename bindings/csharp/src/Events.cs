@@ -279,8 +279,8 @@ namespace Rmqtt
         /// <summary>The client, with a DISCONNECT.</summary>
         Client = 1,
 
-        /// <summary>The broker: for a fault of the client, its silence, a new connection under its name, or a
-        /// stop.</summary>
+        /// <summary>The broker: for a fault of the client, its silence, a new connection under its name, a stop, or
+        /// because the program says so.</summary>
         Broker = 2,
 
         /// <summary>The network: the connection ended without a DISCONNECT.</summary>
@@ -329,6 +329,9 @@ namespace Rmqtt
 
         /// <summary>The broker stops.</summary>
         Stopped = 4,
+
+        /// <summary>The program has discarded it, with <see cref="Broker.Disconnect" />.</summary>
+        Discarded = 5,
     }
 
     /// <summary>A client has subscribed, or changed a subscription.</summary>

@@ -452,6 +452,12 @@ namespace Rmqtt
             internal ulong DecisionsDeparted;
             internal ulong EventsTold;
             internal ulong SlowHookCalls;
+            internal ulong BytesReceived;
+            internal ulong BytesSent;
+            internal ulong QueuedMessages;
+            internal ulong QueuedBytes;
+            internal ulong InFlight;
+            internal ulong DelayedMessages;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -514,6 +520,30 @@ namespace Rmqtt
             internal uint ConnectTimeoutMs;
             internal byte Authenticated;
             internal fixed byte Reserved[3];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Query
+        {
+            internal UIntPtr StructSize;
+            internal Str ClientIdPrefix;
+            internal Str Username;
+            internal Str Address;
+            internal Str Listener;
+            internal Str After;
+            internal int Connected;
+            internal uint Limit;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ClientSubscription
+        {
+            internal UIntPtr StructSize;
+            internal uint Identifier;
+            internal byte Qos;
+            internal byte NoLocal;
+            internal byte RetainAsPublished;
+            internal byte RetainHandling;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -678,6 +708,34 @@ namespace Rmqtt
 
         [DllImport(Library, EntryPoint = "rmqtt_broker_connect_pair", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerConnectPair(BrokerHandle broker, Peer* peer, out int fd, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_clients", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerClients(BrokerHandle broker, Query* query, out IntPtr json, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_client", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerClient(
+            BrokerHandle broker, Str clientId, out IntPtr json, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_disconnect", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerDisconnect(
+            BrokerHandle broker, Str clientId, byte reasonCode, byte discardSession, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_subscribe_client", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerSubscribeClient(
+            BrokerHandle broker, Str clientId, Str filter, ClientSubscription* options, out IntPtr error);
+
+        [DllImport(
+            Library, EntryPoint = "rmqtt_broker_unsubscribe_client", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerUnsubscribeClient(
+            BrokerHandle broker, Str clientId, Str filter, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_subscriber_count", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerSubscriberCount(
+            BrokerHandle broker, Str topic, out ulong count, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_explain", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerExplain(
+            BrokerHandle broker, Str clientId, int action, Str topic, out IntPtr json, out IntPtr error);
 
         [DllImport(Library, EntryPoint = "rmqtt_broker_subscribe", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerSubscribe(

@@ -44,6 +44,12 @@ namespace Rmqtt
             DecisionsDeparted = (long)native.DecisionsDeparted;
             EventsTold = (long)native.EventsTold;
             SlowHookCalls = (long)native.SlowHookCalls;
+            BytesReceived = (long)native.BytesReceived;
+            BytesSent = (long)native.BytesSent;
+            QueuedMessages = (long)native.QueuedMessages;
+            QueuedBytes = (long)native.QueuedBytes;
+            InFlight = (long)native.InFlight;
+            DelayedMessages = (long)native.DelayedMessages;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -154,5 +160,25 @@ namespace Rmqtt
 
         /// <summary>Counter: calls of hooks in place that were seen to take 10 milliseconds or more.</summary>
         public long SlowHookCalls { get; }
+
+        /// <summary>Counter: bytes read from clients' connections, from the first one on, also of those that are
+        /// refused.</summary>
+        public long BytesReceived { get; }
+
+        /// <summary>Counter: bytes written to clients' connections.</summary>
+        public long BytesSent { get; }
+
+        /// <summary>Gauge: messages that wait in sessions, those of absent clients included.</summary>
+        public long QueuedMessages { get; }
+
+        /// <summary>Gauge: bytes that they take, as <c>limits.max_queued_bytes</c> counts them.</summary>
+        public long QueuedBytes { get; }
+
+        /// <summary>Gauge: messages of QoS 1 and 2 that have been sent to clients, and not acknowledged to the
+        /// end.</summary>
+        public long InFlight { get; }
+
+        /// <summary>Gauge: messages of the program that are to be published later.</summary>
+        public long DelayedMessages { get; }
     }
 }

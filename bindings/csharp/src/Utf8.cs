@@ -54,6 +54,19 @@ namespace Rmqtt
             return text.Ptr == IntPtr.Zero ? null : Strict.GetString((byte*)text.Ptr, checked((int)text.Len));
         }
 
+        /// <summary>Copies a string of the library and frees it.</summary>
+        internal static string Take(IntPtr text)
+        {
+            try
+            {
+                return Copy(Native.StringView(text));
+            }
+            finally
+            {
+                Native.StringFree(text);
+            }
+        }
+
         /// <summary>Copies octets; null where they are absent.</summary>
         internal static byte[] Copy(Native.Bytes bytes)
         {

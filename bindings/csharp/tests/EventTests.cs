@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Concurrent;
 using System.Linq;
 using System.Threading.Tasks;
 
@@ -23,33 +22,6 @@ namespace Rmqtt.Tests
             test("event: overload", Overload);
             test("event: exceptions are told and harm nobody", Exceptions);
             test("event: a hook that is not set is not called", NotSet);
-        }
-
-        /// <summary>Lines in the order in which they have come.</summary>
-        private sealed class Lines
-        {
-            private readonly ConcurrentQueue<string> _lines = new ConcurrentQueue<string>();
-
-            internal void Add(params object[] words)
-            {
-                _lines.Enqueue(string.Join(" ", words));
-            }
-
-            /// <summary>Waits for as many lines, and forgets them.</summary>
-            internal void Expect(params string[] expected)
-            {
-                Check.Until(() => _lines.Count >= expected.Length, expected.Length + " events, not " + this);
-                Check.Equal(string.Join("\n", expected), ToString(), "events");
-                string line;
-                while (_lines.TryDequeue(out line))
-                {
-                }
-            }
-
-            public override string ToString()
-            {
-                return string.Join("\n", _lines);
-            }
         }
 
         private static string Text(Message message)

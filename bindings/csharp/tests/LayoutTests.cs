@@ -64,6 +64,8 @@ namespace Rmqtt.Tests
             AddEnum(bound, "RESOURCE", typeof(Resource));
             AddEnum(bound, "OVERFLOW", typeof(Overflow));
             AddEnum(bound, "PUBLISH", typeof(PublishStage));
+            AddEnum(bound, "PRESENCE", typeof(Presence));
+            AddEnum(bound, "ACTION", typeof(ClientAction));
             Same(recorded, bound);
         }
 

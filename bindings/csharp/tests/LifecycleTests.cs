@@ -182,6 +182,14 @@ namespace Rmqtt.Tests
                 () => broker.GetRetained("t"),
                 () => broker.SetRetained("t", "p"),
                 () => broker.DeleteRetained("#"),
+                () => broker.ListClients(),
+                () => broker.ListClients(new ClientQuery()),
+                () => broker.GetClient("c"),
+                () => broker.Disconnect("c", 0),
+                () => broker.SubscribeClient("c", "t"),
+                () => broker.UnsubscribeClient("c", "t"),
+                () => broker.SubscriberCount("t"),
+                () => broker.Explain("c", ClientAction.Publish, "t"),
                 () => broker.ConnectPair(),
                 () => broker.GetStats(),
                 () => broker.Listeners.ToString(),
@@ -207,6 +215,7 @@ namespace Rmqtt.Tests
                                 {
                                     broker.Publish("t", "p");
                                     broker.GetStats();
+                                    broker.ListClients();
                                     Check.Equal(1, broker.Listeners.Count, "listeners");
                                     if (index == 0) broker.Subscribe("t", message => { }).Dispose();
                                 }

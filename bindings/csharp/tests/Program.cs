@@ -29,6 +29,7 @@ namespace Rmqtt.Tests
             PublishTests.Register(add);
             SubscriptionTests.Register(add);
             RetainedTests.Register(add);
+            ClientTests.Register(add);
             AttachTests.Register(add);
             CallbackTests.Register(add);
             ObserveTests.Register(add);
