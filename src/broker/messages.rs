@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Broker, Error, Inner, NOT_RUNNING};
 use crate::codec::encode_properties;
+use crate::hooks::in_place;
 use crate::model::{topic, EncodedProperties, Properties, QoS, RetainHandling, SubscriptionOptions, Text};
 use crate::session::{
     self, Completion, Consumer, HostMessage, NotPublished, Overflow, Service, SubscriptionStats, Unpublished,
@@ -135,7 +136,7 @@ impl Broker {
                                 let wait = message.wait;
                                 match self.check(message, &mut checked) {
                                     Err(error) => break Err(error),
-                                    Ok(message) => (message, (!wait.is_zero()).then(|| Instant::now() + wait)),
+                                    Ok(message) => (message, deadline(wait)),
                                 }
                             }
                         },
@@ -227,6 +228,11 @@ impl Broker {
         hub.subscribe(filter, options, &queue);
         Ok(Subscription { queue, broker: Arc::downgrade(&self.inner) })
     }
+}
+
+/// Until when a call may wait. One within a hook that is called in place may not: the thread has clients to serve.
+fn deadline(wait: Duration) -> Option<Instant> {
+    (!wait.is_zero() && !in_place()).then(|| Instant::now() + wait)
 }
 
 fn encode(properties: &Properties, payload: &[u8], levels: usize) -> Result<EncodedProperties, Error> {

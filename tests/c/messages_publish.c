@@ -456,6 +456,106 @@ static void a_crowded_client_is_told_of_and_waited_for(rmqtt_broker_t *broker) {
     test_client_leave(other);
 }
 
+/** What `publish_inside` is told. */
+typedef struct insider {
+    rmqtt_broker_t *broker;
+    test_door door;
+    int asked;
+    int blocked;
+    int64_t longest_ms;
+} insider;
+
+static rmqtt_verdict_kind_t pass_the_door(const rmqtt_authorize_publish_t *event, rmqtt_verdict_t *verdict,
+                                          void *user_data) {
+    insider *inside = (insider *)user_data;
+    (void)event;
+    (void)verdict;
+    test_add(&inside->asked);
+    test_door_pass(&inside->door);
+    return RMQTT_VERDICT_ALLOW;
+}
+
+static void *open_later(void *user_data) {
+    insider *inside = (insider *)user_data;
+    usleep(50000);
+    test_door_open(&inside->door);
+    return NULL;
+}
+
+/** Messages that wait for a hook are bounded, and a place among them is worth waiting for. */
+static void a_place_before_the_hook_is_waited_for(void) {
+    rmqtt_broker_t *broker = test_broker("{\"callbacks\":{\"queue\":1}}");
+    insider inside;
+    pthread_t opener;
+    memset(&inside, 0, sizeof inside);
+    test_door_init(&inside.door);
+    rmqtt_hooks_t hooks = rmqtt_hooks_init();
+    hooks.authorize_publish = pass_the_door;
+    hooks.user_data = &inside;
+    CHECK_OK(rmqtt_broker_set_hooks(broker, &hooks, NULL));
+    test_start(broker);
+    rmqtt_publish_t message = publication("t", "x", 1);
+    int published = 0;
+    rmqtt_status_t status = RMQTT_OK;
+    while (status == RMQTT_OK || test_get(&inside.asked) == 0) {
+        status = try_publish(broker, &message, "wait to be published");
+        published += status == RMQTT_OK;
+        CHECK(published < 10);
+    }
+    CHECK_STATUS(status, RMQTT_ERR_WOULD_BLOCK);
+    int64_t begin = test_now_ms();
+    message.wait_ms = 50;
+    CHECK_STATUS(try_publish(broker, &message, "wait to be published"), RMQTT_ERR_WOULD_BLOCK);
+    CHECK(test_now_ms() - begin >= 50);
+    CHECK_EQ(pthread_create(&opener, NULL, open_later, &inside), 0);
+    message.wait_ms = TEST_DEADLINE_MS;
+    CHECK_OK(try_publish(broker, &message, ""));
+    CHECK_EQ(pthread_join(opener, NULL), 0);
+    WAIT_UNTIL(test_get(&inside.asked) == published + 1);
+    rmqtt_broker_free(broker);
+}
+
+static rmqtt_verdict_kind_t publish_inside(const rmqtt_authorize_subscribe_t *event, rmqtt_verdict_t *verdict,
+                                           void *user_data) {
+    insider *inside = (insider *)user_data;
+    (void)event;
+    (void)verdict;
+    rmqtt_publish_t message = publication("inside", "x", 1);
+    message.wait_ms = 10000;
+    for (int i = 0; i < 5; i++) {
+        int64_t begin = test_now_ms();
+        rmqtt_status_t status = rmqtt_broker_publish(inside->broker, &message, NULL);
+        int64_t took = test_now_ms() - begin;
+        CHECK(status == RMQTT_OK || status == RMQTT_ERR_WOULD_BLOCK);
+        inside->blocked += status == RMQTT_ERR_WOULD_BLOCK;
+        inside->longest_ms = took > inside->longest_ms ? took : inside->longest_ms;
+    }
+    return RMQTT_VERDICT_ALLOW;
+}
+
+/** On a thread that serves clients no call waits, whatever it says. */
+static void nobody_waits_in_an_inline_hook(void) {
+    rmqtt_broker_t *broker =
+        test_broker("{\"listeners\":[{\"address\":\"127.0.0.1:0\",\"allow_anonymous\":true}],"
+                    "\"runtime\":{\"worker_threads\":1},\"callbacks\":{\"queue\":1}}");
+    insider inside;
+    memset(&inside, 0, sizeof inside);
+    inside.broker = broker;
+    rmqtt_hooks_t hooks = rmqtt_hooks_init();
+    hooks.authorize_subscribe = publish_inside;
+    hooks.flags[RMQTT_HOOK_AUTHORIZE_SUBSCRIBE] = RMQTT_HOOK_INLINE;
+    hooks.user_data = &inside;
+    CHECK_OK(rmqtt_broker_set_hooks(broker, &hooks, NULL));
+    test_start(broker);
+    test_client client = client_open(broker, "c", 5);
+    subscribe(client, "t", 1, 1);
+    /* The only worker is busy with the hook: nothing is worked off meanwhile. */
+    CHECK_EQ(inside.blocked, 4);
+    CHECK(inside.longest_ms < 5000);
+    test_client_leave(client);
+    rmqtt_broker_free(broker);
+}
+
 int main(void) {
     rmqtt_broker_t *broker = test_broker(
         "{\"listeners\":[{\"address\":\"127.0.0.1:0\",\"allow_anonymous\":true}],"
@@ -476,6 +576,8 @@ int main(void) {
     rmqtt_broker_free(broker);
     a_refused_message_is_reported();
     reports_are_bounded();
+    a_place_before_the_hook_is_waited_for();
+    nobody_waits_in_an_inline_hook();
     delayed_messages_are_bounded_and_end_with_the_run();
     return 0;
 }
