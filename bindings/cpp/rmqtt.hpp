@@ -17,6 +17,7 @@
 #ifndef RMQTT_HPP
 #define RMQTT_HPP
 
+#include <rmqtt/clients.hpp>
 #include <rmqtt/messages.hpp>
 
 #include <chrono>
@@ -291,9 +292,7 @@ public:
         if (status != RMQTT_OK) {
             detail::fail("rmqtt_broker_metrics", status);
         }
-        const std::unique_ptr<rmqtt_string_t, decltype(&rmqtt_string_free)> owner(text, rmqtt_string_free);
-        const rmqtt_str_t view = rmqtt_string_view(text);
-        return std::string(view.ptr, view.len);
+        return detail::taken(text);
     }
 
     /// Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way
@@ -464,6 +463,106 @@ public:
             return rmqtt_broker_connect_pair(handle_.get(), &raw, &fd, error);
         });
         return fd;
+    }
+
+    /// Lists clients that have a session, connected or not, in the order of their client identifiers, a page at a time.
+    ///
+    /// Clients that come and go between two pages may be in neither of them; no client is in both.
+    ///
+    /// @param query Which clients; without it, the first 100 of all.
+    /// @return JSON, `{"clients":[...],"next":"..."}`; docs/messages.md has the fields. `next` is there only if there
+    ///         may be more clients: it is ClientQuery::after for the next page.
+    /// @throws Error
+    std::string clients(const ClientQuery &query = {}) const {
+        const rmqtt_query_t raw = detail::raw(query);
+        rmqtt_string_t *json = nullptr;
+        detail::check("rmqtt_broker_clients", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_clients(handle_.get(), &raw, &json, error);
+        });
+        return detail::taken(json);
+    }
+
+    /// Shows one client that has a session, connected or not.
+    ///
+    /// @return JSON, one of the objects that clients() lists.
+    /// @throws Error, with `RMQTT_ERR_NOT_FOUND` if there is no session of such a client.
+    std::string client(std::string_view client_id) const {
+        rmqtt_string_t *json = nullptr;
+        detail::check("rmqtt_broker_client", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_client(handle_.get(), detail::str(client_id), &json, error);
+        });
+        return detail::taken(json);
+    }
+
+    /// Disconnects a client, and ends its session if wanted. The connection has been asked to close when this returns,
+    /// and does so soon; its will is published. Hooks::disconnected tells of it, and Hooks::session_terminated of
+    /// SessionEnd::discarded.
+    ///
+    /// @param reason_code What an MQTT 5 client is told, one that a server may send in DISCONNECT: 0x00, or 0x80 and
+    ///        above. Without it: administrative action.
+    /// @param discard_session Whether the session ends, with its subscriptions and all that waits in it. Clients that
+    ///        are away lose theirs, too.
+    /// @throws Error, with `RMQTT_ERR_NOT_FOUND` if the client is not connected, or, with `discard_session`, has no
+    ///         session.
+    void disconnect(std::string_view client_id, std::uint8_t reason_code = 0x98, bool discard_session = false) {
+        detail::check("rmqtt_broker_disconnect", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_disconnect(handle_.get(), detail::str(client_id), reason_code, discard_session, error);
+        });
+    }
+
+    /// Subscribes a client, connected or not, as if it had done so itself: Hooks::subscribed is told, and retained
+    /// messages are delivered, to a client that is away when it comes back. No hook and no access rule is asked, and
+    /// `limits.max_subscriptions` is not looked at. If the client has the filter already, the options are replaced.
+    ///
+    /// @param filter A topic filter; `$share/{group}/{filter}` is one, too.
+    /// @throws Error, with `RMQTT_ERR_NOT_FOUND` if there is no session of such a client.
+    void subscribe_client(std::string_view client_id, std::string_view filter, const ClientSubscription &options = {}) {
+        const rmqtt_client_subscription_t raw = detail::raw(options);
+        detail::check("rmqtt_broker_subscribe_client", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_subscribe_client(handle_.get(), detail::str(client_id), detail::str(filter), &raw,
+                                                 error);
+        });
+    }
+
+    /// Ends a subscription of a client, connected or not, as if it had done so itself: Hooks::unsubscribed is told, and
+    /// no hook is asked. Messages that wait for the client already stay.
+    ///
+    /// @param filter The topic filter, as it was subscribed to.
+    /// @throws Error, with `RMQTT_ERR_NOT_FOUND` if there is no session of such a client, or it is not subscribed to
+    ///         the filter.
+    void unsubscribe_client(std::string_view client_id, std::string_view filter) {
+        detail::check("rmqtt_broker_unsubscribe_client", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_unsubscribe_client(handle_.get(), detail::str(client_id), detail::str(filter), error);
+        });
+    }
+
+    /// How many would get a message to a topic, if it were published now by somebody who is not among them: sessions,
+    /// those of absent clients included, and subscriptions of this program; of each shared group one.
+    ///
+    /// @param topic A topic name.
+    /// @throws Error
+    std::uint64_t subscriber_count(std::string_view topic) const {
+        std::uint64_t count = 0;
+        detail::check("rmqtt_broker_subscriber_count", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_subscriber_count(handle_.get(), detail::str(topic), &count, error);
+        });
+        return count;
+    }
+
+    /// Explains what would become of something that a client might do, and which rule, hook or default decides it.
+    /// Nothing is done, and no hook is asked.
+    ///
+    /// @param topic The topic name that the client might publish to, or the filter that it might subscribe to. What is
+    ///        neither is explained as well.
+    /// @return JSON; docs/messages.md has the fields.
+    /// @throws Error, with `RMQTT_ERR_NOT_FOUND` if there is no session of such a client.
+    std::string explain(std::string_view client_id, Action action, std::string_view topic) const {
+        rmqtt_string_t *json = nullptr;
+        detail::check("rmqtt_broker_explain", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_explain(handle_.get(), detail::str(client_id), static_cast<rmqtt_action_t>(action),
+                                        detail::str(topic), &json, error);
+        });
+        return detail::taken(json);
     }
 
     /// The C object, which stays with this one; null if this was moved from.

@@ -56,6 +56,51 @@ static inline rmqtt_status_t go_pair(rmqtt_broker_t *broker, rmqtt_peer_t peer, 
     return rmqtt_broker_connect_pair(broker, &peer, fd, err);
 }
 
+static inline rmqtt_status_t go_clients(const rmqtt_broker_t *broker, _GoString_ client_id_prefix, _GoString_ username,
+                                        _GoString_ address, _GoString_ listener, _GoString_ after,
+                                        rmqtt_presence_t connected, uint32_t limit, rmqtt_string_t **json,
+                                        rmqtt_error_t **err) {
+    rmqtt_query_t query = rmqtt_query_init();
+    query.client_id_prefix = view(client_id_prefix);
+    query.username = view(username);
+    query.address = view(address);
+    query.listener = view(listener);
+    query.after = view(after);
+    query.connected = connected;
+    query.limit = limit;
+    return rmqtt_broker_clients(broker, &query, json, err);
+}
+
+static inline rmqtt_status_t go_client(const rmqtt_broker_t *broker, _GoString_ client_id, rmqtt_string_t **json,
+                                       rmqtt_error_t **err) {
+    return rmqtt_broker_client(broker, view(client_id), json, err);
+}
+
+static inline rmqtt_status_t go_disconnect(rmqtt_broker_t *broker, _GoString_ client_id, uint8_t reason_code,
+                                           bool discard_session, rmqtt_error_t **err) {
+    return rmqtt_broker_disconnect(broker, view(client_id), reason_code, discard_session, err);
+}
+
+static inline rmqtt_status_t go_subscribe_client(rmqtt_broker_t *broker, _GoString_ client_id, _GoString_ filter,
+                                                 rmqtt_client_subscription_t options, rmqtt_error_t **err) {
+    return rmqtt_broker_subscribe_client(broker, view(client_id), view(filter), &options, err);
+}
+
+static inline rmqtt_status_t go_unsubscribe_client(rmqtt_broker_t *broker, _GoString_ client_id, _GoString_ filter,
+                                                   rmqtt_error_t **err) {
+    return rmqtt_broker_unsubscribe_client(broker, view(client_id), view(filter), err);
+}
+
+static inline rmqtt_status_t go_subscriber_count(const rmqtt_broker_t *broker, _GoString_ topic, uint64_t *count,
+                                                 rmqtt_error_t **err) {
+    return rmqtt_broker_subscriber_count(broker, view(topic), count, err);
+}
+
+static inline rmqtt_status_t go_explain(const rmqtt_broker_t *broker, _GoString_ client_id, rmqtt_action_t action,
+                                        _GoString_ topic, rmqtt_string_t **json, rmqtt_error_t **err) {
+    return rmqtt_broker_explain(broker, view(client_id), action, view(topic), json, err);
+}
+
 static inline rmqtt_status_t go_subscription_stats(const rmqtt_subscription_t *subscription,
                                                    rmqtt_subscription_stats_t *out) {
     *out = rmqtt_subscription_stats_init();
@@ -89,6 +134,7 @@ static inline rmqtt_status_t go_error_fault(const rmqtt_error_t *error, size_t i
 import "C"
 
 import (
+	"encoding/json"
 	"runtime/cgo"
 	"unsafe"
 )
@@ -201,6 +247,75 @@ func callPair(broker *C.rmqtt_broker_t, peer C.rmqtt_peer_t) (uintptr, error) {
 	var err *C.rmqtt_error_t
 	status := C.go_pair(broker, peer, &fd, &err)
 	return uintptr(fd), toError(status, err)
+}
+
+// callClients leaves what it finds in into, as json.Unmarshal does; so do callClient and callExplain.
+func callClients(broker *C.rmqtt_broker_t, query *ClientQuery, into any) error {
+	var text *C.rmqtt_string_t
+	var err *C.rmqtt_error_t
+	status := C.go_clients(broker, query.ClientIDPrefix, query.Username, query.Address, query.Listener, query.After,
+		C.rmqtt_presence_t(query.Connected), C.uint32_t(query.Limit), &text, &err)
+	return unmarshal(status, text, err, into)
+}
+
+func callClient(broker *C.rmqtt_broker_t, clientID string, into any) error {
+	var text *C.rmqtt_string_t
+	var err *C.rmqtt_error_t
+	status := C.go_client(broker, clientID, &text, &err)
+	return unmarshal(status, text, err, into)
+}
+
+func callDisconnect(broker *C.rmqtt_broker_t, clientID string, reasonCode byte, discardSession bool) error {
+	var err *C.rmqtt_error_t
+	status := C.go_disconnect(broker, clientID, C.uint8_t(reasonCode), C.bool(discardSession), &err)
+	return toError(status, err)
+}
+
+func callSubscribeClient(broker *C.rmqtt_broker_t, clientID, filter string, options *ClientSubscription) error {
+	var err *C.rmqtt_error_t
+	given := C.rmqtt_client_subscription_t{
+		struct_size:         C.sizeof_rmqtt_client_subscription_t,
+		identifier:          C.uint32_t(options.Identifier),
+		qos:                 C.uint8_t(options.QoS),
+		no_local:            C.bool(options.NoLocal),
+		retain_as_published: C.bool(options.RetainAsPublished),
+		retain_handling:     C.uint8_t(options.RetainHandling),
+	}
+	status := C.go_subscribe_client(broker, clientID, filter, given, &err)
+	return toError(status, err)
+}
+
+func callUnsubscribeClient(broker *C.rmqtt_broker_t, clientID, filter string) error {
+	var err *C.rmqtt_error_t
+	status := C.go_unsubscribe_client(broker, clientID, filter, &err)
+	return toError(status, err)
+}
+
+func callSubscriberCount(broker *C.rmqtt_broker_t, topic string) (uint64, error) {
+	var count C.uint64_t
+	var err *C.rmqtt_error_t
+	status := C.go_subscriber_count(broker, topic, &count, &err)
+	return uint64(count), toError(status, err)
+}
+
+func callExplain(broker *C.rmqtt_broker_t, clientID string, action Action, topic string, into any) error {
+	var text *C.rmqtt_string_t
+	var err *C.rmqtt_error_t
+	status := C.go_explain(broker, clientID, C.rmqtt_action_t(action), topic, &text, &err)
+	return unmarshal(status, text, err, into)
+}
+
+// unmarshal frees text and err.
+func unmarshal(status C.rmqtt_status_t, text *C.rmqtt_string_t, err *C.rmqtt_error_t, into any) error {
+	if status != C.RMQTT_OK {
+		return toError(status, err)
+	}
+	defer C.rmqtt_string_free(text)
+	view := C.rmqtt_string_view(text)
+	if err := json.Unmarshal(unsafe.Slice((*byte)(unsafe.Pointer(view.ptr)), view.len), into); err != nil {
+		return &Error{Code: ErrInternal, Message: err.Error()}
+	}
+	return nil
 }
 
 func newSubscribeOptions() subscribeOptions {

@@ -71,10 +71,11 @@ const (
 	SessionEndExpired      SessionEnd = C.RMQTT_SESSION_END_EXPIRED      // its client did not come back in time
 	SessionEndCleanStart   SessionEnd = C.RMQTT_SESSION_END_CLEAN_START  // its client came back with clean start
 	SessionEndStopped      SessionEnd = C.RMQTT_SESSION_END_STOPPED      // the broker stops
+	SessionEndDiscarded    SessionEnd = C.RMQTT_SESSION_END_DISCARDED    // Broker.Disconnect has discarded it
 )
 
 func (end SessionEnd) String() string {
-	return name(int32(end), "disconnected", "expired", "clean start", "stopped")
+	return name(int32(end), "disconnected", "expired", "clean start", "stopped", "discarded")
 }
 
 // SubscribedEvent is a client that has subscribed to one filter, or changed its subscription to it.

@@ -611,11 +611,12 @@ func TestCloseBesideCalls(t *testing.T) {
 						sub.Close()
 					}
 					b.Running()
+					_, err3 := b.Clients(ClientQuery{})
 					_ = b.SetHooks(Hooks{Connected: func(ClientEvent) {}})
 					if _, err := b.Stats(); errors.Is(err, ErrClosed) {
 						return
 					}
-					for _, err := range []error{err, err2} {
+					for _, err := range []error{err, err2, err3} {
 						if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrInvalidState) {
 							t.Error(err)
 						}

@@ -41,6 +41,12 @@ type Stats struct {
 	DecisionsDeparted         uint64 // whoever wanted to know was gone before there was an answer
 	EventsTold                uint64 // that hooks have been told of
 	SlowHookCalls             uint64 // of hooks in place, which Go does not have
+	BytesReceived             uint64 // read from clients' connections, also from those that are refused
+	BytesSent                 uint64 // written to clients' connections
+	QueuedMessages            uint64 // gauge: that wait in sessions, those of absent clients included
+	QueuedBytes               uint64 // gauge: that they take, as limits.max_queued_bytes counts them
+	InFlight                  uint64 // gauge: messages of QoS 1 and 2 sent to clients, and not acknowledged to the end
+	DelayedMessages           uint64 // gauge: of this program, to be published later
 }
 
 // Hook names a field of Hooks.
@@ -148,6 +154,12 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		DecisionsDeparted:         uint64(stats.decisions_departed),
 		EventsTold:                uint64(stats.events_told),
 		SlowHookCalls:             uint64(stats.slow_hook_calls),
+		BytesReceived:             uint64(stats.bytes_received),
+		BytesSent:                 uint64(stats.bytes_sent),
+		QueuedMessages:            uint64(stats.queued_messages),
+		QueuedBytes:               uint64(stats.queued_bytes),
+		InFlight:                  uint64(stats.in_flight),
+		DelayedMessages:           uint64(stats.delayed_messages),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

@@ -59,6 +59,8 @@ template <auto Free> struct Deleter {
 
 using ErrorHandle = std::unique_ptr<rmqtt_error_t, Deleter<&rmqtt_error_free>>;
 
+using StringHandle = std::unique_ptr<rmqtt_string_t, Deleter<&rmqtt_string_free>>;
+
 }  // namespace detail
 
 /// One fault of a configuration.
@@ -133,6 +135,12 @@ template <typename Call> void check(const char *name, Call &&call) {
     if (status != RMQTT_OK) {
         fail(name, status, error.get());
     }
+}
+
+/// Copies a text of the library, and frees it.
+inline std::string taken(rmqtt_string_t *text) {
+    const StringHandle owner(text);
+    return std::string(view(rmqtt_string_view(text)));
 }
 
 }  // namespace detail

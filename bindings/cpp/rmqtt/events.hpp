@@ -45,6 +45,7 @@ enum class SessionEnd : std::int32_t {
     expired = RMQTT_SESSION_END_EXPIRED,  ///< Its client did not come back within the session expiry interval.
     clean_start = RMQTT_SESSION_END_CLEAN_START,  ///< Its client came back with clean start.
     stopped = RMQTT_SESSION_END_STOPPED,          ///< The broker stops.
+    discarded = RMQTT_SESSION_END_DISCARDED,      ///< This program has discarded it, with Broker::disconnect().
 };
 
 /// Why a message was dropped.

@@ -48,7 +48,8 @@ public:
             const int id = static_cast<unsigned char>(encoded[at++]);
             std::string value;
             switch (id) {
-            case 0x01: case 0x17: case 0x19: case 0x24: case 0x25: case 0x28: case 0x29: case 0x2a:
+            // 0x0b, a subscription identifier, is small in the scenarios.
+            case 0x01: case 0x0b: case 0x17: case 0x19: case 0x24: case 0x25: case 0x28: case 0x29: case 0x2a:
                 value = number(encoded, at, 1);
                 break;
             case 0x13: case 0x21: case 0x22: case 0x23:
