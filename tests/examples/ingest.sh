@@ -36,7 +36,7 @@ sed -n 's/^plant\/two //p' "$work/file" | cmp - "$work/readings" || fail 'QoS 2 
 
 kill -TERM "$ingest"
 ends_with 0 "$ingest" ingest
-rm "$work/file"
+rm "$work/file" "$work/ingest.out"
 start ingest "$1" "$work/file" 400
 ingest=$pid
 wait_until 'the address' has ingest.out '^listening on'
