@@ -147,6 +147,35 @@ fn the_first_message_of_a_batch_wants_the_consumer_woken() {
 }
 
 #[test]
+fn what_has_been_handed_over_is_freed() {
+    let bench = Bench::new();
+    let (gate, consumer) = Gate::new();
+    let subscription = bench.subscription(Service { batch: 2000, max_messages: 4000, ..SERVICE }, consumer);
+    let small = Arc::new(message(QoS::AtMostOnce, "t", "x", None));
+    let large = Arc::new(message(QoS::AtMostOnce, "t", &"x".repeat(SMALL), None));
+    let push = |message: &Arc<_>| {
+        let delivery = Delivery { message: Arc::clone(message), ..deliver(crate::model::Message::clone(message)) };
+        assert!(matches!(subscription.push(delivery), Ok(Pushed::Queued { .. })));
+        subscription.wake();
+    };
+    push(&large);
+    gate.sees(&"x".repeat(SMALL));
+    for _ in 0..3000 {
+        push(&small);
+    }
+    push(&large);
+    for _ in 0..3 {
+        gate.go_on.send(()).unwrap();
+    }
+    bench.pool.close();
+    // A publisher may free some of the small ones, when it comes.
+    assert_eq!(Arc::strong_count(&large), 1);
+    assert!(Arc::strong_count(&small) <= 1 + SPENT);
+    subscription.close();
+    assert_eq!(Arc::strong_count(&small), 1);
+}
+
+#[test]
 fn a_full_queue_drops_the_newest_or_the_oldest() {
     for (overflow, left) in [(Overflow::DropNewest, ["1", "2"]), (Overflow::DropOldest, ["3", "4"])] {
         let bench = Bench::new();
