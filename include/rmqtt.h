@@ -746,7 +746,7 @@ typedef int32_t rmqtt_action;
  * says otherwise. Only nothing may be called on a broker during or after `rmqtt_broker_free`.
  *
  * **Fork.** A child process must not use a broker that it inherited: functions answer `RMQTT_ERR_FORKED`, or false, 0
- * or empty text. It may make brokers of its own.
+ * or empty text. It may make brokers of its own if no thread of the parent was busy at the moment of the fork.
  */
 typedef struct rmqtt_broker_t rmqtt_broker_t;
 

@@ -35,7 +35,7 @@ use crate::model::Text;
 /// says otherwise. Only nothing may be called on a broker during or after `rmqtt_broker_free`.
 ///
 /// **Fork.** A child process must not use a broker that it inherited: functions answer `RMQTT_ERR_FORKED`, or false, 0
-/// or empty text. It may make brokers of its own.
+/// or empty text. It may make brokers of its own if no thread of the parent was busy at the moment of the fork.
 pub struct rmqtt_broker_t {
     pub(super) broker: Broker,
     /// The process that made it. The threads of a broker do not live in another one.

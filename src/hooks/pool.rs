@@ -5,10 +5,9 @@ use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use parking_lot::{Condvar, Mutex};
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::Notify;
 
@@ -85,6 +84,8 @@ pub struct CallbackPool {
 }
 
 struct Shared {
+    /// Of the standard library, which waits at an address. A wait of `parking_lot` stands in a table of the process: a forked
+    /// child inherits the table, with the idle threads of its parent in it, and wakes those instead of its own.
     state: Mutex<State>,
     work: Condvar,
     /// Jobs of one kind that may wait, those submitted with [`CallbackPool::submit_always`] apart.
@@ -146,7 +147,7 @@ impl CallbackPool {
             let shared = pool.shared.clone();
             let spawned = thread::Builder::new().name(format!("{name}-cb")).spawn(move || shared.run());
             match spawned {
-                Ok(thread) => pool.threads.lock().push(thread),
+                Ok(thread) => lock(&pool.threads).push(thread),
                 Err(error) => {
                     pool.close();
                     return Err(error);
@@ -191,7 +192,7 @@ impl CallbackPool {
     /// Somebody has waited for too long: the pool is not crowded any more, and takes no events that it has no room for
     /// until half of those that may wait are gone. `false`: it was not crowded.
     pub(super) fn give_up(&self) -> bool {
-        let mut state = self.shared.state.lock();
+        let mut state = lock(&self.shared.state);
         let crowded = self.is_crowded();
         if crowded {
             state.given_up = true;
@@ -202,9 +203,9 @@ impl CallbackPool {
 
     /// Refuses new jobs, runs those that wait, and returns when every thread has ended. Not for callback threads.
     pub fn close(&self) {
-        self.shared.state.lock().closing = true;
+        lock(&self.shared.state).closing = true;
         self.shared.work.notify_all();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
             // A callback thread catches what its jobs throw; it cannot have panicked.
             let _ = thread.join();
         }
@@ -213,7 +214,7 @@ impl CallbackPool {
 
 impl Shared {
     fn push(&self, key: Key, waiting: Waiting, patiently: bool) -> Result<(), Refused> {
-        let mut state = self.state.lock();
+        let mut state = lock(&self.state);
         if state.closing {
             return Err(Refused::Closed);
         }
@@ -257,14 +258,14 @@ impl Shared {
 
     fn run(&self) {
         mark_callback_thread();
-        let mut state = self.state.lock();
+        let mut state = lock(&self.state);
         loop {
             let Some(key) = state.ready.pop_front() else {
                 // A running job may still make its key ready again; its own thread will see to that.
                 if state.closing {
                     return;
                 }
-                self.work.wait(&mut state);
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let waiting = state.keys.get_mut(&key).and_then(VecDeque::pop_front);
@@ -274,7 +275,7 @@ impl Shared {
                 if catch_unwind(AssertUnwindSafe(job)).is_err() {
                     self.counters.callback_panicked();
                 }
-                state = self.state.lock();
+                state = lock(&self.state);
             }
             if state.keys.get(&key).is_some_and(|queue| !queue.is_empty()) {
                 state.ready.push_back(key);
@@ -283,6 +284,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Jobs run without a lock: nothing panics with one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -349,7 +355,7 @@ mod tests {
         pool.submit(Kind::Decision, client("a"), || ()).unwrap();
         unblock.send(()).unwrap();
         pool.close();
-        assert_eq!(pool.shared.state.lock().events, 0);
+        assert_eq!(lock(&pool.shared.state).events, 0);
     }
 
     #[test]

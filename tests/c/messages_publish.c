@@ -412,25 +412,35 @@ static void batches_of_smaller_messages(rmqtt_broker_t *broker) {
     consumer_stop(&consuming, subscription);
 }
 
+/**
+ * Publishes until there is no room, and still none 20 ms later: places become free as messages move on to where they wait
+ * next. Returns how many were accepted, the last of them at `since`.
+ */
+static int publish_until_full(rmqtt_broker_t *broker, const rmqtt_publish_t *message, const char *says,
+                              int64_t *since) {
+    int published = 0;
+    rmqtt_status_t status = RMQTT_OK;
+    *since = test_now_ms();
+    while (status == RMQTT_OK || test_now_ms() - *since < 20) {
+        status = try_publish(broker, message, says);
+        if (status == RMQTT_OK) {
+            CHECK(++published < 100);
+            *since = test_now_ms();
+        }
+    }
+    CHECK_STATUS(status, RMQTT_ERR_WOULD_BLOCK);
+    return published;
+}
+
 static void a_crowded_client_is_told_of_and_waited_for(rmqtt_broker_t *broker) {
     test_client slow = client_open(broker, "slow", 4);
     test_client other = client_open(broker, "unrelated", 4);
     subscribe(slow, "c", 1, 1);
     subscribe(other, "o", 0, 0);
     /* It does not acknowledge: when half of its queue is full, there is no room for the moment. */
-    int published = 0;
     rmqtt_publish_t message = publication("c", "x", 1);
-    rmqtt_status_t status = RMQTT_OK;
-    int64_t since = test_now_ms();
-    /* Until it has as many in flight as it may, the queue gives some away now and then. */
-    while (published < 100 && (status == RMQTT_OK || test_now_ms() - since < 20)) {
-        status = try_publish(broker, &message, "no room");
-        if (status == RMQTT_OK) {
-            published++;
-            since = test_now_ms();
-        }
-    }
-    CHECK_STATUS(status, RMQTT_ERR_WOULD_BLOCK);
+    int64_t since = 0;
+    int published = publish_until_full(broker, &message, "no room", &since);
     CHECK(published >= 10 && published < 60);
     size_t accepted = 9;
     rmqtt_status_t in_batch = rmqtt_broker_publish_batch(broker, &message, 1, &accepted, NULL);
@@ -495,14 +505,11 @@ static void a_place_before_the_hook_is_waited_for(void) {
     CHECK_OK(rmqtt_broker_set_hooks(broker, &hooks, NULL));
     test_start(broker);
     rmqtt_publish_t message = publication("t", "x", 1);
-    int published = 0;
-    rmqtt_status_t status = RMQTT_OK;
-    while (status == RMQTT_OK || test_get(&inside.asked) == 0) {
-        status = try_publish(broker, &message, "wait to be published");
-        published += status == RMQTT_OK;
-        CHECK(published < 10);
-    }
-    CHECK_STATUS(status, RMQTT_ERR_WOULD_BLOCK);
+    CHECK_OK(try_publish(broker, &message, ""));
+    WAIT_UNTIL(test_get(&inside.asked) == 1);
+    int64_t since = 0;
+    int published = 1 + publish_until_full(broker, &message, "wait to be published", &since);
+    CHECK(published < 10);
     int64_t begin = test_now_ms();
     message.wait_ms = 50;
     CHECK_STATUS(try_publish(broker, &message, "wait to be published"), RMQTT_ERR_WOULD_BLOCK);
