@@ -429,6 +429,31 @@ typedef int32_t rmqtt_hook;
 #endif // __cplusplus
 
 /**
+ * How far a connection has come.
+ */
+enum rmqtt_stage
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It has been accepted. Nothing has been read but the header of the PROXY protocol, where there is one.
+     */
+    RMQTT_STAGE_ACCEPTED = 1,
+    /**
+     * The handshakes of TLS, WebSocket and QUIC are over. Only for listeners that have one.
+     */
+    RMQTT_STAGE_ESTABLISHED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_stage rmqtt_stage;
+#else
+typedef int32_t rmqtt_stage;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * Who ended a connection.
  */
 enum rmqtt_disconnected_by
@@ -1158,6 +1183,133 @@ typedef struct rmqtt_verdict_t {
 } rmqtt_verdict_t;
 
 /**
+ * A certificate that a client has shown, and that has been verified. All of it lives as long as the hook runs.
+ */
+typedef struct rmqtt_certificate_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The subject, as RFC 4514 writes it: `CN=pump-7,O=Plant`.
+     */
+    struct rmqtt_str_t subject;
+    /**
+     * The common name of the subject; absent if it has none.
+     */
+    struct rmqtt_str_t common_name;
+    /**
+     * The issuer, written as the subject.
+     */
+    struct rmqtt_str_t issuer;
+    /**
+     * The serial number: hexadecimal digits in lower case, two for each octet.
+     */
+    struct rmqtt_str_t serial;
+    /**
+     * The SHA-256 fingerprint of the certificate: 64 hexadecimal digits in lower case.
+     */
+    struct rmqtt_str_t sha256;
+    /**
+     * The subject alternative names, `alternative_name_count` of them, each with its kind: `DNS:pump-7.example`,
+     * `IP:192.0.2.1`, `URI:urn:pump:7`, `email:pump@example.com`. Names of other kinds are in `der` only. NULL if there are
+     * none.
+     */
+    const struct rmqtt_str_t *alternative_names;
+    /**
+     * How many alternative names there are.
+     */
+    size_t alternative_name_count;
+    /**
+     * When the certificate begins to be valid, in seconds since 1970.
+     */
+    int64_t not_before_s;
+    /**
+     * When it ceases to be valid, in seconds since 1970.
+     */
+    int64_t not_after_s;
+    /**
+     * The certificate itself, DER.
+     */
+    struct rmqtt_bytes_t der;
+} rmqtt_certificate_t;
+
+/**
+ * What is known of a connection besides its address, before its client has said anything in MQTT. All of it lives as long
+ * as the hook runs.
+ */
+typedef struct rmqtt_connection_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The transport: "tcp", "tls", "ws", "wss", "quic", "unix", or "attached" for a connection that the program has brought.
+     */
+    struct rmqtt_str_t transport;
+    /**
+     * The load balancer or reverse proxy that has told of the client's address; absent if none has.
+     */
+    struct rmqtt_str_t proxy_address;
+    /**
+     * PROXY protocol version 2: the server that the client has named (SNI). Absent, as the four below, if it was not told.
+     */
+    struct rmqtt_str_t proxy_authority;
+    /**
+     * PROXY protocol version 2: the application protocol (ALPN).
+     */
+    struct rmqtt_str_t proxy_alpn;
+    /**
+     * PROXY protocol version 2: the version of TLS, as the load balancer spells it.
+     */
+    struct rmqtt_str_t proxy_tls_version;
+    /**
+     * PROXY protocol version 2: the common name of the client's certificate, if the load balancer has verified it.
+     */
+    struct rmqtt_str_t proxy_common_name;
+    /**
+     * PROXY protocol version 2: what identifies the connection.
+     */
+    struct rmqtt_bytes_t proxy_unique_id;
+    /**
+     * The version of TLS: "1.2" or "1.3". Absent, as the three below, where there is no TLS, or before its handshake.
+     */
+    struct rmqtt_str_t tls_version;
+    /**
+     * The cipher suite, as IANA spells it, such as "TLS13_AES_128_GCM_SHA256".
+     */
+    struct rmqtt_str_t cipher_suite;
+    /**
+     * The server that the client has named (SNI); absent if it has not.
+     */
+    struct rmqtt_str_t server_name;
+    /**
+     * The application protocol agreed on (ALPN); absent if the client has offered none.
+     */
+    struct rmqtt_str_t alpn;
+    /**
+     * The certificate of the client; NULL if it has shown none.
+     */
+    const struct rmqtt_certificate_t *certificate;
+    /**
+     * Unix sockets: the process at the other end when it connected; -1 if it is not known.
+     */
+    int32_t pid;
+    /**
+     * Unix sockets: the user that it ran as; 4294967295 if that is not known.
+     */
+    uint32_t uid;
+    /**
+     * Unix sockets: its group; 4294967295 if that is not known.
+     */
+    uint32_t gid;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[4];
+} rmqtt_connection_t;
+
+/**
  * A client wants to connect. All of it lives as long as the hook runs.
  */
 typedef struct rmqtt_authenticate_t {
@@ -1225,6 +1377,10 @@ typedef struct rmqtt_authenticate_t {
      * Zero.
      */
     uint8_t reserved_tail[4];
+    /**
+     * What is known of the connection: TLS, certificate, load balancer.
+     */
+    const struct rmqtt_connection_t *connection;
 } rmqtt_authenticate_t;
 
 /**
@@ -1300,7 +1456,12 @@ typedef struct rmqtt_disconnected_t {
 typedef void (*rmqtt_disconnected_fn)(const struct rmqtt_disconnected_t *event, void *user_data);
 
 /**
- * A connection that has sent nothing yet. All of it lives as long as the hook runs.
+ * A value of `enum rmqtt_stage`.
+ */
+typedef int32_t rmqtt_stage_t;
+
+/**
+ * A connection that has sent nothing yet in MQTT. All of it lives as long as the hook runs.
  */
 typedef struct rmqtt_pre_connect_t {
     /**
@@ -1315,10 +1476,24 @@ typedef struct rmqtt_pre_connect_t {
      * The name of the listener that accepted it.
      */
     struct rmqtt_str_t listener;
+    /**
+     * What is known of the connection so far.
+     */
+    const struct rmqtt_connection_t *connection;
+    /**
+     * How far it has come: a value of `enum rmqtt_stage`.
+     */
+    rmqtt_stage_t stage;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[4];
 } rmqtt_pre_connect_t;
 
 /**
- * Decides whether a connection may say anything; if not, it is closed without a word.
+ * Decides whether a connection may say anything; if not, it is closed without a word. It is asked when the connection has
+ * been accepted, before any handshake costs anything, and on listeners with TLS, WebSocket or QUIC once more after that,
+ * when the certificate and the address that a reverse proxy tells of are known.
  *
  * @param event Where it comes from.
  * @param verdict The details of the answer. None of them is looked at here.
@@ -1515,6 +1690,10 @@ typedef struct rmqtt_auth_exchange_t {
      * Zero.
      */
     uint8_t reserved[3];
+    /**
+     * What is known of the connection: TLS, certificate, load balancer. NULL with `again`.
+     */
+    const struct rmqtt_connection_t *connection;
 } rmqtt_auth_exchange_t;
 
 /**
@@ -2242,6 +2421,11 @@ typedef struct rmqtt_stats_t {
      * Gauge: messages of the host program that are to be published later.
      */
     uint64_t delayed_messages;
+    /**
+     * Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
+     * QUIC, failed. Those that were too slow are in `connections_timed_out`.
+     */
+    uint64_t handshakes_failed;
 } rmqtt_stats_t;
 
 /**

@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "library",
     "status",
     "view",
@@ -13,6 +13,7 @@ const ORDER: [&str; 21] = [
     "error",
     "log",
     "client",
+    "connection",
     "properties",
     "message",
     "listener",

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{spawn_client, Broker, Error, Run, NOT_RUNNING};
-use crate::model::Text;
+use super::{arrivals, Broker, Error, Run, NOT_RUNNING};
+use crate::model::{ConnectionInfo, Protocols, Text};
 use crate::session::{self, Identity};
 use crate::transport::{self, Adopted, AdoptedLink, Unfit};
 
@@ -44,7 +45,12 @@ impl Broker {
             Unfit::Wrong(what) => Error::InvalidArgument(format!("the descriptor {what}")),
             Unfit::Refused(error) => refused(&error),
         })?;
-        run.attach(link, peer.session_peer(|| address.map_or(Text::from("unix"), |at| Text::from(at.to_string()))))
+        run.attach(
+            link,
+            peer.session_peer(run.allow_anonymous, || {
+                address.map_or(Text::from("unix"), |at| Text::from(at.to_string()))
+            }),
+        )
     }
 
     /// Serves a client of this process; its end of the connection.
@@ -54,7 +60,7 @@ impl Broker {
         let run = run.as_ref().ok_or(NOT_RUNNING)?;
         let _inside = run.runtime.enter();
         let (link, other) = transport::pair().map_err(|error| refused(&error))?;
-        run.attach(link, peer.session_peer(|| Text::from("pair")))?;
+        run.attach(link, peer.session_peer(run.allow_anonymous, || Text::from("pair")))?;
         Ok(other)
     }
 }
@@ -71,8 +77,8 @@ impl Run {
             return Err(Error::WouldBlock("there are as many connections as limits.max_connections allows"));
         };
         match link {
-            AdoptedLink::Tcp(link) => spawn_client(&self.hub, &self.places, link, peer, place),
-            AdoptedLink::Unix(link) => spawn_client(&self.hub, &self.places, link, peer, place),
+            AdoptedLink::Tcp(link) => arrivals::spawn_attached(&self.hub, &self.places, link, peer, place),
+            AdoptedLink::Unix(link) => arrivals::spawn_attached(&self.hub, &self.places, link, peer, place),
         }
         Ok(())
     }
@@ -105,12 +111,15 @@ impl Peer {
     }
 
     /// The connection as it is served. It has been checked.
-    fn session_peer(self, address: impl FnOnce() -> Text) -> session::Peer {
+    fn session_peer(self, allow_anonymous: bool, address: impl FnOnce() -> Text) -> session::Peer {
         let timeout = if self.connect_timeout.is_zero() { DEFAULT_CONNECT_TIMEOUT } else { self.connect_timeout };
         session::Peer {
             address: self.address.unwrap_or_else(address),
-            listener: None,
-            listener_name: self.listener.unwrap_or_else(|| Text::from("attached")),
+            listener: self.listener.unwrap_or_else(|| Text::from("attached")),
+            connection: Arc::new(ConnectionInfo::new("attached")),
+            protocols: Protocols::ALL,
+            allow_anonymous,
+            certified: None,
             identity: self.authenticated.then_some(Identity { username: self.username }),
             connect_by: Instant::now() + timeout,
         }

@@ -1,23 +1,23 @@
 //! The broker as a safe Rust type: everything that the C ABI offers, without `unsafe`.
 
+mod arrivals;
 mod attached;
 mod clients;
 mod error;
 mod messages;
 mod retained;
 
-use std::net::SocketAddr;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Config, EventOverflow};
+use crate::config::{self, Config, EventOverflow, Faults};
 use crate::hooks::{
     in_callback, in_place, CallbackPool, Callbacks, Event, Hook, HookCounters, HookStats, HookTable, Hooks, Key,
 };
@@ -25,8 +25,8 @@ use crate::limits::Places;
 use crate::model::{ListenerInfo, Text};
 use crate::observe::{metrics, Stats};
 use crate::runtime;
-use crate::session::{self, Hub, SessionCounters};
-use crate::transport::{self, BindError, Listener};
+use crate::session::{Hub, SessionCounters};
+use crate::transport::{self, Descriptors, Door, Listener};
 
 pub use attached::Peer;
 pub use clients::{to_json, Action, ClientInfo, ClientPage, ClientQuery, Explanation, Presence};
@@ -40,6 +40,7 @@ pub struct Broker {
 
 struct Inner {
     config: Config,
+    descriptors: Descriptors,
     id: Text,
     hooks: Arc<HookTable>,
     hook_counters: Arc<HookCounters>,
@@ -58,6 +59,8 @@ struct Run {
     hub: Arc<Hub>,
     /// For connections of all kinds.
     places: Places,
+    /// For connections that the host program brings.
+    allow_anonymous: bool,
     acceptors: Vec<JoinHandle<()>>,
     listeners: Vec<ListenerInfo>,
     callbacks: Arc<Callbacks>,
@@ -65,28 +68,46 @@ struct Run {
     started_at: SystemTime,
 }
 
+/// Opens every door and binds every listener, or none. Needs a runtime.
+fn listen(config: &Config, descriptors: Descriptors, places: &Places) -> Result<Vec<Listener>, Error> {
+    let doors = doors(config)?;
+    let bind = |(listener, door)| transport::bind(listener, door, descriptors, places);
+    Ok(config.listeners.iter().zip(doors).map(bind).collect::<Result<_, _>>()?)
+}
+
+/// What awaits the connections of each listener; all faults at once.
+fn doors(config: &Config) -> Result<Vec<Door>, Error> {
+    let (mut doors, mut faults) = (Vec::new(), Vec::new());
+    for (index, listener) in config.listeners.iter().enumerate() {
+        match Door::new(listener, index, config.auth.allow_anonymous, None) {
+            Ok(door) => doors.push(door),
+            Err(found) => faults.extend(found),
+        }
+    }
+    Faults::of(faults).map_or(Ok(doors), |faults| Err(Error::InvalidConfig(faults)))
+}
+
 /// Tasks that do not end when asked are left behind after this.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(3);
 
 impl Run {
     /// Binds every listener and accepts clients, or does nothing at all.
-    fn start(config: &Config, callbacks: Arc<Callbacks>, counters: Arc<SessionCounters>) -> Result<Run, Error> {
+    fn start(
+        config: &Config,
+        descriptors: Descriptors,
+        callbacks: Arc<Callbacks>,
+        counters: Arc<SessionCounters>,
+    ) -> Result<Run, Error> {
         let runtime = runtime::start(&config.runtime)
             .map_err(|error| Error::Io(format!("the worker threads could not be started: {error}")))?;
         let inside = runtime.enter();
         let places = Places::new(config.limits.max_connections as usize);
-        let bound: Result<Vec<Listener>, BindError> = config
-            .listeners
-            .iter()
-            .enumerate()
-            .map(|(index, listener)| transport::bind(listener, index, &places))
-            .collect();
-        let bound = match bound {
+        let bound = match listen(config, descriptors, &places) {
             Ok(bound) => bound,
             Err(error) => {
                 drop(inside);
                 runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
-                return Err(error.into());
+                return Err(error);
             }
         };
         let listeners = bound.iter().map(|listener| listener.bound.clone()).collect();
@@ -94,16 +115,20 @@ impl Run {
         tokio::spawn(hub.clone().keep_time());
         tokio::spawn(hub.clone().publish_for_host(host_messages));
         tokio::spawn(hub.clone().publish_delayed());
-        let accept = |(index, listener): (usize, Listener)| {
-            let connect_timeout = Duration::from_millis(config.listeners[index].connect_timeout_ms);
-            tokio::spawn(accept(listener, index, connect_timeout, hub.clone(), places.clone()))
+        let accept = |listener: Listener| {
+            let (hub, places) = (hub.clone(), places.clone());
+            tokio::spawn(async move {
+                let serve = |accepted| arrivals::spawn(&hub, &places, accepted);
+                listener.accept(serve, |none_in_all| hub.turn_away(none_in_all)).await;
+            })
         };
-        let acceptors = bound.into_iter().enumerate().map(accept).collect();
+        let acceptors = bound.into_iter().map(accept).collect();
         drop(inside);
         Ok(Run {
             runtime,
             hub,
             places,
+            allow_anonymous: config.auth.allow_anonymous,
             acceptors,
             listeners,
             callbacks,
@@ -146,50 +171,32 @@ impl Run {
     }
 }
 
-/// Accepts the connections of one listener, each of which is served by a task of its own from the first byte on.
-async fn accept(listener: Listener, index: usize, connect_timeout: Duration, hub: Arc<Hub>, in_all: Places) {
-    let name = listener.bound.name.clone();
-    let serve = |stream, address: SocketAddr, places| {
-        let peer = session::Peer {
-            address: Text::from(address.to_string()),
-            listener: Some(index),
-            listener_name: name.clone(),
-            identity: None,
-            connect_by: Instant::now() + connect_timeout,
-        };
-        spawn_client(&hub, &in_all, stream, peer, places);
-    };
-    let turned_away = |none_in_all| hub.turn_away(none_in_all);
-    listener.accept(serve, turned_away).await;
-}
-
-/// Has a client served by a task of its own until its connection ends and gives `places` back. Needs a runtime.
-fn spawn_client<S, P>(hub: &Arc<Hub>, in_all: &Places, stream: S, peer: session::Peer, places: P)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    P: Send + 'static,
-{
-    let (hub, in_all) = (hub.clone(), in_all.clone());
-    tokio::spawn(async move {
-        session::serve(hub.clone(), stream, peer).await;
-        drop(places);
-        hub.connection_closed(in_all.taken());
-    });
-}
-
 impl Broker {
     /// Checks a configuration without making a broker.
     pub fn validate(config_json: &str) -> Result<(), Error> {
-        Config::parse(config_json).map(drop).map_err(Error::InvalidConfig)
+        Self::read(config_json).map(drop)
+    }
+
+    /// Reads a configuration, and the files that it names.
+    fn read(config_json: &str) -> Result<Config, Error> {
+        let config = Config::parse(config_json).map_err(Error::InvalidConfig)?;
+        doors(&config)?;
+        Ok(config)
     }
 
     /// Makes a broker that does not run yet.
     pub fn new(config_json: &str) -> Result<Broker, Error> {
-        let config = Config::parse(config_json).map_err(Error::InvalidConfig)?;
+        Broker::with_descriptors(config_json, |_| Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    /// As above. `descriptors` is asked for those that listeners have in place of an address.
+    pub fn with_descriptors(config_json: &str, descriptors: Descriptors) -> Result<Broker, Error> {
+        let config = Self::read(config_json)?;
         let id = Text::from(config.broker_id());
         Ok(Broker {
             inner: Arc::new(Inner {
                 config,
+                descriptors,
                 id,
                 hooks: Arc::default(),
                 hook_counters: Arc::default(),
@@ -243,7 +250,7 @@ impl Broker {
             callbacks.be_patient();
         }
         let callbacks = Arc::new(callbacks);
-        match Run::start(config, callbacks.clone(), self.inner.session_counters.clone()) {
+        match Run::start(config, self.inner.descriptors, callbacks.clone(), self.inner.session_counters.clone()) {
             Ok(run) => {
                 for listener in &run.listeners {
                     tracing::info!(listener = %listener.name, address = %listener.address, "listening");
@@ -305,7 +312,7 @@ impl Broker {
         Some(ListenerInfo {
             name: Text::from(listener.display_name(index)),
             kind: Text::from(listener.kind.as_str()),
-            address: Text::from(listener.address.as_str()),
+            address: Text::from(listener.place()),
             port: listener.socket_address().map_or(0, |address| address.port()),
         })
     }
@@ -342,6 +349,7 @@ impl Broker {
             connections_refused: sessions.connections_refused.load(Relaxed),
             connections_timed_out: sessions.connections_timed_out.load(Relaxed),
             connection_panics: sessions.connection_panics.load(Relaxed),
+            handshakes_failed: sessions.handshakes_failed.load(Relaxed),
             decisions_without_ticket: sum(|stats| stats.without_ticket),
             decisions_failed: decisions(|stats| stats.failed),
             decisions_stopped: sum(|stats| stats.stopped),

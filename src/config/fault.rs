@@ -33,6 +33,11 @@ impl Faults {
         Faults(faults)
     }
 
+    /// `None` if there are none.
+    pub fn of(faults: Vec<Fault>) -> Option<Self> {
+        (!faults.is_empty()).then_some(Faults(faults))
+    }
+
     pub fn as_slice(&self) -> &[Fault] {
         &self.0
     }

@@ -4,16 +4,20 @@
 //! against, so a documented range and an enforced range cannot differ.
 
 mod fault;
+mod listener;
+mod listener_check;
 mod pending;
 mod schema;
 mod validate;
-
-use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use fault::{Fault, Faults};
+pub use listener::{
+    ClientAuth, Listener, ListenerType, Proxy, ProxyProtocol, Spoken, Tls, TlsCertificate, TlsVersion, UsernameFrom,
+    WebSocket,
+};
 pub use schema::schema;
 
 /// The configuration of one broker. Every key is optional; an unknown key is a fault.
@@ -61,55 +65,6 @@ pub struct Config {
 
     /// What the broker publishes about itself.
     pub sys_topics: SysTopics,
-}
-
-/// One place where clients connect.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// The name in events, statistics and logs; unique. Without it, the type and the position: `tcp-0`.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 256), extend("format" = "text"))]
-    pub name: Option<String>,
-
-    /// The transport.
-    #[serde(rename = "type", default)]
-    pub kind: ListenerType,
-
-    /// IP address and port, such as `127.0.0.1:1883` or `[::]:1883`. Port 0 lets the system choose one.
-    #[schemars(extend("format" = "socket-address"))]
-    pub address: String,
-
-    /// Whether clients without credentials may connect here. Without it, `auth.allow_anonymous` decides.
-    #[serde(default)]
-    pub allow_anonymous: Option<bool>,
-
-    /// Connections of this listener at the same time; one more is closed at once. 0 means no limit.
-    #[serde(default)]
-    #[schemars(range(max = 2_147_483_647))]
-    pub max_connections: u32,
-
-    /// How long a client may take from being accepted until its CONNECT is complete, in milliseconds.
-    #[serde(default = "default_connect_timeout")]
-    #[schemars(range(min = 1, max = 3_600_000))]
-    pub connect_timeout_ms: u64,
-}
-
-/// The transport of a listener.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ListenerType {
-    /// MQTT over TCP.
-    #[default]
-    Tcp,
-}
-
-impl ListenerType {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ListenerType::Tcp => "tcp",
-        }
-    }
 }
 
 /// The threads of the broker.
@@ -352,10 +307,6 @@ pub struct Heartbeat {
     pub interval_ms: u64,
 }
 
-fn default_connect_timeout() -> u64 {
-    15_000
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -448,7 +399,7 @@ impl Config {
     pub fn parse(json: &str) -> Result<Config, Faults> {
         let value = validate::parse(json)?;
         let mut faults = validate::check(&value);
-        faults.extend(check_unique_names(&value));
+        faults.extend(listener_check::check(&value));
         faults.extend(check_heartbeat(&value));
         if !faults.is_empty() {
             return Err(Faults::new(faults));
@@ -461,41 +412,6 @@ impl Config {
     pub fn broker_id(&self) -> String {
         self.id.clone().unwrap_or_else(|| format!("rmqtt-{}", self.node_id))
     }
-}
-
-impl Listener {
-    /// The name, given or made up from the position in the list.
-    pub fn display_name(&self, index: usize) -> String {
-        self.name.clone().unwrap_or_else(|| default_name(self.kind.as_str(), index))
-    }
-
-    /// The address to bind. It has been checked: `Config::parse` refuses any other.
-    pub fn socket_address(&self) -> Option<SocketAddr> {
-        self.address.parse().ok()
-    }
-}
-
-fn default_name(kind: &str, index: usize) -> String {
-    format!("{kind}-{index}")
-}
-
-/// Two listeners of one name could not be told apart in events. Reads the raw value, so that it is reported beside
-/// other faults.
-fn check_unique_names(value: &serde_json::Value) -> Vec<Fault> {
-    let mut seen = std::collections::HashMap::new();
-    let mut faults = Vec::new();
-    for (index, listener) in value.get("listeners").and_then(|v| v.as_array()).into_iter().flatten().enumerate() {
-        let kind = listener.get("type").and_then(|v| v.as_str()).unwrap_or(ListenerType::default().as_str());
-        let given = listener.get("name").and_then(|v| v.as_str()).map(str::to_owned);
-        let name = given.unwrap_or_else(|| default_name(kind, index));
-        if let Some(first) = seen.insert(name.clone(), index) {
-            faults.push(Fault::new(
-                &format!("/listeners/{index}/name"),
-                format!("\"{name}\" is the name of /listeners/{first} too"),
-            ));
-        }
-    }
-    faults
 }
 
 /// The heartbeat has a topic of three levels, and no message may have more of them than allowed. Reads the raw value, as

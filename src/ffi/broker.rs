@@ -1,5 +1,7 @@
 use std::collections::HashSet;
+use std::io;
 use std::mem::{offset_of, size_of};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -136,12 +138,20 @@ pub unsafe extern "C" fn rmqtt_broker_new(
         // SAFETY: not NULL, so writable by the contract of the function.
         unsafe { out.write(ptr::null_mut()) };
         // SAFETY: readable by the contract of the function.
-        let broker = Broker::new(unsafe { config_json.read("the configuration") }?)?;
+        let config_json = unsafe { config_json.read("the configuration") }?;
+        let broker = Broker::with_descriptors(config_json, duplicate)?;
         let broker = rmqtt_broker_t { broker, process: std::process::id(), lent: Mutex::default() };
         // SAFETY: as above.
         unsafe { out.write(Box::into_raw(Box::new(broker))) };
         Ok(())
     })
+}
+
+/// A descriptor of the library's own for one that the host program has.
+fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: it is looked at during the call only. If it is not open, the system says so; if it is not what the host
+    // program means, that is its mistake, as with any number that it hands to the system.
+    unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned()
 }
 
 /// Sets the hooks in place of those before, all at once. Calls under way end with the hooks they began with; a decision

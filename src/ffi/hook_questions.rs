@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use super::client::rmqtt_client_t;
+use super::connection::rmqtt_connection_t;
 use super::decision::{rmqtt_verdict_kind_t, rmqtt_verdict_t};
 use super::message::rmqtt_message_t;
 use super::properties::rmqtt_user_property_t;
@@ -45,6 +46,8 @@ pub struct rmqtt_authenticate_t {
     pub topic_alias_maximum: u16,
     /// Zero.
     pub reserved_tail: [u8; 4],
+    /// What is known of the connection: TLS, certificate, load balancer.
+    pub connection: *const rmqtt_connection_t,
 }
 
 /// A client authenticates in a way of its own, round by round: MQTT 5 enhanced authentication. All of it lives as long as
@@ -66,9 +69,24 @@ pub struct rmqtt_auth_exchange_t {
     pub again: CBool,
     /// Zero.
     pub reserved: [u8; 3],
+    /// What is known of the connection: TLS, certificate, load balancer. NULL with `again`.
+    pub connection: *const rmqtt_connection_t,
 }
 
-/// A connection that has sent nothing yet. All of it lives as long as the hook runs.
+/// How far a connection has come.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rmqtt_stage {
+    /// It has been accepted. Nothing has been read but the header of the PROXY protocol, where there is one.
+    RMQTT_STAGE_ACCEPTED = 1,
+    /// The handshakes of TLS, WebSocket and QUIC are over. Only for listeners that have one.
+    RMQTT_STAGE_ESTABLISHED = 2,
+}
+
+/// A value of `enum rmqtt_stage`.
+pub type rmqtt_stage_t = i32;
+
+/// A connection that has sent nothing yet in MQTT. All of it lives as long as the hook runs.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct rmqtt_pre_connect_t {
@@ -78,6 +96,12 @@ pub struct rmqtt_pre_connect_t {
     pub address: rmqtt_str_t,
     /// The name of the listener that accepted it.
     pub listener: rmqtt_str_t,
+    /// What is known of the connection so far.
+    pub connection: *const rmqtt_connection_t,
+    /// How far it has come: a value of `enum rmqtt_stage`.
+    pub stage: rmqtt_stage_t,
+    /// Zero.
+    pub reserved: [u8; 4],
 }
 
 /// A message is to be published. All of it lives as long as the hook runs.
@@ -175,7 +199,9 @@ pub type rmqtt_auth_exchange_fn = Option<
     ) -> rmqtt_verdict_kind_t,
 >;
 
-/// Decides whether a connection may say anything; if not, it is closed without a word.
+/// Decides whether a connection may say anything; if not, it is closed without a word. It is asked when the connection has
+/// been accepted, before any handshake costs anything, and on listeners with TLS, WebSocket or QUIC once more after that,
+/// when the certificate and the address that a reverse proxy tells of are known.
 ///
 /// @param event Where it comes from.
 /// @param verdict The details of the answer. None of them is looked at here.

@@ -2,6 +2,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use super::client::rmqtt_client_t;
+use super::connection::{rmqtt_connection_t, with_connection};
 use super::decision::{rmqtt_verdict_kind, rmqtt_verdict_kind_t, rmqtt_verdict_t};
 use super::hook_events::*;
 use super::hook_questions::*;
@@ -260,7 +261,7 @@ impl ForeignHooks {
 
     fn authenticate(&self, event: &Authenticate) -> Option<Answer> {
         let authenticate = self.table.authenticate?;
-        let call = |will: *const rmqtt_message_t| {
+        let call = |connection: &rmqtt_connection_t, will: *const rmqtt_message_t| {
             let client = rmqtt_client_t::of(&event.client);
             let properties = &event.properties;
             let user_properties = user_properties_of(&properties.user_properties);
@@ -281,41 +282,54 @@ impl ForeignHooks {
                 receive_maximum: properties.receive_maximum,
                 topic_alias_maximum: properties.topic_alias_maximum,
                 reserved_tail: [0; 4],
+                connection,
             };
             // SAFETY: whoever set the hook promised a function that takes these; all of them outlive the call.
             self.ask(|verdict, user_data| unsafe { authenticate(&event, verdict, user_data) })
         };
-        Some(match &event.will {
-            Some(will) => with_view(will.view(), |will| call(will)),
-            None => call(ptr::null()),
-        })
+        Some(with_connection(&event.connection, |connection| match &event.will {
+            Some(will) => with_view(will.view(), |will| call(connection, will)),
+            None => call(connection, ptr::null()),
+        }))
     }
 
     fn auth_exchange(&self, event: &AuthExchange) -> Option<Answer> {
         let exchange = self.table.auth_exchange?;
-        let client = rmqtt_client_t::of(&event.client);
-        let event = rmqtt_auth_exchange_t {
-            struct_size: size_of::<rmqtt_auth_exchange_t>(),
-            client: &client,
-            method: rmqtt_str_t::of(&event.method),
-            data: rmqtt_bytes_t::of_option(event.data.as_ref()),
-            round: event.round,
-            again: event.again.into(),
-            reserved: [0; 3],
+        let call = |connection: *const rmqtt_connection_t| {
+            let client = rmqtt_client_t::of(&event.client);
+            let event = rmqtt_auth_exchange_t {
+                struct_size: size_of::<rmqtt_auth_exchange_t>(),
+                client: &client,
+                method: rmqtt_str_t::of(&event.method),
+                data: rmqtt_bytes_t::of_option(event.data.as_ref()),
+                round: event.round,
+                again: event.again.into(),
+                reserved: [0; 3],
+                connection,
+            };
+            // SAFETY: as in `authenticate`.
+            self.ask(|verdict, user_data| unsafe { exchange(&event, verdict, user_data) })
         };
-        // SAFETY: as in `authenticate`.
-        Some(self.ask(|verdict, user_data| unsafe { exchange(&event, verdict, user_data) }))
+        Some(match &event.connection {
+            Some(connection) => with_connection(connection, |connection| call(connection)),
+            None => call(ptr::null()),
+        })
     }
 
     fn pre_connect(&self, event: &PreConnect) -> Option<Answer> {
         let pre_connect = self.table.pre_connect?;
-        let event = rmqtt_pre_connect_t {
-            struct_size: size_of::<rmqtt_pre_connect_t>(),
-            address: rmqtt_str_t::of(&event.address),
-            listener: rmqtt_str_t::of(&event.listener),
-        };
-        // SAFETY: as in `authenticate`.
-        Some(self.ask(|verdict, user_data| unsafe { pre_connect(&event, verdict, user_data) }))
+        Some(with_connection(&event.connection, |connection| {
+            let event = rmqtt_pre_connect_t {
+                struct_size: size_of::<rmqtt_pre_connect_t>(),
+                address: rmqtt_str_t::of(&event.address),
+                listener: rmqtt_str_t::of(&event.listener),
+                connection,
+                stage: event.stage as rmqtt_stage_t,
+                reserved: [0; 4],
+            };
+            // SAFETY: as in `authenticate`.
+            self.ask(|verdict, user_data| unsafe { pre_connect(&event, verdict, user_data) })
+        }))
     }
 
     fn authorize_publish(&self, message: MessageRef<'_>) -> Option<Answer> {

@@ -11,10 +11,10 @@ pub const RMQTT_ABI_VERSION: u32 = 0;
 /// Features by name, with the state they have in this build.
 const FEATURES: &[(&str, bool)] = &[
     ("tcp", true),
-    ("tls", false),
-    ("websocket", false),
-    ("quic", false),
-    ("unix", false),
+    ("tls", true),
+    ("websocket", true),
+    ("quic", cfg!(feature = "quic")),
+    ("unix", true),
     ("persistence", false),
     ("cluster", false),
 ];

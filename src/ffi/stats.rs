@@ -90,6 +90,9 @@ pub struct rmqtt_stats_t {
     pub in_flight: u64,
     /// Gauge: messages of the host program that are to be published later.
     pub delayed_messages: u64,
+    /// Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
+    /// QUIC, failed. Those that were too slow are in `connections_timed_out`.
+    pub handshakes_failed: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -117,7 +120,7 @@ from_stats! {
     callback_panics messages_dropped_queue_full messages_dropped_expired messages_dropped_too_large
     messages_dropped_client_gone messages_dropped_refused connections_refused connections_timed_out connection_panics
     decisions_without_ticket decisions_failed decisions_stopped decisions_departed events_told slow_hook_calls
-    bytes_received bytes_sent queued_messages queued_bytes in_flight delayed_messages
+    bytes_received bytes_sent queued_messages queued_bytes in_flight delayed_messages handshakes_failed
 }
 
 /// How many ranges the times of a hook are counted in.

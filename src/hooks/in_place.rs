@@ -111,10 +111,10 @@ mod tests {
     use parking_lot::Mutex;
     use tokio::runtime::{Builder, Runtime};
 
-    use super::super::{complete, defer, Expired, HookSet, HookStats, Hooks, PreConnect, Ticket, Verdict};
+    use super::super::{complete, defer, Expired, HookSet, HookStats, Hooks, PreConnect, Stage, Ticket, Verdict};
     use super::*;
     use crate::hooks::{in_callback, in_place};
-    use crate::model::Text;
+    use crate::model::{ConnectionInfo, Text};
 
     const HOOK: Hook = Hook::PreConnect;
 
@@ -158,7 +158,9 @@ mod tests {
 
         fn ask(&self, asker: &mut Asker<'_>) -> Asked {
             let nobody = || Text::from("");
-            asker.ask(Question::PreConnect(&PreConnect { address: nobody(), listener: nobody() }))
+            let connection = Arc::new(ConnectionInfo::new(""));
+            let question = PreConnect { stage: Stage::Accepted, address: nobody(), listener: nobody(), connection };
+            asker.ask(Question::PreConnect(&question))
         }
 
         fn allows(&self, asker: &mut Asker<'_>, script: impl FnMut() -> Answer + Send + 'static) -> bool {

@@ -42,7 +42,7 @@ pub use in_place::Asker;
 pub use pool::{in_callback, mark_callback_thread, CallbackPool, Key, Kind, Refused};
 pub use question::{
     AuthExchange, Authenticate, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, ConnectProperties,
-    OwnedQuestion, PreConnect, Question,
+    OwnedQuestion, PreConnect, Question, Stage,
 };
 pub use room::{Patience, Room};
 pub use slots::in_place;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::model::{Client, Message, MessageRef, QoS, SubscriptionOptions, Text, UserProperties};
+use crate::model::{Client, ConnectionInfo, Message, MessageRef, QoS, SubscriptionOptions, Text, UserProperties};
 
 /// A question, as a hook sees it.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +45,32 @@ impl OwnedQuestion {
     }
 }
 
-/// A connection that has said nothing yet.
+/// A connection whose client has said nothing yet in MQTT.
 #[derive(Clone, Debug)]
 pub struct PreConnect {
+    pub stage: Stage,
     /// Where it comes from, `host:port`.
     pub address: Text,
     /// The name of the listener that accepted it.
     pub listener: Text,
+    pub connection: Arc<ConnectionInfo>,
+}
+
+/// How far a connection has come. The numbers are part of the C ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Stage {
+    /// It has been accepted. Nothing has been read but the header of the PROXY protocol.
+    Accepted = 1,
+    /// The handshakes below MQTT are over: TLS, WebSocket, QUIC.
+    Established = 2,
 }
 
 /// A client wants to connect.
 #[derive(Clone, Debug)]
 pub struct Authenticate {
     pub client: Arc<Client>,
+    pub connection: Arc<ConnectionInfo>,
     pub password: Option<Bytes>,
     pub keep_alive_s: u16,
     pub clean_start: bool,
@@ -82,6 +95,8 @@ pub struct ConnectProperties {
 #[derive(Clone, Debug)]
 pub struct AuthExchange {
     pub client: Arc<Client>,
+    /// `None` if the client is connected, and authenticates again.
+    pub connection: Option<Arc<ConnectionInfo>>,
     pub method: Text,
     /// What CONNECT or AUTH has brought.
     pub data: Option<Bytes>,

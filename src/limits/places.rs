@@ -19,6 +19,11 @@ impl Places {
         Places { taken: Arc::default(), max }
     }
 
+    /// The same places with another limit. What is taken stays so, even beyond it.
+    pub fn with_max(&self, max: usize) -> Self {
+        Places { taken: self.taken.clone(), max }
+    }
+
     /// How many are taken.
     pub fn taken(&self) -> usize {
         self.taken.load(Relaxed)

@@ -1,6 +1,7 @@
 //! Plain data that every other module speaks: text, clients, messages, topics. No I/O, no locks, no threads.
 
 mod client;
+mod connection;
 mod listener;
 mod message;
 mod properties;
@@ -9,7 +10,8 @@ mod subscription;
 mod text;
 pub mod topic;
 
-pub use client::{Client, Protocol};
+pub use client::{Client, Protocol, Protocols};
+pub use connection::{Certificate, ConnectionInfo, Credentials, ProxyInfo, TlsInfo};
 pub use listener::ListenerInfo;
 pub use message::{Message, MessageRef, Origin, QoS};
 pub use properties::{EncodedProperties, Properties, UserProperties};

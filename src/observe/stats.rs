@@ -83,4 +83,7 @@ pub struct Stats {
     pub in_flight: u64,
     /// Gauge: messages of the host program that are to be published later.
     pub delayed_messages: u64,
+    /// Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
+    /// QUIC, failed.
+    pub handshakes_failed: u64,
 }

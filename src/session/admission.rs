@@ -31,12 +31,12 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Arc<Client>,
     peer: &Peer,
 ) -> Result<Admitted, Failure> {
-    handshake::check(connect, hub.settings())?;
+    handshake::check(connect, peer, hub.settings())?;
     let changes = match &connect.authentication_method {
         // The host program has said who it is.
         _ if peer.identity.is_some() => None,
-        Some(method) => exchange::authenticate(hub, arrival, connect, client, method).await?,
-        None => arrival.wait_for(authenticate(hub, connect, client, peer.listener)).await??,
+        Some(method) => exchange::authenticate(hub, arrival, connect, client, peer, method).await?,
+        None => arrival.wait_for(authenticate(hub, connect, client, peer)).await??,
     };
     let granted = changes.unwrap_or_default();
     handshake::change_client(client, &granted, hub.settings())?;
@@ -57,11 +57,12 @@ async fn authenticate(
     hub: &Hub,
     connect: &Connect,
     client: &Arc<Client>,
-    listener: Option<usize>,
+    peer: &Peer,
 ) -> Result<Option<Box<Changes>>, Refusal> {
     let question = || {
         OwnedQuestion::Authenticate(Box::new(Authenticate {
             client: client.clone(),
+            connection: peer.connection.clone(),
             password: connect.password.clone(),
             keep_alive_s: connect.keep_alive_s,
             clean_start: connect.clean_start,
@@ -76,7 +77,7 @@ async fn authenticate(
         Some(Verdict::Deny(denial)) => Err(denial.into()),
         Some(_) => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
         // Nobody can check credentials: those that come with some are as anonymous as those without.
-        None if hub.settings().allows_anonymous(listener) => Ok(None),
+        None if peer.allow_anonymous || peer.certified.is_some() => Ok(None),
         None => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
     }
 }

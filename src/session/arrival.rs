@@ -72,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Arrival<S> {
                     return Err(Failure::Gone);
                 }
             }
-            Ok(())
+            poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx)).await.map_err(|_| Failure::Gone)
         };
         timeout_at(connect_by.into(), write).await.unwrap_or(Err(Failure::TimedOut))
     }

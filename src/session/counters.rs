@@ -8,6 +8,8 @@ pub struct SessionCounters {
     pub connections: AtomicU64,
     pub connections_refused: AtomicU64,
     pub connections_timed_out: AtomicU64,
+    /// Ended below MQTT: PROXY protocol, TLS, WebSocket, QUIC.
+    pub handshakes_failed: AtomicU64,
     pub connection_panics: AtomicU64,
     pub messages_received: AtomicU64,
     pub messages_sent: AtomicU64,

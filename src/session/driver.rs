@@ -354,7 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             while self.writing.is_empty() {
                 let worked_off = self.collect(cx, now)?;
                 if self.writing.is_empty() && !worked_off {
-                    return Ok(());
+                    return self.flush(cx);
                 }
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -374,6 +374,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                     };
                 }
             }
+        }
+    }
+
+    /// What lies between here and the socket may hold bytes that the socket had no room for.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), Closing> {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Err(_)) => Err(Closing::by_network("connection failed")),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
     }
 
@@ -665,6 +673,7 @@ impl Host for Doors<'_> {
         let question = || {
             OwnedQuestion::AuthExchange(AuthExchange {
                 client: self.client.clone(),
+                connection: None,
                 method: method.clone(),
                 data: data.map(Bytes::copy_from_slice),
                 round,

@@ -9,6 +9,7 @@ use super::arrival::{Arrival, Failure};
 use super::connection::MAX_ROUNDS;
 use super::hub::Hub;
 use super::ruling::{diagnosis_of, Refusal};
+use super::serve::Peer;
 use crate::codec::{Connect, Encoder, Packet};
 use crate::hooks::{AuthExchange, Changes, Hook, Key, OwnedQuestion, Verdict};
 use crate::model::{Client, ReasonCode, Text};
@@ -19,6 +20,7 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     arrival: &mut Arrival<S>,
     connect: &Connect,
     client: &Arc<Client>,
+    peer: &Peer,
     method: &str,
 ) -> Result<Option<Box<Changes>>, Failure> {
     let method = Text::from(method);
@@ -27,6 +29,7 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
         let question = || {
             OwnedQuestion::AuthExchange(AuthExchange {
                 client: client.clone(),
+                connection: Some(peer.connection.clone()),
                 method: method.clone(),
                 // A copy: the packet is part of a buffer that must not be kept.
                 data: data.as_deref().map(Bytes::copy_from_slice),

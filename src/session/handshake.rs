@@ -23,12 +23,13 @@ pub(super) fn client(connect: &Connect, peer: &Peer, node_id: u64, serial: u64) 
     } else {
         Text::from(&*connect.client_id)
     };
-    let known = peer.identity.as_ref().and_then(|identity| identity.username.clone());
+    let vouched = peer.identity.as_ref().and_then(|identity| identity.username.as_ref());
+    let known = vouched.or(peer.certified.as_ref()).cloned();
     Client {
         id,
         username: known.or_else(|| connect.username.as_ref().map(|name| Text::from(&**name))),
         address: peer.address.clone(),
-        listener: peer.listener_name.clone(),
+        listener: peer.listener.clone(),
         node_id,
         serial,
         protocol: connect.protocol,
@@ -76,7 +77,10 @@ pub(super) fn is_told(protocol: Protocol, reason: ReasonCode) -> bool {
 }
 
 /// Checks what can be told without asking anyone.
-pub(super) fn check(connect: &Connect, settings: &Settings) -> Result<(), Refusal> {
+pub(super) fn check(connect: &Connect, peer: &Peer, settings: &Settings) -> Result<(), Refusal> {
+    if !peer.protocols.contain(connect.protocol) {
+        return Err(Refusal::new(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION)); // [MQTT-3.1.2-2]
+    }
     if !has_room(&connect.client_id, settings) {
         return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
     }

@@ -26,8 +26,8 @@ use super::metered::Metered;
 use super::ruling::Refusal;
 use super::visit::Visit;
 use crate::codec::{Connect, Packet};
-use crate::hooks::{Connack, DisconnectedBy, Event, Hook, Key, OwnedQuestion, PreConnect, Verdict};
-use crate::model::{Client, Protocol, ReasonCode, Text};
+use crate::hooks::{Connack, DisconnectedBy, Event, Hook, Key, OwnedQuestion, PreConnect, Stage, Verdict};
+use crate::model::{Client, ConnectionInfo, Protocol, Protocols, ReasonCode, Text};
 
 /// How long a client may take to read the last words of the broker, and to close.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -37,9 +37,15 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Peer {
     /// `host:port`, or what the host program says.
     pub address: Text,
-    /// The listener, by its position in the configuration. `None`: the host program has brought the connection.
-    pub listener: Option<usize>,
-    pub listener_name: Text,
+    /// The name of the listener, or what the host program says.
+    pub listener: Text,
+    pub connection: Arc<ConnectionInfo>,
+    /// The versions of MQTT that it may speak.
+    pub protocols: Protocols,
+    /// Whether it may connect without anyone checking who it is.
+    pub allow_anonymous: bool,
+    /// The user name that its certificate stands for: it has proved who it is.
+    pub certified: Option<Text>,
     /// Who it is, if the host program has made that out: nobody is asked then.
     pub identity: Option<Identity>,
     /// When the client has to have said all that CONNACK needs.
@@ -53,22 +59,22 @@ pub struct Identity {
     pub username: Option<Text>,
 }
 
-/// Serves one client until its connection ends. A panic ends this connection and is counted.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
-    let shared = hub.clone();
-    let mut served = pin!(AssertUnwindSafe(serve_guarded(hub, stream, peer)).catch_unwind());
+/// Does what is to be done for one connection. A panic ends this connection and is counted.
+pub async fn guarded(hub: &Hub, connection: impl Future<Output = ()>) {
+    let mut guarded = pin!(AssertUnwindSafe(connection).catch_unwind());
     let patiently = poll_fn(|cx| {
-        let _patience = shared.callbacks().patience();
-        served.as_mut().poll(cx)
+        let _patience = hub.callbacks().patience();
+        guarded.as_mut().poll(cx)
     });
     if patiently.await.is_err() {
-        add(&shared.counters().connection_panics, 1);
+        add(&hub.counters().connection_panics, 1);
         tracing::error!("a panic has ended a connection");
     }
 }
 
-/// The stages are boxed one by one: a connection that idles holds no memory for its beginning and its end.
-async fn serve_guarded<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
+/// Serves one client until its connection ends, [`guarded`] by the caller. The stages are boxed one by one: a connection
+/// that idles holds no memory for its beginning and its end.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
     let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
     if let Some(parting) = part(driver.await, hub.is_stopping()) {
         parting.await;
@@ -91,11 +97,6 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// From the first byte to CONNACK; `None` if it has not come to that.
 async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) -> Option<Driver<Metered<S>>> {
-    if !may_begin(hub, &peer).await {
-        add(&hub.counters().connections_refused, 1);
-        tracing::debug!(address = %peer.address, "closed: refused by the hook");
-        return None;
-    }
     let settings = hub.settings();
     let mut arrival = Arrival::new(Metered::new(stream, hub.clone()), settings.max_packet_bytes, peer.connect_by);
     let connect = match arrival.packet().await {
@@ -149,14 +150,19 @@ fn tell_connack(hub: &Hub, client: &Arc<Client>, code: ReasonCode, reason: Optio
     hub.callbacks().tell(Hook::Connack, || Key::Client(client.id.clone()), event);
 }
 
-/// Asks whether the connection may say anything at all.
-async fn may_begin(hub: &Hub, peer: &Peer) -> bool {
+/// Asks whether the connection may say anything more.
+pub async fn may_begin(hub: &Hub, peer: &Peer, stage: Stage) -> bool {
     let question = || {
-        let (address, listener) = (peer.address.clone(), peer.listener_name.clone());
-        OwnedQuestion::PreConnect(PreConnect { address, listener })
+        let (address, listener, connection) = (peer.address.clone(), peer.listener.clone(), peer.connection.clone());
+        OwnedQuestion::PreConnect(PreConnect { stage, address, listener, connection })
     };
     let asked = hub.callbacks().ask(Hook::PreConnect, || Key::Peer(peer.address.clone()), question);
-    matches!(asked.verdict().await, None | Some(Verdict::Allow(_)))
+    if matches!(asked.verdict().await, None | Some(Verdict::Allow(_))) {
+        return true;
+    }
+    add(&hub.counters().connections_refused, 1);
+    tracing::debug!(address = %peer.address, "closed: refused by the hook");
+    false
 }
 
 /// Connects the client to its session and writes CONNACK.

@@ -6,10 +6,6 @@ use crate::model::QoS;
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) node_id: u64,
-    /// By listener.
-    allow_anonymous: Vec<bool>,
-    /// For connections that the host program has brought.
-    allow_anonymous_attached: bool,
     /// Whether clients may subscribe to the topics of the broker.
     pub(super) sys_topics_readable: bool,
     /// 0 for no limit, as below.
@@ -31,11 +27,8 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn of(config: &Config) -> Self {
         let limits = &config.limits;
-        let anonymous = config.listeners.iter().map(|l| l.allow_anonymous.unwrap_or(config.auth.allow_anonymous));
         Settings {
             node_id: config.node_id,
-            allow_anonymous: anonymous.collect(),
-            allow_anonymous_attached: config.auth.allow_anonymous,
             sys_topics_readable: config.acl.sys_topics == SysTopicsAccess::Read,
             max_sessions: limits.max_sessions as usize,
             max_client_id_length: limits.max_client_id_length as usize,
@@ -54,13 +47,6 @@ impl Settings {
                 max_bytes: unlimited(limits.max_queued_bytes),
                 policy: limits.slow_consumer,
             },
-        }
-    }
-    /// Whether clients of a listener may connect without anyone checking who they are. `None`: of no listener.
-    pub(super) fn allows_anonymous(&self, listener: Option<usize>) -> bool {
-        match listener {
-            Some(index) => self.allow_anonymous.get(index).copied().unwrap_or(false),
-            None => self.allow_anonymous_attached,
         }
     }
 }

@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::link::{Link, TcpLink};
-use super::listener::TCP_KEEPALIVE;
+use super::socket::TCP_KEEPALIVE;
 
 /// A connection that has been adopted.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::model::Credentials;
+
 /// A TCP connection.
 pub type TcpLink = Link<TcpStream>;
 
@@ -25,13 +27,20 @@ impl<S> Link<S> {
 
 /// What tokio's sockets have in common.
 pub trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin {
+    /// Who is at the other end, if the system knows.
+    fn credentials(&self) -> Option<Credentials>;
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     fn try_to_write(&self, write: impl FnMut() -> io::Result<usize>) -> io::Result<usize>;
 }
 
 macro_rules! sockets {
-    ($($type:ty),*) => {
+    ($($type:ty, $credentials:expr);*) => {
         $(impl Socket for $type {
+            fn credentials(&self) -> Option<Credentials> {
+                let credentials: fn(&$type) -> Option<Credentials> = $credentials;
+                credentials(self)
+            }
+
             fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 self.poll_write_ready(cx)
             }
@@ -43,7 +52,17 @@ macro_rules! sockets {
     };
 }
 
-sockets!(TcpStream, UnixStream);
+sockets!(TcpStream, |_| None; UnixStream, |stream| {
+    let known = stream.peer_cred().ok()?;
+    Some(Credentials { pid: known.pid(), uid: known.uid(), gid: known.gid() })
+});
+
+impl<S: Socket> Link<S> {
+    /// Who is at the other end, if the system knows.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.0.credentials()
+    }
+}
 
 impl<S: Socket> AsyncRead for Link<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

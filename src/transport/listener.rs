@@ -1,24 +1,24 @@
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpSocket};
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-use super::{Link, TcpLink};
-use crate::config;
+#[cfg(feature = "quic")]
+use super::quic;
+use super::{socket, Door, Link, TcpLink};
+use crate::config::{self, ListenerType};
 use crate::limits::{Place, Places};
 use crate::model::{ListenerInfo, Text};
 
-/// The listen queue of the kernel: a burst of connects beyond it costs each client a second.
-const BACKLOG: u32 = 4096;
-
-/// Silence after which the system looks whether the other end of a connection still exists. It finds what a client
-/// without keep alive cannot tell.
-pub(super) const TCP_KEEPALIVE: Duration = Duration::from_secs(300);
-
 /// How long accepting pauses when the system has no descriptor left for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Makes a descriptor of its own of one that the host program has, by its number.
+pub type Descriptors = fn(RawFd) -> io::Result<OwnedFd>;
 
 /// Why a listener could not be bound.
 #[derive(Debug)]
@@ -32,52 +32,132 @@ pub struct BindError {
 #[derive(Debug)]
 pub struct Listener {
     pub bound: ListenerInfo,
-    socket: TcpListener,
-    places: Places,
+    socket: Bound,
+    door: Arc<ArcSwap<Door>>,
     places_in_all: Places,
 }
 
-/// Binds one listener of the configuration. Needs a runtime.
-pub fn bind(config: &config::Listener, index: usize, places_in_all: &Places) -> Result<Listener, BindError> {
-    let name = config.display_name(index);
-    match bind_socket(config) {
-        Ok((socket, local)) => Ok(Listener {
-            bound: ListenerInfo {
-                name: Text::from(name),
-                kind: Text::from(config.kind.as_str()),
-                address: Text::from(local.to_string()),
-                port: local.port(),
-            },
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+    #[cfg(feature = "quic")]
+    Quic(quic::Endpoint),
+}
+
+/// A connection that has been accepted, with the places that it takes.
+pub struct Accepted {
+    pub incoming: Incoming,
+    pub door: Arc<Door>,
+    pub places: [Place; 2],
+}
+
+pub enum Incoming {
+    Tcp(TcpLink, SocketAddr),
+    Unix(Link<UnixStream>),
+    #[cfg(feature = "quic")]
+    Quic(quic::Incoming),
+}
+
+/// Binds one listener of the configuration, whose connections come through `door`. Needs a runtime.
+pub fn bind(
+    config: &config::Listener,
+    door: Door,
+    descriptors: Descriptors,
+    places_in_all: &Places,
+) -> Result<Listener, BindError> {
+    let name = door.name.clone();
+    match bind_socket(config, &door, descriptors) {
+        Ok((socket, address, port)) => Ok(Listener {
+            bound: ListenerInfo { name, kind: Text::from(config.kind.as_str()), address: Text::from(address), port },
             socket,
-            places: Places::new(config.max_connections as usize),
+            door: Arc::new(ArcSwap::from_pointee(door)),
             places_in_all: places_in_all.clone(),
         }),
-        Err(cause) => Err(BindError { listener: name, address: config.address.clone(), cause }),
+        Err(cause) => Err(BindError { listener: name.to_string(), address: config.place(), cause }),
     }
 }
 
-fn bind_socket(config: &config::Listener) -> io::Result<(TcpListener, SocketAddr)> {
-    let address = config.socket_address().ok_or(io::ErrorKind::InvalidInput)?;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A port whose last connections are still being forgotten can be bound again.
-    socket.set_reuseaddr(true)?;
-    // On Linux, the sockets that are accepted have the options of the one that listens: three calls fewer for each.
-    socket.set_nodelay(true)?;
-    SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
-    socket.bind(address)?;
-    let listener = socket.listen(BACKLOG)?;
-    let local = listener.local_addr()?;
-    Ok((listener, local))
+fn bind_socket(config: &config::Listener, door: &Door, descriptors: Descriptors) -> io::Result<(Bound, String, u16)> {
+    let inherited = config.fd.map(|fd| descriptors(fd as RawFd)).transpose()?;
+    match config.kind {
+        ListenerType::Tcp | ListenerType::Tls | ListenerType::Ws | ListenerType::Wss => {
+            let (listener, local) = socket::tcp(config, inherited)?;
+            Ok((Bound::Tcp(listener), local.to_string(), local.port()))
+        }
+        ListenerType::Unix => {
+            let (listener, path) = socket::unix(config, inherited)?;
+            Ok((Bound::Unix(listener), path, 0))
+        }
+        ListenerType::Quic => bind_quic(config, door, inherited),
+    }
+}
+
+#[cfg(feature = "quic")]
+fn bind_quic(config: &config::Listener, door: &Door, inherited: Option<OwnedFd>) -> io::Result<(Bound, String, u16)> {
+    let socket = match inherited {
+        Some(descriptor) => descriptor.into(),
+        None => std::net::UdpSocket::bind(config.socket_address().ok_or(io::ErrorKind::InvalidInput)?)?,
+    };
+    let endpoint = quic::Endpoint::new(socket, door)?;
+    let local = endpoint.local_addr()?;
+    Ok((Bound::Quic(endpoint), local.to_string(), local.port()))
+}
+
+#[cfg(not(feature = "quic"))]
+fn bind_quic(_: &config::Listener, _: &Door, _: Option<OwnedFd>) -> io::Result<(Bound, String, u16)> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this library was built without QUIC"))
+}
+
+impl Bound {
+    async fn accept(&self) -> io::Result<Incoming> {
+        match self {
+            Bound::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok(Incoming::Tcp(Link::new(stream), SocketAddr::new(address.ip().to_canonical(), address.port())))
+            }
+            Bound::Unix(listener) => Ok(Incoming::Unix(Link::new(listener.accept().await?.0))),
+            #[cfg(feature = "quic")]
+            Bound::Quic(endpoint) => match endpoint.accept().await {
+                Some(incoming) => Ok(Incoming::Quic(incoming)),
+                None => std::future::pending().await, // It is closed only when it is dropped.
+            },
+        }
+    }
+}
+
+impl Incoming {
+    /// Where it comes from, as hooks and the log show it.
+    pub fn address(&self) -> Text {
+        match self {
+            Incoming::Tcp(_, address) => Text::from(address.to_string()),
+            Incoming::Unix(_) => Text::from("unix"),
+            #[cfg(feature = "quic")]
+            Incoming::Quic(incoming) => Text::from(incoming.remote_address().to_string()),
+        }
+    }
+
+    fn turn_away(self) {
+        match self {
+            Incoming::Tcp(..) | Incoming::Unix(_) => {}
+            #[cfg(feature = "quic")]
+            Incoming::Quic(incoming) => incoming.refuse(),
+        }
+    }
 }
 
 impl Listener {
-    /// Accepts connections and hands them to `serve`, each with the places that it takes; never returns. Whatever comes
-    /// of a connection is the business of `serve`, which must not block. One for which there is no place is closed, and
-    /// `turned_away` is told.
-    pub async fn accept(self, serve: impl Fn(TcpLink, SocketAddr, [Place; 2]), turned_away: impl Fn(bool)) {
+    /// What awaits its connections, to be exchanged.
+    pub fn door(&self) -> Arc<ArcSwap<Door>> {
+        self.door.clone()
+    }
+
+    /// Accepts connections and hands them to `serve`; never returns. Whatever comes of a connection is the business of
+    /// `serve`, which must not block. One for which there is no place is closed, and `turned_away` is told.
+    pub async fn accept(self, serve: impl Fn(Accepted), turned_away: impl Fn(bool)) {
         loop {
-            let (stream, address) = match self.socket.accept().await {
-                Ok(accepted) => accepted,
+            let incoming = match self.socket.accept().await {
+                Ok(incoming) => incoming,
                 Err(error) => {
                     // A client that has gone already is no trouble; a lack of descriptors lasts a while.
                     if !is_of_the_client(&error) {
@@ -87,14 +167,17 @@ impl Listener {
                     continue;
                 }
             };
-            let (place, place_in_all) = (self.places.take(), self.places_in_all.take());
+            let door = self.door.load_full();
+            let (place, place_in_all) = (door.places.take(), self.places_in_all.take());
             let none_in_all = place_in_all.is_none();
             let (Some(place), Some(place_in_all)) = (place, place_in_all) else {
                 turned_away(none_in_all);
+                let address = incoming.address();
                 tracing::debug!(listener = %self.bound.name, %address, "closed: as many connections as allowed");
+                incoming.turn_away();
                 continue;
             };
-            serve(Link::new(stream), address, [place, place_in_all]);
+            serve(Accepted { incoming, door, places: [place, place_in_all] });
         }
     }
 }

@@ -298,6 +298,16 @@ impl Hub {
         }
     }
 
+    /// Counts a connection that has failed below MQTT.
+    pub fn handshake_failed(&self) {
+        add(&self.counters.handshakes_failed, 1);
+    }
+
+    /// Counts a connection that was too slow below MQTT.
+    pub fn handshake_timed_out(&self) {
+        add(&self.counters.connections_timed_out, 1);
+    }
+
     /// A connection is gone, and `left` are still there.
     pub fn connection_closed(&self, left: usize) {
         self.overloads.connections.relax(&self.callbacks, left);

@@ -9,11 +9,11 @@ use tokio::sync::mpsc::{channel, Receiver, Sender};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::super::{serve, Hub, Peer, SessionCounters};
+use super::super::{guarded, serve, Hub, Peer, SessionCounters};
 use super::wire::{self, Sent};
 use crate::config::Config;
 use crate::hooks::{CallbackPool, Callbacks, Disconnected, Event, Hook, HookCounters, HookSet, HookTable, Hooks};
-use crate::model::Text;
+use crate::model::{ConnectionInfo, Protocols, Text};
 
 /// Longer than anything takes that works.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -62,12 +62,16 @@ impl Place {
     {
         let peer = Peer {
             address: Text::from("memory"),
-            listener: Some(0),
-            listener_name: Text::from("tcp-0"),
+            listener: Text::from("tcp-0"),
+            connection: Arc::new(ConnectionInfo::new("memory")),
+            protocols: Protocols::ALL,
+            allow_anonymous: true,
+            certified: None,
             identity: None,
             connect_by: Instant::now() + DEADLINE,
         };
-        tokio::spawn(serve(self.hub.clone(), stream, peer))
+        let hub = self.hub.clone();
+        tokio::spawn(async move { guarded(&hub, serve(hub.clone(), stream, peer)).await })
     }
 
     /// A connected client.

@@ -1,0 +1,212 @@
+//! A connection from being accepted to the first byte of MQTT. Each is a task of its own from the start: whoever is slow
+//! here is waited for by nobody else.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+
+use crate::hooks::Stage;
+use crate::limits::{Place, Places};
+use crate::model::{ConnectionInfo, Text, TlsInfo};
+use crate::session::{self, Hub, Peer};
+use crate::transport::{Accepted, Announced, Door, Incoming, Link, Socket, Stream};
+
+/// A connection that MQTT can begin on.
+enum Ready<S> {
+    /// Nothing stands between MQTT and the socket.
+    Plain(Link<S>),
+    Wrapped(Box<dyn Stream>),
+}
+
+/// Has a connection served by a task of its own until it ends and gives its places back. Needs a runtime.
+pub(super) fn spawn(hub: &Arc<Hub>, in_all: &Places, accepted: Accepted) {
+    let (hub, in_all) = (hub.clone(), in_all.clone());
+    let Accepted { incoming, door, places } = accepted;
+    tokio::spawn(async move {
+        let peer = peer_of(&incoming, &door);
+        match incoming {
+            Incoming::Tcp(link, remote) => receive(&hub, link, Some(remote), door, peer).await,
+            Incoming::Unix(link) => receive(&hub, link, None, door, peer).await,
+            #[cfg(feature = "quic")]
+            Incoming::Quic(incoming) => receive_quic(&hub, incoming, door, peer).await,
+        }
+        drop(places);
+        hub.connection_closed(in_all.taken());
+    });
+}
+
+/// Has a connection served that the host program has brought, as above.
+pub(super) fn spawn_attached<S: Socket + Send + 'static>(
+    hub: &Arc<Hub>,
+    in_all: &Places,
+    link: Link<S>,
+    peer: Peer,
+    place: Place,
+) {
+    let (hub, in_all) = (hub.clone(), in_all.clone());
+    tokio::spawn(async move {
+        session::guarded(&hub, async {
+            if Box::pin(session::may_begin(&hub, &peer, Stage::Accepted)).await {
+                session::serve(hub.clone(), link, peer).await;
+            }
+        })
+        .await;
+        drop(place);
+        hub.connection_closed(in_all.taken());
+    });
+}
+
+fn peer_of(incoming: &Incoming, door: &Door) -> Peer {
+    Peer {
+        address: incoming.address(),
+        listener: door.name.clone(),
+        connection: door.plain.clone(),
+        protocols: door.protocols,
+        allow_anonymous: door.allow_anonymous,
+        certified: None,
+        identity: None,
+        connect_by: Instant::now() + door.connect_timeout,
+    }
+}
+
+/// Serves a connection of a socket. What prepares it is boxed: a connection that idles holds no memory for it.
+async fn receive<S: Socket + Send + 'static>(
+    hub: &Arc<Hub>,
+    link: Link<S>,
+    remote: Option<SocketAddr>,
+    door: Arc<Door>,
+    mut peer: Peer,
+) {
+    session::guarded(hub, async {
+        match Box::pin(prepare(hub, link, remote, door, &mut peer)).await {
+            Some(Ready::Plain(link)) => session::serve(hub.clone(), link, peer).await,
+            Some(Ready::Wrapped(stream)) => session::serve(hub.clone(), stream, peer).await,
+            None => {}
+        }
+    })
+    .await;
+}
+
+/// Does what comes before MQTT; `None` if nothing becomes of the connection.
+async fn prepare<S: Socket + Send + 'static>(
+    hub: &Arc<Hub>,
+    mut link: Link<S>,
+    mut remote: Option<SocketAddr>,
+    door: Arc<Door>,
+    peer: &mut Peer,
+) -> Option<Ready<S>> {
+    if let Some(credentials) = link.credentials() {
+        info(peer).credentials = Some(credentials);
+    }
+    if let Some(proxy) = &door.proxy {
+        let read_by = peer.connect_by.min(Instant::now() + proxy.timeout);
+        let announced = in_time(hub, peer, read_by, "PROXY protocol", proxy.read(&mut link, remote.map(|at| at.ip())));
+        let Announced { source, info: told } = announced.await?;
+        if let Some(source) = source {
+            come_from(peer, Text::from(source.to_string()));
+            remote = Some(source);
+        }
+        info(peer).proxy = told;
+    }
+    if !session::may_begin(hub, peer, Stage::Accepted).await {
+        return None;
+    }
+    let ip = remote.map(|remote| remote.ip());
+    let stream: Box<dyn Stream> = match (&door.tls, &door.websocket) {
+        (None, None) => return Some(Ready::Plain(link)),
+        (None, Some(websocket)) => {
+            let (stream, client) = in_time(hub, peer, peer.connect_by, "WebSocket", websocket.accept(link, ip)).await?;
+            client.into_iter().for_each(|client| come_from(peer, client));
+            Box::new(stream)
+        }
+        (Some(tls), websocket) => {
+            let (stream, told) = in_time(hub, peer, peer.connect_by, "TLS", tls.accept(link)).await?;
+            learn(hub, peer, &door, told)?;
+            match websocket {
+                None => Box::new(stream),
+                Some(websocket) => {
+                    let (stream, client) =
+                        in_time(hub, peer, peer.connect_by, "WebSocket", websocket.accept(stream, ip)).await?;
+                    client.into_iter().for_each(|client| come_from(peer, client));
+                    Box::new(stream)
+                }
+            }
+        }
+    };
+    session::may_begin(hub, peer, Stage::Established).await.then_some(Ready::Wrapped(stream))
+}
+
+/// Serves a connection of QUIC.
+#[cfg(feature = "quic")]
+async fn receive_quic(hub: &Arc<Hub>, incoming: crate::transport::QuicIncoming, door: Arc<Door>, mut peer: Peer) {
+    session::guarded(hub, async {
+        let prepared = Box::pin(async {
+            if !session::may_begin(hub, &peer, Stage::Accepted).await {
+                incoming.refuse();
+                return None;
+            }
+            let established = incoming.establish(&door);
+            let (stream, told) = in_time(hub, &peer, peer.connect_by, "QUIC", established).await?;
+            learn(hub, &mut peer, &door, told)?;
+            session::may_begin(hub, &peer, Stage::Established).await.then_some(stream)
+        });
+        if let Some(stream) = prepared.await {
+            session::serve(hub.clone(), stream, peer).await;
+        }
+    })
+    .await;
+}
+
+/// Waits for a part of the beginning. One that fails or takes too long is counted.
+async fn in_time<T>(
+    hub: &Hub,
+    peer: &Peer,
+    by: Instant,
+    what: &str,
+    part: impl Future<Output = io::Result<T>>,
+) -> Option<T> {
+    let (address, listener) = (&peer.address, &peer.listener);
+    match timeout_at(by.into(), part).await {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => {
+            hub.handshake_failed();
+            tracing::debug!(%address, %listener, %error, "closed: {what}");
+        }
+        Err(_) => {
+            hub.handshake_timed_out();
+            tracing::debug!(%address, %listener, "closed: {what} not in time");
+        }
+    }
+    None
+}
+
+fn info(peer: &mut Peer) -> &mut ConnectionInfo {
+    Arc::make_mut(&mut peer.connection)
+}
+
+/// The client is somewhere else than at the other end of the connection.
+fn come_from(peer: &mut Peer, address: Text) {
+    let proxy = std::mem::replace(&mut peer.address, address);
+    let info = info(peer);
+    info.proxy_address = info.proxy_address.take().or(Some(proxy));
+}
+
+/// Notes what the TLS handshake has brought; `None` if the certificate does not say what it has to.
+fn learn(hub: &Hub, peer: &mut Peer, door: &Door, told: TlsInfo) -> Option<()> {
+    if let Some(tls) = &door.tls {
+        match tls.username(&told) {
+            Ok(username) => peer.certified = username,
+            Err(error) => {
+                hub.handshake_failed();
+                tracing::debug!(address = %peer.address, listener = %peer.listener, %error, "closed: TLS");
+                return None;
+            }
+        }
+    }
+    info(peer).tls = Some(Box::new(told));
+    Some(())
+}

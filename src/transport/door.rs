@@ -1,0 +1,61 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::proxy::ProxyPolicy;
+use super::tls::TlsServer;
+use super::websocket::WebSocketPolicy;
+use crate::config::{self, Fault, ListenerType, Spoken};
+use crate::limits::Places;
+use crate::model::{ConnectionInfo, Protocol, Protocols, Text};
+
+/// What awaits the connections of one listener. Another one can be put in its place while the listener is open:
+/// connections keep the one that they have come through.
+#[derive(Debug)]
+pub struct Door {
+    pub name: Text,
+    pub kind: ListenerType,
+    pub connect_timeout: Duration,
+    pub protocols: Protocols,
+    pub allow_anonymous: bool,
+    pub proxy: Option<ProxyPolicy>,
+    pub tls: Option<TlsServer>,
+    pub websocket: Option<WebSocketPolicy>,
+    /// What is known of a connection that has nothing but a socket.
+    pub plain: Arc<ConnectionInfo>,
+    pub places: Places,
+}
+
+impl Door {
+    /// Makes what the configuration says, with files read. `before`: the places of the door in whose place it is put.
+    pub fn new(
+        config: &config::Listener,
+        index: usize,
+        allow_anonymous: bool,
+        before: Option<&Places>,
+    ) -> Result<Door, Vec<Fault>> {
+        let kind = config.kind;
+        let secured = kind.is_secured();
+        let tls = secured.then(|| TlsServer::load(&config.tls, &format!("/listeners/{index}/tls"), kind));
+        let max = config.max_connections as usize;
+        Ok(Door {
+            name: Text::from(config.display_name(index)),
+            kind,
+            connect_timeout: Duration::from_millis(config.connect_timeout_ms),
+            protocols: config.protocols.iter().fold(Protocols::NONE, |all, spoken| all.with(protocol(*spoken))),
+            allow_anonymous: config.allow_anonymous.unwrap_or(allow_anonymous),
+            proxy: ProxyPolicy::of(&config.proxy),
+            tls: tls.transpose()?,
+            websocket: kind.is_websocket().then(|| WebSocketPolicy::of(config)),
+            plain: Arc::new(ConnectionInfo::new(kind.as_str())),
+            places: before.map_or_else(|| Places::new(max), |places| places.with_max(max)),
+        })
+    }
+}
+
+fn protocol(spoken: Spoken) -> Protocol {
+    match spoken {
+        Spoken::V3_1 => Protocol::V3_1,
+        Spoken::V3_1_1 => Protocol::V3_1_1,
+        Spoken::V5 => Protocol::V5,
+    }
+}

@@ -1,0 +1,1 @@
+//! What reverse proxies say about the client in the header of an HTTP request.
