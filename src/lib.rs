@@ -4,10 +4,11 @@
 //! same thing as a safe Rust type. Modules use those below them only:
 //!
 //! ```text
-//! ffi -> broker -> { observe, runtime, session, transport } -> { codec, hooks, limits, retain, router } -> config -> model
+//! ffi -> broker -> { observe, runtime, session, transport } -> { access, codec, hooks, limits, retain, router } -> config -> model
 //! ```
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod access;
 pub mod broker;
 pub mod codec;
 pub mod config;

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 6] = [
     &["ffi"],
     &["broker"],
     &["observe", "runtime", "session", "transport"],
-    &["codec", "hooks", "limits", "retain", "router"],
+    &["access", "codec", "hooks", "limits", "retain", "router"],
     &["config"],
     &["model"],
 ];

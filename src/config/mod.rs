@@ -3,6 +3,7 @@
 //! The types below are the single source. Their JSON Schema (`docs/config.schema.json`) is what the text is checked
 //! against, so a documented range and an enforced range cannot differ.
 
+mod acl;
 mod fault;
 mod listener;
 mod listener_check;
@@ -13,6 +14,7 @@ mod validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use acl::{Acl, AclAction, AclRule, Effect, SysTopicsAccess};
 pub use fault::{Fault, Faults};
 pub use listener::{
     ClientAuth, Listener, ListenerType, Proxy, ProxyProtocol, Spoken, Tls, TlsCertificate, TlsVersion, UsernameFrom,
@@ -126,26 +128,6 @@ pub enum EventOverflow {
 pub struct Auth {
     /// Whether clients may connect without anyone checking who they are.
     pub allow_anonymous: bool,
-}
-
-/// What clients may do when no hook decides about it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Acl {
-    /// What clients may do with the topics below `$SYS/`, which the broker and the host program publish to. No client
-    /// may publish to them.
-    pub sys_topics: SysTopicsAccess,
-}
-
-/// What clients may do with the topics below `$SYS/`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SysTopicsAccess {
-    /// Nothing.
-    #[default]
-    Deny,
-    /// Subscribe to them.
-    Read,
 }
 
 /// What one client may use of the broker.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{pending, schema, Fault, Faults};
+use super::{acl, pending, schema, Fault, Faults};
 
 /// Parses the text. A key that stands twice in one object is a fault: which of the two was meant is a guess.
 pub(super) fn parse(json: &str) -> Result<Value, Faults> {
@@ -100,6 +100,7 @@ fn check_format(format: &str, text: &str) -> Option<String> {
             .parse::<SocketAddr>()
             .err()
             .map(|_| format!("{text:?} is not an IP address and port, such as \"127.0.0.1:1883\" or \"[::1]:1883\"")),
+        "acl-topic" => acl::check_topic(text),
         "ip-network" => {
             text.parse::<IpNet>().err().map(|_| format!("{text:?} is not a network such as \"10.0.0.0/8\""))
         }
@@ -294,6 +295,25 @@ mod tests {
                 r#"{"listeners":[{"type":"tpc","address":"127.0.0.1:0"}]}"#,
                 "/listeners/0/type: \"tpc\" is not one of \"tcp\", \"tls\", \"ws\", \"wss\", \"quic\", \"unix\"",
             ),
+            (r#"{"acl":{"rules":[{"topics":["a"]}]}}"#, "/acl/rules/0/effect: is missing"),
+            (
+                r#"{"acl":{"rules":[{"effect":"deny","topics":[]}]}}"#,
+                "/acl/rules/0/topics: is empty",
+            ),
+            (
+                r##"{"acl":{"rules":[{"effect":"deny","topics":["a","a/#/b"]}]}}"##,
+                "/acl/rules/0/topics/1: \"a/#/b\" has a wildcard that does not fill its level, or a # that is not the last \
+                 level",
+            ),
+            (
+                r#"{"acl":{"rules":[{"effect":"deny","topics":["a/%x"]}]}}"#,
+                "/acl/rules/0/topics/0: \"a/%x\" has a % without u, c, i or % behind it",
+            ),
+            (
+                r#"{"acl":{"rules":[{"effect":"deny","topics":["$share/g/a"]}]}}"#,
+                "/acl/rules/0/topics/0: \"$share/g/a\" is shared; rules are about the filter behind the group",
+            ),
+            (r#"{"acl":{"rules":[{"effect":"deny","topics":["a"],"qos":[3]}]}}"#, "/acl/rules/0/qos/0: 3 is above the maximum, 2"),
             (r#"{"persistence":{"engine":"redb"}}"#, "/persistence: is not supported yet"),
             (r#"{"limits":{"conn_rate_per_sec":1}}"#, "/limits/conn_rate_per_sec: is not supported yet"),
             (r#"{"sys_topics":{"enabled":true}}"#, "/sys_topics/enabled: is not supported yet"),
