@@ -1,5 +1,11 @@
 //! What the broker gives to all clients together.
 
 mod places;
+mod rate;
+mod shield;
+mod source;
 
 pub use places::{Place, Places};
+pub use rate::{Allowance, Bucket};
+pub use shield::{Ban, BanCause, BanPolicy, Shield};
+pub use source::{Network, Source};
