@@ -4,6 +4,7 @@
 //! against, so a documented range and an enforced range cannot differ.
 
 mod acl;
+mod auth;
 mod fault;
 mod listener;
 mod listener_check;
@@ -15,12 +16,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, AclAction, AclRule, Effect, SysTopicsAccess};
+pub use auth::{Auth, AuthMethod, HttpAuth, Jwt, JwtAlgorithm, JwtFrom};
 pub use fault::{Fault, Faults};
 pub use listener::{
     ClientAuth, Listener, ListenerType, Proxy, ProxyProtocol, Spoken, Tls, TlsCertificate, TlsVersion, UsernameFrom,
     WebSocket,
 };
 pub use schema::schema;
+pub use validate::check_rules;
 
 /// The configuration of one broker. Every key is optional; an unknown key is a fault.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -120,14 +123,6 @@ pub enum EventOverflow {
     /// longer than `callbacks.timeout_ms`, events that find no room are dropped until then. Those that no client brings
     /// about are dropped, too.
     Wait,
-}
-
-/// Who may connect when no `authenticate` hook is set.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// Whether clients may connect without anyone checking who they are.
-    pub allow_anonymous: bool,
 }
 
 /// What one client may use of the broker.

@@ -3,10 +3,6 @@
 
 /// Pointers with `*` for any array index. A key below one of them is covered by it.
 const KEYS: &[&str] = &[
-    "/auth/order",
-    "/auth/password_file",
-    "/auth/jwt",
-    "/auth/http",
     "/limits/conn_rate_per_sec",
     "/limits/conn_rate_per_ip_per_sec",
     "/limits/publish_msgs_per_sec",

@@ -26,6 +26,13 @@ pub(super) fn check(value: &Value) -> Vec<Fault> {
     faults
 }
 
+/// Every fault of what should be an array of access rules.
+pub fn check_rules(value: &Value) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    walk(&schema::cached()["properties"]["acl"]["properties"]["rules"], value, "", &mut faults);
+    faults
+}
+
 fn walk(schema: &Value, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
     let mut fault = |message: String| faults.push(Fault::new(pointer, message));
 
@@ -100,6 +107,9 @@ fn check_format(format: &str, text: &str) -> Option<String> {
             .parse::<SocketAddr>()
             .err()
             .map(|_| format!("{text:?} is not an IP address and port, such as \"127.0.0.1:1883\" or \"[::1]:1883\"")),
+        "http-url" if !text.is_empty() && !text.starts_with("http://") && !text.starts_with("https://") => {
+            Some(format!("{text:?} is not a URL that begins with http:// or https://"))
+        }
         "acl-topic" => acl::check_topic(text),
         "ip-network" => {
             text.parse::<IpNet>().err().map(|_| format!("{text:?} is not a network such as \"10.0.0.0/8\""))
