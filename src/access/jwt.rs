@@ -107,7 +107,7 @@ impl Tokens {
             Some(Value::String(name)) if !name.contains('\0') => Some(Text::from(name.as_str())),
             Some(_) => return Refused::not_authorized("token with a user name that is none"),
         };
-        let rules = match claim(&self.config.acl_claim).map(rules) {
+        let rules = match claim(&self.config.acl_claim).map(rules_of) {
             None => None,
             Some(Ok(rules)) => Some(Arc::new(rules)),
             Some(Err(why)) => return Refused::not_authorized(why),
@@ -121,7 +121,7 @@ impl Tokens {
 
 /// The access rules of a claim. What is wrong with one of them is wrong with the token: half of the rules may allow what all
 /// of them forbid.
-fn rules(claim: &Value) -> Result<Rules, &'static str> {
+pub(super) fn rules_of(claim: &Value) -> Result<Rules, &'static str> {
     let faults = config::check_rules(claim);
     let rules: Vec<AclRule> = match serde_json::from_value(claim.clone()) {
         Ok(rules) if faults.is_empty() => rules,

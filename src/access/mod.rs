@@ -2,11 +2,13 @@
 
 mod credentials;
 mod filters;
+mod http;
 mod jwt;
 mod password_file;
 mod rules;
 
 pub use credentials::{Credentials, Granted, Outcome, Refused};
+pub use http::Service;
 pub use jwt::Tokens;
 pub use password_file::{Checked, PasswordFile};
 pub use rules::{Rules, Ruling, Subject};
