@@ -7,8 +7,139 @@ mod jwt;
 mod password_file;
 mod rules;
 
+use std::fs;
+use std::sync::Arc;
+use std::thread;
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use self::http::Service;
+use self::jwt::Tokens;
+use self::password_file::{Checked, PasswordFile};
+use crate::config::{self, AclRule, AuthMethod, Config, Fault};
+
 pub use credentials::{Credentials, Granted, Outcome, Refused};
-pub use http::Service;
-pub use jwt::Tokens;
-pub use password_file::{Checked, PasswordFile};
 pub use rules::{Rules, Ruling, Subject};
+
+/// The policy of a configuration, with the files that it names.
+pub struct Access {
+    methods: Vec<Method>,
+    rules: Rules,
+    /// Passwords that are hashed at the same time: it takes all of a processor, and memory.
+    hashing: Semaphore,
+}
+
+enum Method {
+    PasswordFile(Arc<PasswordFile>),
+    Tokens(Tokens),
+    Service(Service),
+}
+
+impl Access {
+    /// Reads what the configuration names. All faults come at once.
+    pub fn load(config: &Config) -> Result<Access, Vec<Fault>> {
+        let auth = &config.auth;
+        let (mut methods, mut faults) = (Vec::new(), Vec::new());
+        for (index, method) in auth.order.iter().enumerate() {
+            if auth.order[..index].contains(method) {
+                faults.push(Fault::new(&format!("/auth/order/{index}"), "stands further up already"));
+                continue;
+            }
+            let loaded = match method {
+                AuthMethod::PasswordFile => {
+                    load_passwords(&auth.password_file).map(|file| file.map(Method::PasswordFile))
+                }
+                AuthMethod::Jwt => Tokens::load(&auth.jwt, read).map(|tokens| tokens.map(Method::Tokens)),
+                AuthMethod::Http => Service::load(&auth.http, read).map(|service| service.map(Method::Service)),
+            };
+            match loaded {
+                Ok(method) => methods.extend(method),
+                Err(found) => faults.extend(found),
+            }
+        }
+        let rules = load_rules(&config.acl).unwrap_or_else(|found| {
+            faults.extend(found);
+            Vec::new()
+        });
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let hashing = Semaphore::new(thread::available_parallelism().map_or(1, |count| count.get()));
+        let rules = Rules::new(&rules, config.acl.default_publish, config.acl.default_subscribe);
+        Ok(Access { methods, rules, hashing })
+    }
+
+    /// Whether there is a way to find out who a client is.
+    pub fn has_methods(&self) -> bool {
+        !self.methods.is_empty()
+    }
+
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Asks one method after the other until one knows the client. Needs a runtime.
+    pub async fn authenticate(&self, credentials: &Credentials<'_>) -> Outcome {
+        for method in &self.methods {
+            let outcome = match method {
+                Method::PasswordFile(file) => self.check_password(file, credentials).await,
+                Method::Tokens(tokens) => tokens.check(credentials),
+                Method::Service(service) => service.check(credentials).await,
+            };
+            if !matches!(outcome, Outcome::Unknown) {
+                return outcome;
+            }
+        }
+        Outcome::Unknown
+    }
+
+    async fn check_password(&self, file: &Arc<PasswordFile>, credentials: &Credentials<'_>) -> Outcome {
+        let (Some(user), Some(password)) = (credentials.username, credentials.password) else {
+            return Outcome::Unknown;
+        };
+        let (file, user, password) = (file.clone(), user.to_owned(), password.to_vec());
+        let Ok(_place) = self.hashing.acquire().await else { return Refused::not_authorized("closed") };
+        // Not on a thread that serves clients: it takes milliseconds by design.
+        match spawn_blocking(move || file.check(&user, &password)).await {
+            Ok(Checked::Right) => Outcome::Allowed(Granted::default()),
+            Ok(Checked::Wrong) => Refused::bad_credentials("wrong password"),
+            Ok(Checked::Unknown) => Outcome::Unknown,
+            Err(_) => Refused::not_authorized("the password could not be checked"),
+        }
+    }
+}
+
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot be read: {error}"))
+}
+
+fn load_passwords(path: &str) -> Result<Option<Arc<PasswordFile>>, Vec<Fault>> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let fault = |text: String| Fault::new("/auth/password_file", text);
+    let text = read(path).map_err(|error| vec![fault(error)])?;
+    let text = String::from_utf8(text).map_err(|_| vec![fault("is not UTF-8".to_owned())])?;
+    let file = PasswordFile::parse(&text).map_err(|faults| faults.into_iter().map(fault).collect::<Vec<_>>())?;
+    Ok(Some(Arc::new(file)))
+}
+
+/// The rules of the configuration, then those of the file.
+fn load_rules(acl: &config::Acl) -> Result<Vec<AclRule>, Vec<Fault>> {
+    let mut rules = acl.rules.clone();
+    if !acl.file.is_empty() {
+        let fault = |text: String| vec![Fault::new("/acl/file", text)];
+        let text = read(&acl.file).map_err(fault)?;
+        let value: Value = serde_json::from_slice(&text).map_err(|error| fault(format!("is not JSON: {error}")))?;
+        let faults = config::check_rules(&value);
+        if !faults.is_empty() {
+            return Err(faults.into_iter().flat_map(|found| fault(format!("has a fault at {found}"))).collect());
+        }
+        let more: Vec<AclRule> =
+            serde_json::from_value(value).map_err(|error| fault(format!("is no list of rules: {error}")))?;
+        rules.extend(more);
+    }
+    Ok(rules)
+}
