@@ -2,11 +2,16 @@
 //! faults.
 
 use std::collections::HashMap;
+use std::mem::{offset_of, size_of};
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
 use super::listener::default_name;
 use super::{Fault, ListenerType};
+
+/// The longest path of a Unix socket that the system takes: a NUL stands behind it.
+const MAX_SOCKET_PATH: usize = size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
 
 pub(super) fn check(value: &Value) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -72,8 +77,32 @@ impl<'a> Checked<'a> {
         if kind.is_websocket() && self.text("/path").is_some_and(|path| !path.starts_with('/')) {
             self.fault("/path", "does not begin with a slash");
         }
-        if kind != ListenerType::Unix && self.has("/mode") {
-            self.fault("/mode", "is for the type \"unix\"");
+        if kind == ListenerType::Unix {
+            if let Some(length) = self.text("/path").map(str::len).filter(|length| *length > MAX_SOCKET_PATH) {
+                self.fault("/path", format!("is {length} bytes long, that of a socket may have {MAX_SOCKET_PATH}"));
+            }
+        }
+        self.check_socket(kind);
+    }
+
+    /// What is said of a socket must be for one that the broker binds, and of that kind.
+    fn check_socket(&mut self, kind: ListenerType) {
+        if self.has("/mode") {
+            if kind != ListenerType::Unix {
+                self.fault("/mode", "is for the type \"unix\"");
+            } else if self.has("/fd") {
+                self.fault("/mode", "stands beside fd: that socket has its permissions");
+            }
+        }
+        let is_ipv4 = |text: &str| text.parse::<SocketAddr>().is_ok_and(|address| address.is_ipv4());
+        if self.get("/ipv6_only").and_then(Value::as_bool) == Some(true) {
+            if kind == ListenerType::Unix {
+                self.fault("/ipv6_only", "is not for the type \"unix\"");
+            } else if self.has("/fd") {
+                self.fault("/ipv6_only", "stands beside fd: that socket has been bound");
+            } else if self.text("/address").is_some_and(is_ipv4) {
+                self.fault("/ipv6_only", "is for IPv6 addresses");
+            }
         }
     }
 
