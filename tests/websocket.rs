@@ -235,7 +235,8 @@ fn pings_without_end_are_survived() {
     while client.receive_frame().expect("the connection is open") != (PONG, b"last".to_vec()) {
         answered += 1;
     }
-    assert!(answered <= 200_000);
+    // Those that the sockets have had room for.
+    assert!(answered < 200_000, "all of them have been kept");
     client.send_frame(BINARY, &PINGREQ);
     client.expect_frame(BINARY, &PINGRESP);
 }
