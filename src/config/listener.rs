@@ -139,7 +139,8 @@ pub enum Spoken {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Proxy {
-    /// The version of the PROXY protocol that every connection begins with. Not for `quic`.
+    /// The version of the PROXY protocol that every connection begins with. One that begins with anything else is closed. Where
+    /// the header names no client, as in UNKNOWN and LOCAL, the address stays that of the connection. Not for `quic`.
     pub protocol: ProxyProtocol,
 
     /// The networks of load balancers and reverse proxies, such as `10.0.0.0/8`. With `protocol`, a connection from anywhere
