@@ -11,7 +11,7 @@ pub const LONG: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Connect<'a> {
     pub id: &'a str,
-    /// 4 for MQTT 3.1.1, 5 for 5.0.
+    /// 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5.0.
     pub version: u8,
     pub clean: bool,
     pub keep_alive_s: u16,
@@ -46,7 +46,8 @@ impl<'a> Connect<'a> {
 
     pub fn packet(&self) -> Vec<u8> {
         let flags = u8::from(self.clean) << 1 | u8::from(self.will.is_some()) << 2;
-        let mut body = [&text("MQTT")[..], &[self.version, flags], &self.keep_alive_s.to_be_bytes()].concat();
+        let name = if self.version == 3 { "MQIsdp" } else { "MQTT" };
+        let mut body = [&text(name)[..], &[self.version, flags], &self.keep_alive_s.to_be_bytes()].concat();
         if self.version == 5 {
             body.extend(varint(self.properties.len()));
             body.extend(&self.properties);
