@@ -44,12 +44,14 @@ class Broker:
     @classmethod
     def of(cls, config, log, option="-j"):
         """rmqtt-broker, with its configuration on the command line or in a file."""
+        file = log.with_suffix(".json") if option == "-c" else None
         text = json.dumps(config)
-        if option == "-c":
-            path = log.with_suffix(".json")
-            path.write_text(text)
-            text = str(path)
-        return cls([str(BINARY), option, text], log)
+        if file:
+            file.write_text(text)
+            text = str(file)
+        broker = cls([str(BINARY), option, text], log)
+        broker.config, broker.file = config, file
+        return broker
 
     def _read(self):
         for line in self.process.stdout:
@@ -84,6 +86,20 @@ class Broker:
             if told["event"] == event and all(told[key] == value for key, value in values.items()):
                 return told
             seen.append(told)
+
+    def hang_up(self, **changes):
+        """Changes the configuration of a broker with a file, and has it read that again."""
+        self.config = {**self.config, **changes}
+        self.file.write_text(json.dumps(self.config))
+        self.process.send_signal(signal.SIGHUP)
+
+    def reload(self, **changes):
+        """Has a broker with a file take over another configuration; its report, when it has."""
+        self.hang_up(**changes)
+        self.addresses, self.ports = {}, {}
+        self.listen()
+        reports = [line for line in self.stderr().splitlines() if line.startswith('{"event":"reloaded"')]
+        return json.loads(reports[-1])
 
     @property
     def port(self):
