@@ -5,11 +5,14 @@
 
 mod acl;
 mod auth;
+mod difference;
 mod fault;
 mod listener;
 mod listener_check;
 mod pending;
+mod restart;
 mod schema;
+mod succession;
 mod validate;
 
 use schemars::JsonSchema;
@@ -17,12 +20,14 @@ use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, AclAction, AclRule, Effect, SysTopicsAccess};
 pub use auth::{Auth, AuthMethod, HttpAuth, Jwt, JwtAlgorithm, JwtFrom};
+pub use difference::{differences, gone};
 pub use fault::{Fault, Faults};
 pub use listener::{
     ClientAuth, Listener, ListenerType, Proxy, ProxyProtocol, Spoken, Tls, TlsCertificate, TlsVersion, UsernameFrom,
     WebSocket,
 };
 pub use schema::schema;
+pub use succession::succession;
 pub use validate::check_rules;
 
 /// The configuration of one broker. Every key is optional; an unknown key is a fault.
@@ -272,7 +277,7 @@ pub struct SysTopics {
 }
 
 /// A sign of life.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Heartbeat {
     /// Whether the broker publishes `$SYS/{id}/heartbeat` while it runs: QoS 0, not retained, a JSON object of `id`,
