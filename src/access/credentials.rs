@@ -1,6 +1,5 @@
 //! What a client says of itself, and what methods of authentication make of it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,7 +14,6 @@ pub struct Credentials<'a> {
     pub password: Option<&'a [u8]>,
     /// As hooks see it.
     pub address: &'a str,
-    pub ip: Option<IpAddr>,
     pub listener: &'a str,
 }
 

@@ -283,7 +283,6 @@ mod tests {
         username: Some("pump"),
         password: Some(b"secret"),
         address: "192.0.2.1:49152",
-        ip: None,
         listener: "main",
     };
 

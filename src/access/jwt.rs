@@ -253,7 +253,7 @@ mod tests {
     fn check(tokens: &Tokens, password: &str) -> Outcome {
         let (username, password) = (Some("somebody"), Some(password.as_bytes()));
         let client_id = "pump-7";
-        tokens.check(&Credentials { client_id, username, password, address: "", ip: None, listener: "" })
+        tokens.check(&Credentials { client_id, username, password, address: "", listener: "" })
     }
 
     #[track_caller]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::{arrivals, Error};
+use crate::access::Access;
 use crate::config::{Config, Faults};
 use crate::limits::Places;
 use crate::runtime;
@@ -68,9 +69,16 @@ impl Closing {
     }
 }
 
-/// What awaits the connections of each listener, with all files read; all faults at once. `before`: the door in whose place
-/// that of a listener is to be put.
-pub(super) fn doors(config: &Config, before: impl Fn(usize) -> Option<Arc<Door>>) -> Result<Vec<Door>, Error> {
+/// What a configuration comes to when the files that it names have been read.
+pub(super) struct Loaded {
+    /// What awaits the connections of each listener.
+    pub(super) doors: Vec<Door>,
+    pub(super) access: Access,
+}
+
+/// Reads the files that a configuration names; all faults at once. `before`: the door in whose place that of a listener is to
+/// be put.
+pub(super) fn load(config: &Config, before: impl Fn(usize) -> Option<Arc<Door>>) -> Result<Loaded, Error> {
     let (mut doors, mut faults) = (Vec::new(), Vec::new());
     for (index, listener) in config.listeners.iter().enumerate() {
         let before = before(index);
@@ -79,7 +87,12 @@ pub(super) fn doors(config: &Config, before: impl Fn(usize) -> Option<Arc<Door>>
             Err(found) => faults.extend(found),
         }
     }
-    Faults::of(faults).map_or(Ok(doors), |faults| Err(Error::InvalidConfig(faults)))
+    match Access::load(config) {
+        Ok(access) if faults.is_empty() => return Ok(Loaded { doors, access }),
+        Ok(_) => {}
+        Err(found) => faults.extend(found),
+    }
+    Err(Error::InvalidConfig(Faults::new(faults)))
 }
 
 /// Binds a listener of the configuration. Needs a runtime.

@@ -29,7 +29,7 @@ use crate::model::{ListenerInfo, Text};
 use crate::observe::{metrics, Stats};
 use crate::runtime;
 use crate::session::{Hub, SessionCounters};
-use crate::transport::{Descriptors, Listener};
+use crate::transport::{Descriptors, Door, Listener};
 
 pub use attached::Peer;
 pub use clients::{to_json, Action, ClientInfo, ClientPage, ClientQuery, Explanation, Presence};
@@ -37,7 +37,7 @@ pub use error::Error;
 pub use messages::{Delivery, Publish, SubscribeOptions, Subscription};
 pub use reload::Report;
 
-use listening::{bind, doors, Closing, Open};
+use listening::{bind, load, Closing, Loaded, Open};
 
 /// A broker. It can be started and stopped as often as wanted.
 pub struct Broker {
@@ -82,8 +82,12 @@ struct InForce {
 }
 
 /// Opens every door and binds every listener, or none. Needs a runtime.
-fn listen(config: &Config, descriptors: Descriptors, places: &Places) -> Result<Vec<Listener>, Error> {
-    let doors = doors(config, |_| None)?;
+fn listen(
+    config: &Config,
+    doors: Vec<Door>,
+    descriptors: Descriptors,
+    places: &Places,
+) -> Result<Vec<Listener>, Error> {
     doors.into_iter().enumerate().map(|(index, door)| bind(config, index, door, descriptors, places)).collect()
 }
 
@@ -98,11 +102,12 @@ impl Run {
         callbacks: Arc<Callbacks>,
         counters: Arc<SessionCounters>,
     ) -> Result<Run, Error> {
+        let Loaded { doors, access } = load(config, |_| None)?;
         let runtime = runtime::start(&config.runtime)
             .map_err(|error| Error::Io(format!("the worker threads could not be started: {error}")))?;
         let inside = runtime.enter();
         let places = Places::new(config.limits.max_connections as usize);
-        let bound = match listen(config, descriptors, &places) {
+        let bound = match listen(config, doors, descriptors, &places) {
             Ok(bound) => bound,
             Err(error) => {
                 drop(inside);
@@ -110,7 +115,7 @@ impl Run {
                 return Err(error);
             }
         };
-        let (hub, host_messages) = Hub::new(config, callbacks.clone(), counters);
+        let (hub, host_messages) = Hub::new(config, callbacks.clone(), counters, access);
         tokio::spawn(hub.clone().keep_time());
         tokio::spawn(hub.clone().publish_for_host(host_messages));
         tokio::spawn(hub.clone().publish_delayed());
@@ -187,7 +192,7 @@ impl Broker {
     /// Reads a configuration, and the files that it names.
     fn read(config_json: &str) -> Result<Config, Error> {
         let config = Config::parse(config_json).map_err(Error::InvalidConfig)?;
-        doors(&config, |_| None)?;
+        load(&config, |_| None)?;
         Ok(config)
     }
 

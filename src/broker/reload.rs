@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::listening::{bind, doors, Closing, Open};
+use super::listening::{bind, load, Closing, Loaded, Open};
 use super::{Broker, Error, Run};
+use crate::access::Access;
 use crate::config::{differences, gone, succession, Config, EventOverflow, Fault};
 use crate::hooks::{Event, Hook, Key};
 use crate::model::{ListenerInfo, Text};
@@ -65,7 +66,7 @@ impl Broker {
         let report = match self.inner.run().as_ref() {
             Some(run) => run.adopt(&config, self.inner.descriptors)?,
             None => {
-                doors(&config, |_| None)?;
+                load(&config, |_| None)?;
                 Report::of_change(&self.inner.config.load(), &config)
             }
         };
@@ -104,7 +105,7 @@ impl Run {
         };
         let succession = succession(&before, &bound, new);
         let config = new.without_restart(&before, &succession);
-        let prepared = self.prepare(&config, &succession, descriptors)?;
+        let (prepared, access) = self.prepare(&config, &succession, descriptors)?;
 
         let mut applied = differences(&before, &config, &succession);
         applied.extend(self.renewed(&prepared));
@@ -112,7 +113,7 @@ impl Run {
         let needs_restart = differences(&config, new, &unchanged);
         let closed = closed(&before, &succession);
 
-        self.apply(&before, &config);
+        self.apply(&before, &config, access);
         self.change_listeners(config, prepared);
         Ok(Report { applied, needs_restart, rejected: Vec::new(), closed })
     }
@@ -123,9 +124,9 @@ impl Run {
         config: &Config,
         succession: &[Option<usize>],
         descriptors: Descriptors,
-    ) -> Result<Vec<Prepared>, Error> {
+    ) -> Result<(Vec<Prepared>, Access), Error> {
         let door_of = |open: usize| self.in_force.lock().open.get(open).map(|open| open.listener.door());
-        let doors = doors(config, |index| succession[index].and_then(door_of))?;
+        let Loaded { doors, access } = load(config, |index| succession[index].and_then(door_of))?;
         let mut prepared = Vec::with_capacity(doors.len());
         for (index, door) in doors.into_iter().enumerate() {
             prepared.push(match succession[index] {
@@ -133,7 +134,7 @@ impl Run {
                 None => Prepared::Comes(bind(config, index, door, descriptors, &self.places)?),
             });
         }
-        Ok(prepared)
+        Ok((prepared, access))
     }
 
     /// The pointers of certificates, keys and the like that are others than before, whatever the configuration says of them.
@@ -150,12 +151,12 @@ impl Run {
     }
 
     /// Has everything hold that is no matter of a listener.
-    fn apply(&self, before: &Config, config: &Config) {
+    fn apply(&self, before: &Config, config: &Config, access: Access) {
         let callbacks = &config.callbacks;
         self.callbacks.change(Duration::from_millis(callbacks.timeout_ms), callbacks.max_pending as usize);
         self.callbacks.be_patient(callbacks.event_overflow == EventOverflow::Wait);
         self.places.set_max(config.limits.max_connections as usize);
-        self.hub.adopt(config);
+        self.hub.adopt(config, access);
         self.hub.connection_closed(self.places.taken());
         let heartbeat = &config.sys_topics.heartbeat;
         if before.sys_topics.heartbeat != *heartbeat {

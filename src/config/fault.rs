@@ -30,14 +30,10 @@ impl fmt::Display for Fault {
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub(super) fn new(faults: Vec<Fault>) -> Self {
+    /// There is at least one.
+    pub fn new(faults: Vec<Fault>) -> Self {
         debug_assert!(!faults.is_empty());
         Faults(faults)
-    }
-
-    /// `None` if there are none.
-    pub fn of(faults: Vec<Fault>) -> Option<Self> {
-        (!faults.is_empty()).then_some(Faults(faults))
     }
 
     pub fn as_slice(&self) -> &[Fault] {

@@ -42,8 +42,8 @@ impl Cause {
     pub(super) fn of(hook: Hook, verdict: &Verdict) -> Option<Cause> {
         match verdict {
             Verdict::Allow(_) => None,
-            // One more round of what is going well.
-            Verdict::Continue(_) if hook == Hook::AuthExchange => None,
+            // One more round of what is going well, or somebody else is asked.
+            Verdict::Continue(_) if matches!(hook, Hook::Authenticate | Hook::AuthExchange) => None,
             Verdict::Failed => Some(Cause::Failed),
             Verdict::Deny(_) | Verdict::Drop | Verdict::Continue(_) => Some(Cause::Denied),
         }

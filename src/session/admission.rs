@@ -1,7 +1,7 @@
 //! Whether a client may connect, as whom, and with which session.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -10,9 +10,11 @@ use super::exchange;
 use super::handshake;
 use super::hub::Hub;
 use super::lease::Lease;
-use super::ruling::{publishing_without_hook, Refusal};
+use super::rights::Policy;
+use super::ruling::Refusal;
 use super::serve::Peer;
 use super::settings::Settings;
+use crate::access::{Credentials, Granted, Outcome, Rules};
 use crate::codec::{Connect, Will};
 use crate::hooks::{Authenticate, Changes, Hook, Key, OwnedQuestion, Verdict};
 use crate::model::{Client, Message, ReasonCode};
@@ -22,6 +24,25 @@ pub(super) struct Admitted {
     pub(super) lease: Lease,
     /// What the hook that let it in has said.
     pub(super) granted: Box<Changes>,
+    /// Access rules of its own.
+    pub(super) rules: Option<Arc<Rules>>,
+    /// When what it has shown ceases to be valid.
+    pub(super) expires_at: Option<Instant>,
+}
+
+/// Who a client is, as far as that is known.
+#[derive(Default)]
+struct Identified {
+    changes: Option<Box<Changes>>,
+    rules: Option<Arc<Rules>>,
+    expires_at: Option<Instant>,
+}
+
+impl Identified {
+    /// By a hook, or by the host program.
+    fn by_program(changes: Option<Box<Changes>>) -> Self {
+        Identified { changes, ..Identified::default() }
+    }
 }
 
 /// Decides whether a client may connect, and finds its session. A hook may make another client of it.
@@ -34,33 +55,38 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     settings: &Settings,
 ) -> Result<Admitted, Failure> {
     handshake::check(connect, peer, settings)?;
-    let changes = match &connect.authentication_method {
+    let identified = match &connect.authentication_method {
         // The host program has said who it is.
-        _ if peer.identity.is_some() => None,
-        Some(method) => exchange::authenticate(hub, arrival, connect, client, peer, method).await?,
-        None => arrival.wait_for(authenticate(hub, connect, client, peer)).await??,
+        _ if peer.identity.is_some() => Identified::default(),
+        Some(method) => {
+            Identified::by_program(exchange::authenticate(hub, arrival, connect, client, peer, method).await?)
+        }
+        None => arrival.wait_in_time(authenticate(hub, connect, client, peer, settings)).await??,
     };
+    let Identified { changes, rules, expires_at } = identified;
     let granted = changes.unwrap_or_default();
     handshake::change_client(client, &granted, settings)?;
     if let Some(will) = &connect.will {
-        arrival.wait_for(register(hub, will, client)).await??;
+        let policy = Policy::of(settings, rules.as_deref());
+        arrival.wait_for(register(hub, will, client, policy)).await??;
     }
     if hub.is_stopping() {
         return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE).into());
     }
     match arrival.wait_for(Lease::take(hub, &client.id, connect.clean_start)).await? {
-        Ok(lease) => Ok(Admitted { lease, granted }),
+        Ok(lease) => Ok(Admitted { lease, granted, rules, expires_at }),
         Err(_) => Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED).into()),
     }
 }
 
-/// Asks about a client whose CONNECT says it all.
+/// Asks about a client whose CONNECT says it all: the hook first, then the configuration.
 async fn authenticate(
     hub: &Hub,
     connect: &Connect,
-    client: &Arc<Client>,
+    client: &mut Arc<Client>,
     peer: &Peer,
-) -> Result<Option<Box<Changes>>, Refusal> {
+    settings: &Settings,
+) -> Result<Identified, Refusal> {
     let question = || {
         OwnedQuestion::Authenticate(Box::new(Authenticate {
             client: client.clone(),
@@ -75,21 +101,61 @@ async fn authenticate(
     let key = || Key::Client(client.id.clone());
     let asked = hub.callbacks().ask(Hook::Authenticate, key, question);
     match asked.verdict().await {
-        Some(Verdict::Allow(changes)) => Ok(changes),
+        Some(Verdict::Allow(changes)) => Ok(Identified::by_program(changes)),
         Some(Verdict::Deny(denial)) => Err(denial.into()),
-        Some(_) => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
-        // Nobody can check credentials: those that come with some are as anonymous as those without.
-        None if peer.allow_anonymous || peer.certified.is_some() => Ok(None),
-        None => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+        Some(Verdict::Continue(_)) | None => authenticate_as_configured(connect, client, peer, settings).await,
+        Some(Verdict::Drop | Verdict::Failed) => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+    }
+}
+
+async fn authenticate_as_configured(
+    connect: &Connect,
+    client: &mut Arc<Client>,
+    peer: &Peer,
+    settings: &Settings,
+) -> Result<Identified, Refusal> {
+    if peer.certified.is_some() {
+        return Ok(Identified::default());
+    }
+    let access = &settings.access;
+    let is_anonymous = connect.username.is_none() && connect.password.is_none();
+    // Where nobody can check credentials, those that come with some are as anonymous as those without.
+    if is_anonymous || !access.has_methods() {
+        return match peer.allow_anonymous {
+            true => Ok(Identified::default()),
+            false => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+        };
+    }
+    let credentials = Credentials {
+        client_id: &client.id,
+        username: connect.username.as_deref(),
+        password: connect.password.as_deref(),
+        address: &client.address,
+        listener: &client.listener,
+    };
+    match access.authenticate(&credentials).await {
+        Outcome::Allowed(Granted { username, superuser, expires_at, rules }) => {
+            let known = Arc::make_mut(client);
+            known.username = username.or_else(|| known.username.take());
+            known.superuser |= superuser;
+            let left = expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+            let expires_at = left.and_then(|left| Instant::now().checked_add(left));
+            Ok(Identified { changes: None, rules, expires_at })
+        }
+        Outcome::Denied(refused) => {
+            tracing::debug!(client_id = %client.id, address = %client.address, "not let in: {}", refused.why);
+            Err(Refusal::new(refused.reason))
+        }
+        Outcome::Unknown => Err(Refusal::new(ReasonCode::BAD_USER_NAME_OR_PASSWORD)),
     }
 }
 
 /// Asks about a will before there is any need for it.
-async fn register(hub: &Hub, will: &Will, client: &Arc<Client>) -> Result<(), Refusal> {
+async fn register(hub: &Hub, will: &Will, client: &Arc<Client>, policy: Policy<'_>) -> Result<(), Refusal> {
     let key = || Key::Client(client.id.clone());
     let question = || OwnedQuestion::AuthorizePublish(Arc::new(registered(will, client)));
     match hub.callbacks().ask(Hook::AuthorizePublish, key, question).verdict().await {
-        None if publishing_without_hook(client, &will.topic).allows() => Ok(()),
+        None if policy.publishing(client, &will.topic, will.qos, will.retain).allows() => Ok(()),
         Some(Verdict::Allow(_)) => Ok(()),
         Some(Verdict::Deny(denial)) => Err(denial.into()),
         Some(_) | None => Err(Refusal::new(ReasonCode::NOT_AUTHORIZED)),

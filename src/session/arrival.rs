@@ -77,6 +77,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Arrival<S> {
         timeout_at(connect_by.into(), write).await.unwrap_or(Err(Failure::TimedOut))
     }
 
+    /// As [`Arrival::wait_for`], for what may take longer than the client has.
+    pub(super) async fn wait_in_time<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Failure> {
+        let connect_by = self.connect_by;
+        timeout_at(connect_by.into(), self.wait_for(what)).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
     /// Waits for what is not up to the client. If the client goes meanwhile, nobody wants it any more.
     pub(super) async fn wait_for<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::select! {

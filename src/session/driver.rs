@@ -27,8 +27,10 @@ use super::lease::Lease;
 use super::receipt::Token;
 use super::receiver::Receiver;
 use super::replays::Replays;
-use super::ruling::{publishing_without_hook, subscribing_without_hook, FilterLimits, Refusal, Ruling, Standing};
+use super::rights::{Policy, Rights};
+use super::ruling::{FilterLimits, Refusal, Ruling, Standing};
 use super::state::State;
+use crate::access::Rules;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
     Asked, Asker, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision,
@@ -56,10 +58,22 @@ const MAX_ANSWERS: usize = 64 * 1024;
 /// A connection from CONNACK to its end.
 pub(super) struct Driver<S>(Option<Box<Driving<S>>>);
 
+/// What a client has been let in with.
+#[derive(Default)]
+pub(super) struct Permit {
+    /// Access rules of its own.
+    pub(super) rules: Option<Arc<Rules>>,
+    /// When it has to go.
+    pub(super) expires_at: Option<Instant>,
+}
+
 struct Driving<S> {
     stream: S,
     hub: Arc<Hub>,
     client: Arc<Client>,
+    permit: Permit,
+    /// What it may publish, as far as it has been looked up.
+    rights: Rights,
     lease: Lease,
     inbox: Inbox,
     connection: Connection,
@@ -120,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         stream: S,
         hub: Arc<Hub>,
         client: Arc<Client>,
+        permit: Permit,
         lease: Lease,
         decoder: Decoder,
         connection: Connection,
@@ -131,6 +146,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             stream,
             hub,
             client,
+            permit,
+            rights: Rights::default(),
             lease,
             inbox: Inbox { decoder, input, last_packet: Instant::now() },
             connection,
@@ -251,6 +268,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let mut host = Doors {
             hub: &self.hub,
             client: &self.client,
+            rules: self.permit.rules.as_deref(),
+            rights: &mut self.rights,
             handle: self.lease.handle().clone(),
             dispatch: &mut self.dispatch,
             replays: &mut self.replays,
@@ -526,6 +545,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             Some((receiver, since)) => receiver.patience().map(|patience| *since + patience),
             None => self.keep_alive.map(|keep_alive| self.inbox.last_packet + keep_alive),
         };
+        if self.permit.expires_at.is_some_and(|at| at <= now) {
+            return Err(Closing::by_broker(
+                ReasonCode::NOT_AUTHORIZED,
+                "what the client has been let in with has expired",
+            ));
+        }
+        let next = next.into_iter().chain(self.permit.expires_at).min();
         let Some(at) = next else { return Ok(()) };
         if at <= now && self.waiting_for.is_none() {
             // [MQTT-3.1.2-22]
@@ -561,6 +587,8 @@ pub(super) fn advance(blocks: &mut VecDeque<Block>, mut count: usize) {
 struct Doors<'a> {
     hub: &'a Hub,
     client: &'a Arc<Client>,
+    rules: Option<&'a Rules>,
+    rights: &'a mut Rights,
     handle: Arc<Handle>,
     dispatch: &'a mut Dispatch,
     replays: &'a mut Replays,
@@ -613,7 +641,7 @@ impl Host for Doors<'_> {
         let callbacks = hub.callbacks();
         let mode = callbacks.mode(Hook::AuthorizePublish);
         if mode == Mode::Absent {
-            return match publishing_without_hook(self.client, topic).allows() {
+            return match self.rights.may_publish(hub, self.client, self.rules, topic, publish.qos, publish.retain) {
                 true => Ruling::Allowed(None),
                 false => Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
             };
@@ -650,7 +678,7 @@ impl Host for Doors<'_> {
     fn may_subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Ruling {
         let callbacks = self.hub.callbacks();
         if callbacks.mode(Hook::AuthorizeSubscribe) == Mode::Absent
-            && !subscribing_without_hook(filter, self.client, &self.hub.settings()).allows()
+            && !Policy::of(&self.hub.settings(), self.rules).subscribing(self.client, filter, options.qos).allows()
         {
             return Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         }

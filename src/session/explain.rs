@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use super::hub::Hub;
-use super::ruling::{bad_topic, bar_to_subscribing, publishing_without_hook, subscribing_without_hook};
-use super::ruling::{Bar, Basis, Standing};
+use super::rights::{Basis, Policy};
+use super::ruling::{bad_topic, bar_to_subscribing, Bar, Standing};
+use crate::access::Rules;
 use crate::hooks::Hook;
 use crate::model::topic::{self, TopicError};
-use crate::model::{Client, Protocol, ReasonCode, Text};
+use crate::model::{Client, Protocol, QoS, ReasonCode, Text};
 
 /// What a client might do. The numbers are part of the C ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +32,7 @@ pub struct Explanation {
     pub hook: Option<&'static str>,
     /// What of the configuration is behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<&'static str>,
+    pub rule: Option<String>,
     /// What the client is told if it may not: the MQTT 5 reason code, also for older clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<u8>,
@@ -46,7 +47,10 @@ pub enum DecidedBy {
     /// There is no more of it.
     Limit,
     Hook,
+    /// A rule of the configuration. Those of `acl.file` are counted on behind those of `acl.rules`.
     Rule,
+    /// A rule that the client's token has brought, or the service that let it in.
+    OwnRule,
     /// A rule would forbid it, but the client is a superuser.
     Superuser,
     /// Nothing speaks against it.
@@ -54,6 +58,8 @@ pub enum DecidedBy {
 }
 
 const SYS_TOPICS: &str = "acl.sys_topics";
+const DEFAULT_PUBLISH: &str = "acl.default_publish";
+const DEFAULT_SUBSCRIBE: &str = "acl.default_subscribe";
 const MAX_TOPIC_LEVELS: &str = "limits.max_topic_levels";
 
 /// An answer before it is known whose it is.
@@ -61,18 +67,27 @@ struct Finding {
     allowed: Option<bool>,
     decided_by: DecidedBy,
     hook: Option<&'static str>,
-    rule: Option<&'static str>,
+    rule: Option<String>,
     reason: Option<ReasonCode>,
     detail: String,
 }
 
 impl Finding {
-    fn yes(decided_by: DecidedBy, rule: Option<&'static str>, detail: &str) -> Self {
-        Finding { allowed: Some(true), decided_by, hook: None, rule, reason: None, detail: detail.to_owned() }
+    fn yes(decided_by: DecidedBy, rule: Option<&str>, detail: &str) -> Self {
+        let (rule, detail) = (rule.map(str::to_owned), detail.to_owned());
+        Finding { allowed: Some(true), decided_by, hook: None, rule, reason: None, detail }
     }
 
-    fn no(decided_by: DecidedBy, rule: Option<&'static str>, reason: ReasonCode, detail: String) -> Self {
+    fn no(decided_by: DecidedBy, rule: Option<&str>, reason: ReasonCode, detail: String) -> Self {
+        let rule = rule.map(str::to_owned);
         Finding { allowed: Some(false), decided_by, hook: None, rule, reason: Some(reason), detail }
+    }
+
+    fn ruled(decided_by: DecidedBy, rule: Option<&str>, allowed: bool, detail: &str) -> Self {
+        match allowed {
+            true => Finding::yes(decided_by, rule, detail),
+            false => Finding::no(decided_by, rule, ReasonCode::NOT_AUTHORIZED, detail.to_owned()),
+        }
     }
 
     fn asked(hook: Hook) -> Self {
@@ -94,12 +109,26 @@ impl Finding {
         }
     }
 
-    fn of(basis: Basis) -> Self {
+    /// `default`: the key that decides where no rule does.
+    fn of(basis: Basis, default: &str) -> Self {
         match basis {
-            Basis::Default => Finding::yes(DecidedBy::Default, None, "no hook is set, and no rule speaks against it"),
-            Basis::Superuser => {
-                let detail = "the rule for topics of the broker does not hold for a superuser";
-                Finding::yes(DecidedBy::Superuser, Some(SYS_TOPICS), detail)
+            Basis::Default { allowed: true } => {
+                Finding::yes(DecidedBy::Default, None, "no hook is set, and no rule speaks against it")
+            }
+            Basis::Default { allowed: false } => {
+                Finding::ruled(DecidedBy::Default, Some(default), false, "no hook is set, and no rule allows it")
+            }
+            Basis::Superuser { system_topic } => {
+                let rule = system_topic.then_some(SYS_TOPICS);
+                Finding::yes(DecidedBy::Superuser, rule, "what would forbid it does not hold for a superuser")
+            }
+            Basis::Rule { allowed, index } => {
+                let rule = format!("acl.rules[{index}]");
+                Finding::ruled(DecidedBy::Rule, Some(&rule), allowed, "the first rule that fits says so")
+            }
+            Basis::OwnRule { allowed, index } => {
+                let detail = format!("rule {index} of those that the client was let in with says so");
+                Finding::ruled(DecidedBy::OwnRule, None, allowed, &detail)
             }
             Basis::SystemTopic { allowed: true } => {
                 Finding::yes(DecidedBy::Rule, Some(SYS_TOPICS), "topics of the broker may be read")
@@ -116,13 +145,15 @@ impl Hub {
     /// `None`: there is no such client.
     pub fn explain(&self, client_id: &str, action: Action, topic: &str) -> Option<Explanation> {
         let (handle, client) = self.find(client_id)?;
+        let rules = handle.mailbox().visit().rules.clone();
+        let own = rules.as_deref();
         let finding = match action {
-            Action::Publish => self.explain_publishing(&client, topic),
+            Action::Publish => self.explain_publishing(&client, own, topic),
             Action::Subscribe => {
                 let subscriptions = handle.subscriptions();
                 let standing = Standing { count: subscriptions.len(), known: subscriptions.contains(topic) };
                 drop(subscriptions);
-                self.explain_subscribing(&client, topic, standing)
+                self.explain_subscribing(&client, own, topic, standing)
             }
         };
         Some(Explanation {
@@ -138,28 +169,29 @@ impl Hub {
         })
     }
 
-    fn explain_publishing(&self, client: &Client, topic: &str) -> Finding {
+    fn explain_publishing(&self, client: &Client, own: Option<&Rules>, topic: &str) -> Finding {
         if topic.is_empty() {
             let v5 = client.protocol == Protocol::V5;
             let reason = if v5 { ReasonCode::PROTOCOL_ERROR } else { ReasonCode::MALFORMED_PACKET };
             return Finding::malformed("topic name", TopicError::Empty, reason);
         }
         let is_asked = self.callbacks().wants(Hook::AuthorizePublish);
-        let basis = publishing_without_hook(client, topic);
-        // The rule comes before a look at the topic, a hook behind it.
-        if !is_asked && !basis.allows() {
-            return Finding::of(basis);
+        // As a message of QoS 0 that is not to be retained.
+        let basis = Policy::of(&self.settings(), own).publishing(client, topic, QoS::AtMostOnce, false);
+        // The rule for topics of the broker comes before a look at the topic, hooks and other rules behind it.
+        if !is_asked && basis == (Basis::SystemTopic { allowed: false }) {
+            return Finding::of(basis, DEFAULT_PUBLISH);
         }
         if let Err(error) = topic::check_name(topic, self.max_topic_levels()) {
             return Finding::malformed("topic name", error, bad_topic(error));
         }
         match is_asked {
             true => Finding::asked(Hook::AuthorizePublish),
-            false => Finding::of(basis),
+            false => Finding::of(basis, DEFAULT_PUBLISH),
         }
     }
 
-    fn explain_subscribing(&self, client: &Client, filter: &str, standing: Standing) -> Finding {
+    fn explain_subscribing(&self, client: &Client, own: Option<&Rules>, filter: &str, standing: Standing) -> Finding {
         let settings = self.settings();
         let limits = settings.filters();
         if let Some(bar) = bar_to_subscribing(filter, &limits, standing) {
@@ -178,7 +210,10 @@ impl Hub {
         }
         match self.callbacks().wants(Hook::AuthorizeSubscribe) {
             true => Finding::asked(Hook::AuthorizeSubscribe),
-            false => Finding::of(subscribing_without_hook(filter, client, &settings)),
+            false => {
+                let basis = Policy::of(&settings, own).subscribing(client, filter, QoS::AtMostOnce);
+                Finding::of(basis, DEFAULT_SUBSCRIBE)
+            }
         }
     }
 }

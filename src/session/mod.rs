@@ -33,6 +33,7 @@ mod receipt;
 mod receiver;
 mod replays;
 mod retained;
+mod rights;
 mod ruling;
 mod serve;
 mod settings;

@@ -1,48 +1,10 @@
-use super::settings::Settings;
 use crate::codec::Diagnosis;
 use crate::hooks::{Changes, Denial, Remarks, Verdict};
 use crate::model::topic::{self, TopicError};
-use crate::model::{Client, ReasonCode, Text};
+use crate::model::{ReasonCode, Text};
 
 /// Topics that are the broker's own to publish to.
 pub(super) const SYSTEM_TOPICS: &str = "$SYS/";
-
-/// What decides if no hook is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Basis {
-    /// Nothing speaks against it.
-    Default,
-    /// It is about a topic of the broker, for which there is a rule.
-    SystemTopic { allowed: bool },
-    /// That rule would forbid it, but does not hold for the client.
-    Superuser,
-}
-
-impl Basis {
-    pub(super) fn allows(self) -> bool {
-        self != Basis::SystemTopic { allowed: false }
-    }
-}
-
-/// Whether a client may publish to a topic, be it a message or its will, if no hook is asked about it.
-pub(super) fn publishing_without_hook(client: &Client, topic: &str) -> Basis {
-    match (topic.starts_with(SYSTEM_TOPICS), client.superuser) {
-        (false, _) => Basis::Default,
-        (true, true) => Basis::Superuser,
-        (true, false) => Basis::SystemTopic { allowed: false },
-    }
-}
-
-/// Whether a client may subscribe to a filter, if no hook is asked about it.
-pub(super) fn subscribing_without_hook(filter: &str, client: &Client, settings: &Settings) -> Basis {
-    let filter = topic::split_share(filter).1;
-    let is_system = filter == "$SYS" || filter.starts_with(SYSTEM_TOPICS);
-    match (is_system, settings.sys_topics_readable, client.superuser) {
-        (false, _, _) => Basis::Default,
-        (true, false, true) => Basis::Superuser,
-        (true, allowed, _) => Basis::SystemTopic { allowed },
-    }
-}
 
 /// The reason code for a topic name that is none.
 pub(super) fn bad_topic(error: TopicError) -> ReasonCode {

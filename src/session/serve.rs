@@ -19,7 +19,7 @@ use super::arrival::{Arrival, Failure};
 use super::blocks::Block;
 use super::connection::Connection;
 use super::counters::add;
-use super::driver::{advance, Driver, Remains};
+use super::driver::{advance, Driver, Permit, Remains};
 use super::handshake;
 use super::hub::Hub;
 use super::mailbox::Wants;
@@ -177,7 +177,7 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     admitted: Admitted,
     settings: &Settings,
 ) -> Option<Driver<Metered<S>>> {
-    let Admitted { mut lease, granted } = admitted;
+    let Admitted { mut lease, granted, rules, expires_at } = admitted;
     let terms = handshake::terms(connect, settings, &granted);
     let mut connection = Connection::new(terms);
     let ack = handshake::accept(connect, settings, &granted, &terms, &client, lease.is_present());
@@ -200,9 +200,11 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     let keep_alive_s = handshake::keep_alive(connect, settings, &granted);
     let Arrival { mut stream, decoder, input, .. } = arrival;
     stream.belong_to(lease.handle().clone());
-    lease.connect(client.clone(), will, Visit::begin(terms.session_expiry_s, keep_alive_s, connect.clean_start), wants);
+    let visit = Visit::begin(terms.session_expiry_s, keep_alive_s, connect.clean_start, rules.clone());
+    lease.connect(client.clone(), will, visit, wants);
+    let permit = Permit { rules, expires_at };
     let silence = handshake::silence(keep_alive_s);
-    Some(Driver::new(stream, hub.clone(), client, lease, decoder, connection, input, silence))
+    Some(Driver::new(stream, hub.clone(), client, permit, lease, decoder, connection, input, silence))
 }
 
 /// Answers a CONNECT that is not accepted, and closes.

@@ -1,17 +1,22 @@
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
 use super::quota::{Quota, SharedQuota};
 use super::ruling::FilterLimits;
+use crate::access::Access;
 use crate::config::{Config, SysTopicsAccess};
 use crate::model::QoS;
 
 /// What the configuration says about sessions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) node_id: u64,
+    pub(super) access: Arc<Access>,
     /// Whether clients may subscribe to the topics of the broker.
     pub(super) sys_topics_readable: bool,
     /// 0 for no limit, as below.
@@ -31,10 +36,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config, access: Arc<Access>) -> Self {
         let limits = &config.limits;
         Settings {
             node_id: config.node_id,
+            access,
             sys_topics_readable: config.acl.sys_topics == SysTopicsAccess::Read,
             max_sessions: limits.max_sessions as usize,
             max_client_id_length: limits.max_client_id_length as usize,
@@ -71,6 +77,8 @@ impl Settings {
 /// The settings that hold, which can be exchanged while clients are served.
 pub(super) struct InForce {
     all: ArcSwap<Settings>,
+    /// Changes with them, from 1 on.
+    version: AtomicU64,
     /// What of them is looked at for each message, so that this costs no more than to read it.
     max_topic_levels: AtomicUsize,
     quota: Arc<SharedQuota>,
@@ -82,6 +90,7 @@ impl InForce {
             max_topic_levels: AtomicUsize::new(settings.max_topic_levels),
             quota: Arc::new(SharedQuota::new(settings.quota)),
             all: ArcSwap::from_pointee(settings),
+            version: AtomicU64::new(1),
         }
     }
 
@@ -89,6 +98,12 @@ impl InForce {
         self.max_topic_levels.store(settings.max_topic_levels, Relaxed);
         self.quota.set(settings.quota);
         self.all.store(Arc::new(settings));
+        // In this order: what is looked up in the old ones is looked up again.
+        self.version.fetch_add(1, Release);
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Acquire)
     }
 
     pub(super) fn all(&self) -> Guard<Arc<Settings>> {

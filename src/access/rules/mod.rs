@@ -97,6 +97,11 @@ impl Rules {
         compiled
     }
 
+    /// Whether any message may be published: no rule forbids one.
+    pub fn are_open_to_publish(&self) -> bool {
+        self.default_publish && self.rules.iter().all(|rule| rule.allow)
+    }
+
     /// Whether a message may be published to a topic.
     pub fn publish(&self, subject: &Subject<'_>, topic: &str, qos: u8, retain: bool) -> Ruling {
         let fits = |index: usize| {

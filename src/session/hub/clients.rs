@@ -244,7 +244,7 @@ fn describe(handle: &Handle, wanted: impl FnOnce(&Client, bool) -> bool) -> Opti
     let mailbox = handle.mailbox();
     let connected = mailbox.is_attended();
     let client = mailbox.client().filter(|_| connected || !mailbox.is_discarded()).cloned();
-    let visit = *mailbox.visit();
+    let visit = mailbox.visit().clone();
     drop(mailbox);
     let client = client.filter(|client| wanted(client, connected))?;
     let (queued_messages, queued_bytes) = queued(handle);

@@ -33,6 +33,7 @@ use super::receipt::Receipts;
 use super::receiver::Receiver;
 use super::retained::{LookUps, Retained};
 use super::settings::{unlimited, InForce, Settings};
+use crate::access::Access;
 use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
@@ -90,10 +91,11 @@ impl Hub {
         config: &Config,
         callbacks: Arc<Callbacks>,
         counters: Arc<SessionCounters>,
+        access: Access,
     ) -> (Arc<Hub>, mpsc::Receiver<Waiting>) {
         let (host_messages, waiting) = mpsc::channel(config.callbacks.queue as usize);
         let hub = Hub {
-            settings: InForce::new(Settings::of(config)),
+            settings: InForce::new(Settings::of(config, Arc::new(access))),
             callbacks,
             counters,
             router: Router::new(strategy(config)),
@@ -122,8 +124,8 @@ impl Hub {
 
     /// Has a new configuration hold from now on, as far as sessions are concerned. What has been agreed on with clients that
     /// are connected stays.
-    pub fn adopt(&self, config: &Config) {
-        self.settings.set(Settings::of(config));
+    pub fn adopt(&self, config: &Config, access: Access) {
+        self.settings.set(Settings::of(config, Arc::new(access)));
         self.retained.set_max_messages(config.retain.max_messages as usize);
         self.receipts.set_max(config.callbacks.max_pending as usize);
         self.delayed.set_limits(unlimited(config.delayed.max_messages.into()), unlimited(config.delayed.max_bytes));
@@ -134,6 +136,11 @@ impl Hub {
         // There may be room again.
         overloads.sessions.relax(callbacks, self.sessions() as usize);
         overloads.retained_messages.relax(callbacks, self.retained.count());
+    }
+
+    /// Changes when other settings hold.
+    pub(in crate::session) fn settings_version(&self) -> u64 {
+        self.settings.version()
     }
 
     /// The settings that hold now, to be looked at without waiting for anything.

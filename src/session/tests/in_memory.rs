@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::super::{guarded, serve, Hub, Peer, SessionCounters};
 use super::wire::{self, Sent};
+use crate::access::Access;
 use crate::config::Config;
 use crate::hooks::{CallbackPool, Callbacks, Disconnected, Event, Hook, HookCounters, HookSet, HookTable, Hooks};
 use crate::model::{ConnectionInfo, Protocols, Text};
@@ -51,7 +52,8 @@ impl Place {
         let callbacks =
             Arc::new(Callbacks::new(Arc::new(table), Arc::new(pool), hook_counters, Duration::from_secs(1), 1));
         let counters = Arc::<SessionCounters>::default();
-        let hub = Hub::new(&config, callbacks.clone(), counters.clone()).0;
+        let access = Access::load(&config).map_err(|_| "faults").unwrap();
+        let hub = Hub::new(&config, callbacks.clone(), counters.clone(), access).0;
         Place { hub, counters, callbacks, gone }
     }
 
