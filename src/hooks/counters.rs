@@ -301,10 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn only_an_exchange_goes_on() {
+    fn only_authentication_goes_on() {
         let go_on = Verdict::Continue(None);
         assert_eq!(Cause::of(Hook::AuthExchange, &go_on), None);
-        assert_eq!(Cause::of(Hook::Authenticate, &go_on), Some(Cause::Denied));
+        assert_eq!(Cause::of(Hook::Authenticate, &go_on), None);
+        assert_eq!(Cause::of(Hook::AuthorizeSubscribe, &go_on), Some(Cause::Denied));
         assert_eq!(Cause::of(Hook::AuthorizePublish, &Verdict::Drop), Some(Cause::Denied));
         assert_eq!(Cause::of(Hook::AuthorizePublish, &Verdict::Failed), Some(Cause::Failed));
         assert_eq!(Cause::of(Hook::AuthorizePublish, &Verdict::ALLOW), None);
