@@ -1338,8 +1338,9 @@ typedef struct rmqtt_authorize_publish_t {
      */
     size_t struct_size;
     /**
-     * The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, or `RMQTT_ORIGIN_WILL`: a
-     * will is asked about when its client connects, and again when it is published.
+     * The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, `RMQTT_ORIGIN_DELAYED` for one
+     * of the host program that is asked about when it is due, or `RMQTT_ORIGIN_WILL`: a will is asked about when its client
+     * connects, and again when it is published.
      */
     const struct rmqtt_message_t *message;
 } rmqtt_authorize_publish_t;
@@ -1474,7 +1475,8 @@ typedef struct rmqtt_authorize_forward_t {
  * for each receiver and message, before the first time that it is sent.
  *
  * @param event Who is to get what.
- * @param verdict The details of the answer: another topic, payload or retain flag for this client, or a lower QoS.
+ * @param verdict The details of the answer: another topic, payload, retain flag or other MQTT 5 properties for this
+ *                client, or a lower QoS.
  * @param user_data That of the hooks.
  * @return As `rmqtt_authenticate_fn`. Whatever denies drops the message for this client.
  */
