@@ -153,7 +153,8 @@ pub struct Proxy {
     pub timeout_ms: u64,
 
     /// For `ws` and `wss`: whether the client's address is taken from `Forwarded`, `X-Forwarded-For` or `X-Real-IP` if the
-    /// request comes from a trusted network.
+    /// request comes from a trusted network. Each is read from the right, up to the first address that is not trusted. A
+    /// request in which they lead to different clients is refused: a proxy that writes one may let the others pass.
     pub trust_forwarded: bool,
 }
 
