@@ -168,13 +168,15 @@ impl Listener {
     }
 
     /// Waits until clients know that their connections are over, where the system does not see to that. To be called while
-    /// the listener is open, to be waited for when its clients are gone.
-    pub fn farewell(&self) -> impl Future<Output = ()> {
+    /// the listener is open, to be waited for when its clients are gone, which takes hardly longer than `grace`.
+    pub fn farewell(&self, grace: Duration) -> impl Future<Output = ()> {
         #[cfg(feature = "quic")]
         let farewell = match &self.socket {
-            Bound::Quic(endpoint) => Some(endpoint.farewell()),
+            Bound::Quic(endpoint) => Some(endpoint.farewell(grace)),
             Bound::Tcp(_) | Bound::Unix(_) => None,
         };
+        #[cfg(not(feature = "quic"))]
+        let _ = grace;
         async move {
             #[cfg(feature = "quic")]
             if let Some(farewell) = farewell {

@@ -107,11 +107,11 @@ impl Endpoint {
     }
 
     /// Waits until clients have acknowledged their last words, and closes what is left.
-    pub fn farewell(&self) -> impl Future<Output = ()> {
+    pub fn farewell(&self, grace: Duration) -> impl Future<Output = ()> {
         let endpoint = self.endpoint.clone();
         async move {
             // Neither the time nor a failure matters to anyone.
-            let _ = timeout(LAST_WORDS, endpoint.wait_idle()).await;
+            let _ = timeout(grace.min(LAST_WORDS), endpoint.wait_idle()).await;
             endpoint.close(NO_ERROR, b"");
             let _ = timeout(CLOSING, endpoint.wait_idle()).await;
         }

@@ -17,15 +17,8 @@ use crate::{serve, trusting};
 
 #[test]
 fn the_port_is_free_when_the_broker_has_stopped() {
-    let (broker, address, client) = serve(json!({}));
-    broker.stop(Duration::from_secs(5)).unwrap();
-    let (broker, _, client) = {
-        let _ = client;
-        let authority = Authority::new("authority");
-        let tls = material(&authority.server(&NAMES), json!({}));
-        let (broker, address) = start(&config("quic", tls, json!({ "address": address })));
-        (broker, address, trusting(&authority, None))
-    };
+    let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (broker, _, client) = serve(json!({ "address": address }));
     let visitor = Visitor::new();
     for _ in 0..3 {
         let call = visitor.call(&address, &client).unwrap();
@@ -54,6 +47,21 @@ fn another_certificate_is_for_new_connections() {
     broker.reload(&config("quic", material(&after, json!({})), json!({ "address": address })).to_string()).unwrap();
     assert!(shown(&visitor.call(&address, &client).unwrap()) == after.chain());
     assert!(connected.ping());
+}
+
+/// A listener that is taken away leaves its clients where they are.
+#[test]
+fn clients_outlive_their_listener() {
+    let authority = Authority::new("authority");
+    let mut config = config("quic", material(&authority.server(&NAMES), json!({})), json!({}));
+    let (broker, address) = start(&config);
+    let visitor = Visitor::new();
+    let mut client = Connect::v5("client").over(visitor.open(&address, &trusting(&authority, None))).unwrap();
+    config["listeners"] = json!([{"address": "127.0.0.1:0"}]);
+    broker.reload(&config.to_string()).unwrap();
+    assert!(client.ping());
+    broker.stop(Duration::from_secs(5)).unwrap();
+    assert_eq!(client.end(), Some(0x8B));
 }
 
 static INHERITED: Mutex<Option<OwnedFd>> = Mutex::new(None);

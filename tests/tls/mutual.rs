@@ -1,3 +1,5 @@
+use std::io::{Read, Write};
+
 use rmqttc::broker::Broker;
 use rmqttc::hooks::Hook;
 use rustls::ClientConfig;
@@ -6,7 +8,7 @@ use serde_json::{json, Value};
 use crate::certificates::Authority;
 use crate::mqtt::{Client, Connect};
 use crate::secured::{config, eventually, material, mutual, start, Seen, Witness, NAMES};
-use crate::tls::{self, refusal};
+use crate::tls::{self, handshake, refusal};
 
 fn connect(address: &str, config: &ClientConfig) -> Client {
     Connect::v5("client").over(tls::open(address, config)).unwrap()
@@ -72,6 +74,18 @@ fn certificates_that_are_not_valid_are_refused_with_an_alert() {
     }
     eventually("all of them counted", || broker.stats().handshakes_failed == failed);
     assert_eq!(broker.stats().connections, 2);
+}
+
+/// A client may have said much before it reads. It still learns why.
+#[test]
+fn the_alert_arrives_whatever_has_been_sent() {
+    let (authority, tls) = mutual("required", json!({}));
+    let (_broker, address) = serve(tls);
+    for _ in 0..10 {
+        let mut stream = handshake(&address, &authority.client_config(None), "localhost").unwrap();
+        let said = stream.write_all(&[0; 100_000]).and_then(|()| stream.read(&mut [0]));
+        assert_eq!(said.unwrap_err().to_string(), "received fatal alert: CertificateRequired");
+    }
 }
 
 #[test]
