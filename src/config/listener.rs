@@ -206,7 +206,8 @@ pub struct Tls {
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
 
-    /// Certificates that have been revoked: a PEM file of certificate revocation lists.
+    /// Certificates that have been revoked: a PEM file of certificate revocation lists. With any, each authority of a chain
+    /// has to have one; those that are out of date count all the same.
     #[schemars(extend("format" = "text"))]
     pub crl_file: String,
 
@@ -337,6 +338,15 @@ impl Listener {
             (_, _, Some(fd)) => format!("fd:{fd}"),
             (Some(address), _, None) => address.clone(),
             (None, path, None) => path.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The key that says so.
+    pub fn place_key(&self) -> &'static str {
+        match (&self.address, self.fd) {
+            (_, Some(_)) => "fd",
+            (Some(_), None) => "address",
+            (None, None) => "path",
         }
     }
 
