@@ -107,7 +107,8 @@ fn material_that_is_of_no_use_keeps_the_old() {
     let client_config = authority.client_config(None);
     let mut client = Connect::v5("client").over(tls::open(&address, &client_config)).unwrap();
 
-    for (name, damaged) in [("another's", second.certificate.as_str()), ("cut off", &first.certificate[..100]), ("empty", "")]
+    for (name, damaged) in
+        [("another's", second.certificate.as_str()), ("cut off", &first.certificate[..100]), ("empty", "")]
     {
         directory.write("server.pem", damaged);
         let error = broker.reload(&text).unwrap_err();
@@ -149,7 +150,8 @@ fn authorities_and_revocation_lists_are_exchanged() {
     let mut client = Connect::v5("anna").over(tls::open(&address, &as_anna)).unwrap();
     assert!(!get_in(&as_bert));
 
-    let report = broker.reload(&with(json!({"client_ca_pem": ours.pem(), "crl_pem": ours.revoking(&[&anna])}))).unwrap();
+    let report =
+        broker.reload(&with(json!({"client_ca_pem": ours.pem(), "crl_pem": ours.revoking(&[&anna])}))).unwrap();
     assert_eq!(report.applied, ["/listeners/0/tls/crl_pem", "/listeners/0/tls"]);
     assert!(!get_in(&as_anna));
     assert!(client.ping(), "who is connected stays");

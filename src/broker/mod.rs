@@ -155,7 +155,9 @@ impl Run {
         let listeners = self.listeners();
         let Run { runtime, hub, in_force, callbacks, .. } = self;
         callbacks.stop();
-        let closing: Vec<Closing> = in_force.into_inner().open.into_iter().map(Open::close).collect();
+        let open = in_force.into_inner().open;
+        let farewells: Vec<_> = open.iter().map(|open| open.listener.farewell()).collect();
+        let closing: Vec<Closing> = open.into_iter().map(Open::close).collect();
         runtime.block_on(async {
             for closing in closing {
                 closing.over().await;
@@ -164,6 +166,9 @@ impl Run {
                 callbacks.tell(Hook::ListenerDown, || Key::Broker, || Event::ListenerDown(listener));
             }
             hub.stop(grace).await;
+            for farewell in farewells {
+                farewell.await;
+            }
         });
         runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
         hub.clear();

@@ -133,14 +133,6 @@ impl Run {
                 None => Prepared::Comes(bind(config, index, door, descriptors, &self.places)?),
             });
         }
-        let in_force = self.in_force.lock();
-        for one in &prepared {
-            if let Prepared::Goes { on, door } = one {
-                let renewed = in_force.open.get(*on).map_or(Ok(()), |open| open.listener.renew(door));
-                renewed.map_err(|error| Error::Io(format!("listener \"{}\" cannot change: {error}", door.name)))?;
-            }
-        }
-        drop(in_force);
         Ok(prepared)
     }
 

@@ -90,8 +90,8 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let hurry = match remains.closing.by {
         DisconnectedBy::Broker => stopping,
-        // It may have asked for answers before it said goodbye.
-        DisconnectedBy::Client if !remains.unwritten.is_empty() => true,
+        // It may have asked for answers before it said goodbye, and what carries them may not have sent them yet.
+        DisconnectedBy::Client => true,
         _ => return None,
     };
     Some(Box::pin(finish(remains.stream, remains.unwritten, hurry)))

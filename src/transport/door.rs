@@ -35,6 +35,10 @@ impl Door {
         before: Option<&Places>,
     ) -> Result<Door, Vec<Fault>> {
         let kind = config.kind;
+        if kind == ListenerType::Quic && !cfg!(feature = "quic") {
+            let words = "is \"quic\", which this library has been built without";
+            return Err(vec![Fault::new(&format!("/listeners/{index}/type"), words)]);
+        }
         let secured = kind.is_secured();
         let tls = secured.then(|| TlsServer::load(&config.tls, &format!("/listeners/{index}/tls"), kind));
         let max = config.max_connections as usize;

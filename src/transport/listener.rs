@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -167,19 +168,25 @@ impl Listener {
         self.door.load_full()
     }
 
-    /// Prepares for the certificates of a door that is about to be put in the place of the one that there is. What concerns
-    /// TLS within QUIC is not looked up for each connection.
-    pub fn renew(&self, _door: &Door) -> io::Result<()> {
-        match &self.socket {
-            #[cfg(feature = "quic")]
-            Bound::Quic(endpoint) => endpoint.renew(_door),
-            _ => Ok(()),
-        }
-    }
-
     /// Puts another door in the place of the one that there is, which is for the same kind of socket.
     pub fn exchange(&self, door: Door) {
         self.door.store(Arc::new(door));
+    }
+
+    /// Waits until clients know that their connections are over, where the system does not see to that. To be called while
+    /// the listener is open, to be waited for when its clients are gone.
+    pub fn farewell(&self) -> impl Future<Output = ()> {
+        #[cfg(feature = "quic")]
+        let farewell = match &self.socket {
+            Bound::Quic(endpoint) => Some(endpoint.farewell()),
+            Bound::Tcp(_) | Bound::Unix { .. } => None,
+        };
+        async move {
+            #[cfg(feature = "quic")]
+            if let Some(farewell) = farewell {
+                farewell.await;
+            }
+        }
     }
 
     /// Accepts connections and hands them to `serve`; never returns. Whatever comes of a connection is the business of
