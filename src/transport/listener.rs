@@ -179,7 +179,7 @@ impl Listener {
         #[cfg(feature = "quic")]
         let farewell = match &self.socket {
             Bound::Quic(endpoint) => Some(endpoint.farewell()),
-            Bound::Tcp(_) | Bound::Unix(_) => None,
+            Bound::Tcp(_) | Bound::Unix { .. } => None,
         };
         async move {
             #[cfg(feature = "quic")]
