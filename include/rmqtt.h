@@ -1276,7 +1276,7 @@ typedef struct rmqtt_connection_t {
      */
     struct rmqtt_str_t tls_version;
     /**
-     * The cipher suite, as IANA spells it, such as "TLS13_AES_128_GCM_SHA256".
+     * The cipher suite, as IANA spells it, such as "TLS_AES_128_GCM_SHA256". Not told for QUIC.
      */
     struct rmqtt_str_t cipher_suite;
     /**
