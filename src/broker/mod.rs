@@ -156,7 +156,7 @@ impl Run {
         let Run { runtime, hub, in_force, callbacks, .. } = self;
         callbacks.stop();
         let open = in_force.into_inner().open;
-        let farewells: Vec<_> = open.iter().map(|open| open.listener.farewell(grace)).collect();
+        let farewells: Vec<_> = open.iter().map(|open| open.listener.farewell()).collect();
         let closing: Vec<Closing> = open.into_iter().map(Open::close).collect();
         runtime.block_on(async {
             for closing in closing {

@@ -173,16 +173,14 @@ impl Listener {
         self.door.store(Arc::new(door));
     }
 
-    /// Waits until clients know that their connections are over, where the system does not see to that. To be called while
-    /// the listener is open, to be waited for when its clients are gone, which takes hardly longer than `grace`.
-    pub fn farewell(&self, grace: Duration) -> impl Future<Output = ()> {
+    /// Closes what is left of its connections, and waits until their clients have been told, where the system does not see to
+    /// that. To be called while the listener is open, to be awaited when its clients are gone.
+    pub fn farewell(&self) -> impl Future<Output = ()> {
         #[cfg(feature = "quic")]
         let farewell = match &self.socket {
-            Bound::Quic(endpoint) => Some(endpoint.farewell(grace)),
+            Bound::Quic(endpoint) => Some(endpoint.farewell()),
             Bound::Tcp(_) | Bound::Unix { .. } => None,
         };
-        #[cfg(not(feature = "quic"))]
-        let _ = grace;
         async move {
             #[cfg(feature = "quic")]
             if let Some(farewell) = farewell {
