@@ -30,7 +30,9 @@ type Hooks struct {
 	// Disconnected hears that a client that was connected is gone.
 	Disconnected func(ev DisconnectEvent)
 
-	// PreConnect decides whether a connection may say anything; if not, it is closed without a word.
+	// PreConnect decides whether a connection may say anything; if not, it is closed without a word. It is asked when the
+	// connection has been accepted, before any handshake costs anything, and on listeners with TLS, WebSocket or QUIC once
+	// more after that, when the certificate and the address that a reverse proxy tells of are known.
 	PreConnect func(ctx context.Context, ev PreConnectEvent) Verdict
 
 	// AuthorizePublish decides whether a message may be published, be it of a client, a will, or this program's own, and
