@@ -18,11 +18,12 @@ pub struct Connect<'a> {
     /// Of MQTT 5, encoded, without their length.
     pub properties: Vec<u8>,
     pub will: Option<(&'a str, &'a [u8])>,
+    pub username: Option<&'a str>,
 }
 
 impl<'a> Connect<'a> {
     pub fn v3(id: &'a str) -> Self {
-        Connect { id, version: 4, clean: true, keep_alive_s: 0, properties: Vec::new(), will: None }
+        Connect { id, version: 4, clean: true, keep_alive_s: 0, properties: Vec::new(), will: None, username: None }
     }
 
     pub fn v5(id: &'a str) -> Self {
@@ -44,8 +45,14 @@ impl<'a> Connect<'a> {
         self
     }
 
+    pub fn username(mut self, name: &'a str) -> Self {
+        self.username = Some(name);
+        self
+    }
+
     pub fn packet(&self) -> Vec<u8> {
-        let flags = u8::from(self.clean) << 1 | u8::from(self.will.is_some()) << 2;
+        let username = u8::from(self.username.is_some()) << 7;
+        let flags = username | u8::from(self.clean) << 1 | u8::from(self.will.is_some()) << 2;
         let mut body = [&text("MQTT")[..], &[self.version, flags], &self.keep_alive_s.to_be_bytes()].concat();
         if self.version == 5 {
             body.extend(varint(self.properties.len()));
@@ -60,12 +67,19 @@ impl<'a> Connect<'a> {
             body.extend((payload.len() as u16).to_be_bytes());
             body.extend(payload);
         }
+        if let Some(name) = self.username {
+            body.extend(text(name));
+        }
         packet(0x10, &body)
     }
 
     /// Connects; the code of CONNACK is the error.
     pub fn open(&self, address: &str) -> Result<Client, u8> {
-        let mut client = Client::open(address);
+        self.over(Client::open(address))
+    }
+
+    /// The same, over a connection that is there already.
+    pub fn over(&self, mut client: Client) -> Result<Client, u8> {
         client.version = self.version;
         client.send_bytes(&self.packet());
         match client.receive() {
@@ -91,8 +105,14 @@ pub struct Message {
     pub id: u16,
 }
 
+/// What carries the bytes of a client.
+pub trait Wire: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Wire for S {}
+
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Wire>>,
+    socket: Option<TcpStream>,
     version: u8,
     pub session_present: bool,
 }
@@ -104,7 +124,13 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.set_write_timeout(Some(LONG)).unwrap();
-        Client { stream: BufReader::new(stream), version: 4, session_present: false }
+        let socket = stream.try_clone().unwrap();
+        Client { socket: Some(socket), ..Client::over(stream) }
+    }
+
+    /// One whose bytes are carried by something else than a socket. It has to give up waiting after a while.
+    pub fn over(stream: impl Wire + 'static) -> Client {
+        Client { stream: BufReader::new(Box::new(stream)), socket: None, version: 4, session_present: false }
     }
 
     /// Connects with MQTT 3.1.1; the return code of CONNACK is the error.
@@ -113,7 +139,7 @@ impl Client {
     }
 
     pub fn socket(&self) -> &TcpStream {
-        self.stream.get_ref()
+        self.socket.as_ref().expect("it has no socket of its own")
     }
 
     pub fn send(&mut self, first: u8, body: &[u8]) {
@@ -122,7 +148,8 @@ impl Client {
 
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         // A broker that has closed the connection meanwhile shows at the next read.
-        let _ = self.stream.get_mut().write_all(bytes);
+        let stream = self.stream.get_mut();
+        let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     }
 
     /// The next packet; `None` when the broker has closed the connection.
