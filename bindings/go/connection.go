@@ -23,7 +23,7 @@ type Connection struct {
 
 	// What a TLS handshake has come to.
 	TLSVersion  string       // "1.2" or "1.3"; empty where there is no TLS, or before its handshake
-	CipherSuite string       // as IANA spells it, such as "TLS13_AES_128_GCM_SHA256"
+	CipherSuite string       // as IANA spells it, such as "TLS_AES_128_GCM_SHA256"
 	ServerName  string       // the server that the client has named (SNI)
 	ALPN        string       // the application protocol agreed on
 	Certificate *Certificate // of the client; nil if it has shown none

@@ -119,7 +119,7 @@ struct Connection {
     std::optional<std::string_view> proxy_unique_id;
     /// The version of TLS, "1.2" or "1.3", if there is TLS and its handshake is over; so with the three below.
     std::optional<std::string_view> tls_version;
-    /// The cipher suite, as IANA spells it, such as "TLS13_AES_128_GCM_SHA256".
+    /// The cipher suite, as IANA spells it, such as "TLS_AES_128_GCM_SHA256".
     std::optional<std::string_view> cipher_suite;
     /// The server that the client has named (SNI), if it has.
     std::optional<std::string_view> server_name;

@@ -54,7 +54,7 @@ namespace Rmqtt
         /// handshake.</summary>
         public string TlsVersion { get; }
 
-        /// <summary>The cipher suite, as IANA spells it, such as <c>TLS13_AES_128_GCM_SHA256</c>.</summary>
+        /// <summary>The cipher suite, as IANA spells it, such as <c>TLS_AES_128_GCM_SHA256</c>.</summary>
         public string CipherSuite { get; }
 
         /// <summary>The server that the client has named (SNI); null if it has not.</summary>
