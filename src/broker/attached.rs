@@ -47,7 +47,7 @@ impl Broker {
         })?;
         run.attach(
             link,
-            peer.session_peer(run.allow_anonymous, || {
+            peer.session_peer(run.allows_anonymous(), || {
                 address.map_or(Text::from("unix"), |at| Text::from(at.to_string()))
             }),
         )
@@ -60,7 +60,7 @@ impl Broker {
         let run = run.as_ref().ok_or(NOT_RUNNING)?;
         let _inside = run.runtime.enter();
         let (link, other) = transport::pair().map_err(|error| refused(&error))?;
-        run.attach(link, peer.session_peer(run.allow_anonymous, || Text::from("pair")))?;
+        run.attach(link, peer.session_peer(run.allows_anonymous(), || Text::from("pair")))?;
         Ok(other)
     }
 }
@@ -70,6 +70,11 @@ fn refused(error: &io::Error) -> Error {
 }
 
 impl Run {
+    /// For connections that have no listener.
+    fn allows_anonymous(&self) -> bool {
+        self.in_force.lock().config.auth.allow_anonymous
+    }
+
     /// Has a connection served, if there is a place for it.
     fn attach(&self, link: AdoptedLink, peer: session::Peer) -> Result<(), Error> {
         let Some(place) = self.places.take() else {

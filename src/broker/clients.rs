@@ -53,7 +53,7 @@ impl Broker {
 
     /// Subscribes a client, connected or not, to a filter. Nobody is asked whether it may.
     pub fn subscribe_client(&self, client_id: &str, filter: &str, options: SubscriptionOptions) -> Result<(), Error> {
-        let config = &self.inner.config;
+        let config = self.inner.config.load();
         self.check_filter(filter)?;
         let invalid = |text: &str| Err(Error::InvalidArgument(text.to_owned()));
         if options.qos as u8 > config.limits.max_qos {
@@ -83,7 +83,7 @@ impl Broker {
 
     /// How many sessions and subscriptions of the host program would get a message, one for each shared group.
     pub fn subscriber_count(&self, topic: &str) -> Result<u64, Error> {
-        topic::check_name(topic, self.inner.config.limits.max_topic_levels as usize)
+        topic::check_name(topic, self.inner.config.load().limits.max_topic_levels as usize)
             .map_err(|error| Error::InvalidArgument(format!("the topic {error}")))?;
         self.inner.with_hub(|hub| Ok(hub.subscribers(topic)))
     }
@@ -94,7 +94,7 @@ impl Broker {
     }
 
     fn check_filter(&self, filter: &str) -> Result<(), Error> {
-        topic::check_filter(filter, self.inner.config.limits.max_topic_levels as usize)
+        topic::check_filter(filter, self.inner.config.load().limits.max_topic_levels as usize)
             .map_err(|error| Error::InvalidArgument(format!("the filter {error}")))
     }
 }

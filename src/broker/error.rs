@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::config::Faults;
+use crate::config::{Fault, Faults};
 use crate::transport::BindError;
 
 /// Why a call did not do what it should.
@@ -13,7 +13,7 @@ pub enum Error {
     /// Not now: the broker runs, or does not.
     InvalidState(&'static str),
     /// A listener could not be bound.
-    Bind(String),
+    Bind(Fault),
     /// The system refused something.
     Io(String),
     /// This version or this build cannot do that.
@@ -34,24 +34,25 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::InvalidConfig(faults) => faults.fmt(f),
+            Error::Bind(fault) => f.write_str(&fault.message),
             Error::InvalidState(text)
             | Error::Unsupported(text)
             | Error::Expired(text)
             | Error::WouldDeadlock(text)
             | Error::WouldBlock(text) => f.write_str(text),
-            Error::InvalidArgument(text)
-            | Error::Bind(text)
-            | Error::Io(text)
-            | Error::NotFound(text)
-            | Error::Internal(text) => f.write_str(text),
+            Error::InvalidArgument(text) | Error::Io(text) | Error::NotFound(text) | Error::Internal(text) => {
+                f.write_str(text)
+            }
         }
     }
 }
 
 impl std::error::Error for Error {}
 
-impl From<BindError> for Error {
-    fn from(BindError { listener, address, cause }: BindError) -> Self {
-        Error::Bind(format!("listener \"{listener}\" could not be bound to {address}: {cause}"))
+impl Error {
+    /// `pointer`: the key that says where the listener is to be.
+    pub(super) fn of_bind(pointer: &str, BindError { listener, address, cause }: BindError) -> Self {
+        let message = format!("listener \"{listener}\" could not be bound to {address}: {cause}");
+        Error::Bind(Fault::new(pointer, message))
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{Broker, Error, Inner, NOT_RUNNING};
 use crate::codec::encode_properties;
+use crate::config::Config;
 use crate::hooks::in_place;
 use crate::model::{topic, EncodedProperties, Properties, QoS, RetainHandling, SubscriptionOptions, Text};
 use crate::session::{
@@ -117,6 +118,7 @@ impl Broker {
         messages: impl IntoIterator<Item = Result<Publish, Error>>,
     ) -> (usize, Result<(), Error>) {
         let mut messages = messages.into_iter();
+        let config = self.inner.config.load();
         let mut published = 0;
         let mut checked = Checked::default();
         let mut next = None;
@@ -134,7 +136,7 @@ impl Broker {
                             Some(Err(error)) => break Err(error),
                             Some(Ok(message)) => {
                                 let wait = message.wait;
-                                match self.check(message, &mut checked) {
+                                match Self::check(&config, message, &mut checked) {
                                     Err(error) => break Err(error),
                                     Ok(message) => (message, deadline(wait)),
                                 }
@@ -167,8 +169,7 @@ impl Broker {
     }
 
     /// Checks a message as if it came from a client.
-    pub(super) fn check(&self, publish: Publish, checked: &mut Checked) -> Result<HostMessage, Error> {
-        let config = &self.inner.config;
+    pub(super) fn check(config: &Config, publish: Publish, checked: &mut Checked) -> Result<HostMessage, Error> {
         let levels = config.limits.max_topic_levels as usize;
         if checked.0.as_ref().is_none_or(|topic| *topic != publish.topic) {
             topic::check_name(&publish.topic, levels).map_err(|error| invalid(format!("the topic {error}")))?;
@@ -205,7 +206,7 @@ impl Broker {
         delivery: Delivery,
         consumer: Consumer,
     ) -> Result<Subscription, Error> {
-        topic::check_filter(filter, self.inner.config.limits.max_topic_levels as usize)
+        topic::check_filter(filter, self.inner.config.load().limits.max_topic_levels as usize)
             .map_err(|error| invalid(format!("the filter {error}")))?;
         if options.no_local && topic::is_shared(filter) {
             return Err(invalid("a shared subscription cannot be without local messages"));

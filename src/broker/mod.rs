@@ -4,7 +4,9 @@ mod arrivals;
 mod attached;
 mod clients;
 mod error;
+mod listening;
 mod messages;
+mod reload;
 mod retained;
 
 use std::io;
@@ -13,11 +15,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Config, EventOverflow, Faults};
+use crate::config::{self, Config, EventOverflow};
 use crate::hooks::{
     in_callback, in_place, CallbackPool, Callbacks, Event, Hook, HookCounters, HookStats, HookTable, Hooks, Key,
 };
@@ -26,12 +29,15 @@ use crate::model::{ListenerInfo, Text};
 use crate::observe::{metrics, Stats};
 use crate::runtime;
 use crate::session::{Hub, SessionCounters};
-use crate::transport::{self, Descriptors, Door, Listener};
+use crate::transport::{Descriptors, Listener};
 
 pub use attached::Peer;
 pub use clients::{to_json, Action, ClientInfo, ClientPage, ClientQuery, Explanation, Presence};
 pub use error::Error;
 pub use messages::{Delivery, Publish, SubscribeOptions, Subscription};
+pub use reload::Report;
+
+use listening::{bind, doors, Closing, Open};
 
 /// A broker. It can be started and stopped as often as wanted.
 pub struct Broker {
@@ -39,15 +45,15 @@ pub struct Broker {
 }
 
 struct Inner {
-    config: Config,
+    /// What of it a run cannot change under way holds from the next start on.
+    config: ArcSwap<Config>,
     descriptors: Descriptors,
-    id: Text,
     hooks: Arc<HookTable>,
     hook_counters: Arc<HookCounters>,
     session_counters: Arc<SessionCounters>,
     messages_published: AtomicU64,
     next_subscription: AtomicU64,
-    /// Held for the whole of a start or a stop.
+    /// Held for the whole of a start, a stop or a reload.
     lifecycle: Mutex<()>,
     /// Held for reading during each call that needs a running broker, for writing only to exchange it.
     run: RwLock<Option<Run>>,
@@ -59,32 +65,26 @@ struct Run {
     hub: Arc<Hub>,
     /// For connections of all kinds.
     places: Places,
-    /// For connections that the host program brings.
-    allow_anonymous: bool,
-    acceptors: Vec<JoinHandle<()>>,
-    listeners: Vec<ListenerInfo>,
+    /// What a reload changes. Locked for moments only, in which nobody is called.
+    in_force: Mutex<InForce>,
     callbacks: Arc<Callbacks>,
     started: Instant,
     started_at: SystemTime,
 }
 
-/// Opens every door and binds every listener, or none. Needs a runtime.
-fn listen(config: &Config, descriptors: Descriptors, places: &Places) -> Result<Vec<Listener>, Error> {
-    let doors = doors(config)?;
-    let bind = |(listener, door)| transport::bind(listener, door, descriptors, places);
-    Ok(config.listeners.iter().zip(doors).map(bind).collect::<Result<_, _>>()?)
+/// What a reload changes of a run.
+struct InForce {
+    /// The configuration, as far as it holds.
+    config: Arc<Config>,
+    /// In the order of the configuration.
+    open: Vec<Open>,
+    heartbeat: Option<JoinHandle<()>>,
 }
 
-/// What awaits the connections of each listener; all faults at once.
-fn doors(config: &Config) -> Result<Vec<Door>, Error> {
-    let (mut doors, mut faults) = (Vec::new(), Vec::new());
-    for (index, listener) in config.listeners.iter().enumerate() {
-        match Door::new(listener, index, config.auth.allow_anonymous, None) {
-            Ok(door) => doors.push(door),
-            Err(found) => faults.extend(found),
-        }
-    }
-    Faults::of(faults).map_or(Ok(doors), |faults| Err(Error::InvalidConfig(faults)))
+/// Opens every door and binds every listener, or none. Needs a runtime.
+fn listen(config: &Config, descriptors: Descriptors, places: &Places) -> Result<Vec<Listener>, Error> {
+    let doors = doors(config, |_| None)?;
+    doors.into_iter().enumerate().map(|(index, door)| bind(config, index, door, descriptors, places)).collect()
 }
 
 /// Tasks that do not end when asked are left behind after this.
@@ -93,7 +93,7 @@ const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(3);
 impl Run {
     /// Binds every listener and accepts clients, or does nothing at all.
     fn start(
-        config: &Config,
+        config: &Arc<Config>,
         descriptors: Descriptors,
         callbacks: Arc<Callbacks>,
         counters: Arc<SessionCounters>,
@@ -110,58 +110,65 @@ impl Run {
                 return Err(error);
             }
         };
-        let listeners = bound.iter().map(|listener| listener.bound.clone()).collect();
         let (hub, host_messages) = Hub::new(config, callbacks.clone(), counters);
         tokio::spawn(hub.clone().keep_time());
         tokio::spawn(hub.clone().publish_for_host(host_messages));
         tokio::spawn(hub.clone().publish_delayed());
-        let accept = |listener: Listener| {
-            let (hub, places) = (hub.clone(), places.clone());
-            tokio::spawn(async move {
-                let serve = |accepted| arrivals::spawn(&hub, &places, accepted);
-                listener.accept(serve, |none_in_all| hub.turn_away(none_in_all)).await;
-            })
-        };
-        let acceptors = bound.into_iter().map(accept).collect();
+        let open = bound.into_iter().map(|listener| Open::begin(listener, &hub, &places)).collect();
         drop(inside);
         Ok(Run {
             runtime,
             hub,
             places,
-            allow_anonymous: config.auth.allow_anonymous,
-            acceptors,
-            listeners,
+            in_force: Mutex::new(InForce { config: config.clone(), open, heartbeat: None }),
             callbacks,
             started: Instant::now(),
             started_at: SystemTime::now(),
         })
     }
 
-    /// Lets those who listen know that the broker lives, if it is configured to. Called when others find it running.
-    fn begin_heartbeat(&self, heartbeat: &config::Heartbeat, id: &Text) {
-        if heartbeat.enabled {
+    /// Lets those who listen know that the broker lives, if it is configured to, and in no other way than that. Called when
+    /// others find it running.
+    fn beat(&self, heartbeat: &config::Heartbeat, id: &Text) {
+        let beating = heartbeat.enabled.then(|| {
             let period = Duration::from_millis(heartbeat.interval_ms);
-            self.runtime.spawn(self.hub.clone().beat(id.clone(), period, self.started));
+            self.runtime.spawn(self.hub.clone().beat(id.clone(), period, self.started))
+        });
+        let before = std::mem::replace(&mut self.in_force.lock().heartbeat, beating);
+        if let Some(before) = before {
+            before.abort();
         }
+    }
+
+    fn listeners(&self) -> Vec<ListenerInfo> {
+        self.in_force.lock().open.iter().map(|open| open.listener.info()).collect()
+    }
+
+    /// The configuration, as far as it holds.
+    fn config(&self) -> Arc<Config> {
+        self.in_force.lock().config.clone()
     }
 
     /// Stops accepting, closes every connection, and ends the threads. Clients have up to `grace` to be told; those that
     /// remain are cut off. All of them are reported as disconnected.
     fn stop(self, grace: Duration) {
-        let Run { runtime, hub, acceptors, listeners, callbacks, .. } = self;
+        let listeners = self.listeners();
+        let Run { runtime, hub, in_force, callbacks, .. } = self;
         callbacks.stop();
-        for acceptor in &acceptors {
-            acceptor.abort();
-        }
+        let open = in_force.into_inner().open;
+        let farewells: Vec<_> = open.iter().map(|open| open.listener.farewell()).collect();
+        let closing: Vec<Closing> = open.into_iter().map(Open::close).collect();
         runtime.block_on(async {
-            for acceptor in acceptors {
-                // It was cancelled.
-                let _ = acceptor.await;
+            for closing in closing {
+                closing.over().await;
             }
             for listener in listeners {
                 callbacks.tell(Hook::ListenerDown, || Key::Broker, || Event::ListenerDown(listener));
             }
             hub.stop(grace).await;
+            for farewell in farewells {
+                farewell.await;
+            }
         });
         runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
         hub.clear();
@@ -180,7 +187,7 @@ impl Broker {
     /// Reads a configuration, and the files that it names.
     fn read(config_json: &str) -> Result<Config, Error> {
         let config = Config::parse(config_json).map_err(Error::InvalidConfig)?;
-        doors(&config)?;
+        doors(&config, |_| None)?;
         Ok(config)
     }
 
@@ -192,12 +199,10 @@ impl Broker {
     /// As above. `descriptors` is asked for those that listeners have in place of an address.
     pub fn with_descriptors(config_json: &str, descriptors: Descriptors) -> Result<Broker, Error> {
         let config = Self::read(config_json)?;
-        let id = Text::from(config.broker_id());
         Ok(Broker {
             inner: Arc::new(Inner {
-                config,
+                config: ArcSwap::from_pointee(config),
                 descriptors,
-                id,
                 hooks: Arc::default(),
                 hook_counters: Arc::default(),
                 session_counters: Arc::default(),
@@ -209,9 +214,10 @@ impl Broker {
         })
     }
 
-    /// The name of this broker.
-    pub fn id(&self) -> &Text {
-        &self.inner.id
+    /// The name of this broker: while it runs, the one that it has started with.
+    pub fn id(&self) -> Text {
+        let running = self.inner.run().as_ref().map(Run::config);
+        Text::from(running.unwrap_or_else(|| self.inner.config.load_full()).broker_id())
     }
 
     /// Puts hooks in the place of those before, which are returned, at any time. Calls under way end with the hooks they
@@ -224,42 +230,34 @@ impl Broker {
 
     /// Binds every listener and lets clients in. If one cannot be bound, none is.
     pub fn start(&self) -> Result<(), Error> {
-        let _lifecycle = if in_callback() {
-            // A stop that is under way waits for this very callback.
-            let busy = Error::WouldDeadlock("the broker is being started or stopped, which may wait for this callback");
-            self.inner.lifecycle.try_lock().ok_or(busy)?
-        } else {
-            self.inner.lifecycle.lock()
-        };
+        let _lifecycle = self.inner.lifecycle()?;
         if self.running() {
             return Err(Error::InvalidState("the broker is running already"));
         }
-        let config = &self.inner.config;
+        let config = self.inner.config.load_full();
         let counters = self.inner.hook_counters.clone();
         let (threads, queue) = (config.callbacks.threads as usize, config.callbacks.queue as usize);
         let pool = CallbackPool::start(threads, queue, &config.runtime.thread_name, counters.clone())
             .map_err(|error| Error::Io(format!("the callback threads could not be started: {error}")))?;
-        let mut callbacks = Callbacks::new(
+        let callbacks = Callbacks::new(
             self.inner.hooks.clone(),
             Arc::new(pool),
             counters,
             Duration::from_millis(config.callbacks.timeout_ms),
             config.callbacks.max_pending as usize,
         );
-        if config.callbacks.event_overflow == EventOverflow::Wait {
-            callbacks.be_patient();
-        }
+        callbacks.be_patient(config.callbacks.event_overflow == EventOverflow::Wait);
         let callbacks = Arc::new(callbacks);
-        match Run::start(config, self.inner.descriptors, callbacks.clone(), self.inner.session_counters.clone()) {
+        match Run::start(&config, self.inner.descriptors, callbacks.clone(), self.inner.session_counters.clone()) {
             Ok(run) => {
-                for listener in &run.listeners {
+                let listeners = run.listeners();
+                for listener in &listeners {
                     tracing::info!(listener = %listener.name, address = %listener.address, "listening");
                 }
-                let listeners = run.listeners.clone();
                 *self.inner.run.write() = Some(run);
                 self.inner.watch();
                 if let Some(run) = self.inner.run().as_ref() {
-                    run.begin_heartbeat(&config.sys_topics.heartbeat, &self.inner.id);
+                    run.beat(&config.sys_topics.heartbeat, &Text::from(config.broker_id()));
                 }
                 for listener in listeners {
                     callbacks.tell(Hook::ListenerUp, || Key::Broker, || Event::ListenerUp(listener));
@@ -300,15 +298,16 @@ impl Broker {
 
     /// How many listeners are configured.
     pub fn listener_count(&self) -> usize {
-        self.inner.config.listeners.len()
+        self.inner.config.load().listeners.len()
     }
 
     /// A listener: where it is bound while the broker runs, else where it will be.
     pub fn listener(&self, index: usize) -> Option<ListenerInfo> {
         if let Some(run) = self.inner.run().as_ref() {
-            return run.listeners.get(index).cloned();
+            return run.in_force.lock().open.get(index).map(|open| open.listener.info());
         }
-        let listener = self.inner.config.listeners.get(index)?;
+        let config = self.inner.config.load();
+        let listener = config.listeners.get(index)?;
         Some(ListenerInfo {
             name: Text::from(listener.display_name(index)),
             kind: Text::from(listener.kind.as_str()),
@@ -410,6 +409,16 @@ impl Drop for Broker {
 const NOT_RUNNING: Error = Error::InvalidState("the broker is not running");
 
 impl Inner {
+    /// For one start, stop or reload at a time.
+    fn lifecycle(&self) -> Result<MutexGuard<'_, ()>, Error> {
+        if !in_callback() {
+            return Ok(self.lifecycle.lock());
+        }
+        // A stop that is under way waits for this very callback.
+        let busy = "the broker is being started, stopped or reloaded, which may wait for this callback";
+        self.lifecycle.try_lock().ok_or(Error::WouldDeadlock(busy))
+    }
+
     fn with_hub<T>(&self, call: impl FnOnce(&Hub) -> Result<T, Error>) -> Result<T, Error> {
         call(&self.run().as_ref().ok_or(NOT_RUNNING)?.hub)
     }
@@ -427,7 +436,7 @@ impl Inner {
     /// Has hooks that are called in place watched, if there are any and the broker runs.
     fn watch(&self) {
         if let Some(run) = self.run().as_ref() {
-            run.callbacks.watch(&self.config.runtime.thread_name);
+            run.callbacks.watch(&run.config().runtime.thread_name);
         }
     }
 }

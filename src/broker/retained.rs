@@ -41,12 +41,12 @@ impl Broker {
 
     /// Retains a message for later subscriptions; those that there are do not get it.
     pub fn retained_set(&self, message: Publish) -> Result<(), Error> {
-        let config = &self.inner.config;
+        let config = self.inner.config.load();
         if !message.delay.is_zero() || message.completion.is_some() {
             let text = "a message that is retained without being sent has no delay, and nobody to report to";
             return Err(Error::InvalidArgument(text.to_owned()));
         }
-        let message = self.check(Publish { retain: true, ..message }, &mut Checked::default())?;
+        let message = Self::check(&config, Publish { retain: true, ..message }, &mut Checked::default())?;
         let (size, max) = (message.payload.len(), config.retain.max_payload_bytes as usize);
         if size == 0 {
             return Err(Error::InvalidArgument("the payload is empty: nothing retains that".to_owned()));
@@ -74,6 +74,6 @@ impl Broker {
     }
 
     fn max_topic_levels(&self) -> usize {
-        self.inner.config.limits.max_topic_levels as usize
+        self.inner.config.load().limits.max_topic_levels as usize
     }
 }

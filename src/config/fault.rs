@@ -1,7 +1,9 @@
 use std::fmt;
 
+use serde::Serialize;
+
 /// One thing that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Where it is, as a JSON pointer (RFC 6901). Empty for the text as a whole.
     pub pointer: String,

@@ -335,6 +335,15 @@ impl Listener {
         }
     }
 
+    /// The key that says so.
+    pub fn place_key(&self) -> &'static str {
+        match (&self.address, self.fd) {
+            (_, Some(_)) => "fd",
+            (Some(_), None) => "address",
+            (None, None) => "path",
+        }
+    }
+
     /// The permissions of a Unix socket.
     pub fn file_mode(&self) -> u32 {
         u32::from_str_radix(&self.mode, 8).unwrap_or(0o660)

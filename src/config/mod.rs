@@ -3,22 +3,27 @@
 //! The types below are the single source. Their JSON Schema (`docs/config.schema.json`) is what the text is checked
 //! against, so a documented range and an enforced range cannot differ.
 
+mod difference;
 mod fault;
 mod listener;
 mod listener_check;
 mod pending;
+mod restart;
 mod schema;
+mod succession;
 mod validate;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use difference::{differences, gone};
 pub use fault::{Fault, Faults};
 pub use listener::{
     ClientAuth, Listener, ListenerType, Proxy, ProxyProtocol, Spoken, Tls, TlsCertificate, TlsVersion, UsernameFrom,
     WebSocket,
 };
 pub use schema::schema;
+pub use succession::succession;
 
 /// The configuration of one broker. Every key is optional; an unknown key is a fault.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -295,7 +300,7 @@ pub struct SysTopics {
 }
 
 /// A sign of life.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Heartbeat {
     /// Whether the broker publishes `$SYS/{id}/heartbeat` while it runs: QoS 0, not retained, a JSON object of `id`,

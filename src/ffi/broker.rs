@@ -296,7 +296,7 @@ pub unsafe extern "C" fn rmqtt_broker_free(broker: *mut rmqtt_broker_t) {
 #[no_mangle]
 pub unsafe extern "C" fn rmqtt_broker_id(broker: *const rmqtt_broker_t) -> rmqtt_str_t {
     // SAFETY: the contract of the function is passed on.
-    unsafe { ask(broker, rmqtt_str_t::ABSENT, |broker| rmqtt_str_t::of(broker.broker.id())) }
+    unsafe { ask(broker, rmqtt_str_t::ABSENT, |broker| broker.lend(broker.broker.id())) }
 }
 
 /// Tells whether a broker runs.

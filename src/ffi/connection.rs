@@ -58,7 +58,7 @@ pub struct rmqtt_connection_t {
     pub proxy_unique_id: rmqtt_bytes_t,
     /// The version of TLS: "1.2" or "1.3". Absent, as the three below, where there is no TLS, or before its handshake.
     pub tls_version: rmqtt_str_t,
-    /// The cipher suite, as IANA spells it, such as "TLS13_AES_128_GCM_SHA256".
+    /// The cipher suite, as IANA spells it, such as "TLS_AES_128_GCM_SHA256". Not told for QUIC.
     pub cipher_suite: rmqtt_str_t,
     /// The server that the client has named (SNI); absent if it has not.
     pub server_name: rmqtt_str_t,
@@ -95,7 +95,7 @@ pub(super) fn with_connection<T>(connection: &ConnectionInfo, body: impl FnOnce(
         proxy_common_name: rmqtt_str_t::of_option(proxy.and_then(|proxy| proxy.common_name.as_ref())),
         proxy_unique_id: rmqtt_bytes_t::of_option(proxy.and_then(|proxy| proxy.unique_id.as_ref())),
         tls_version: rmqtt_str_t::of_option(tls.map(|tls| &tls.version)),
-        cipher_suite: rmqtt_str_t::of_option(tls.map(|tls| &tls.cipher_suite)),
+        cipher_suite: rmqtt_str_t::of_option(tls.and_then(|tls| tls.cipher_suite.as_ref())),
         server_name: rmqtt_str_t::of_option(tls.and_then(|tls| tls.server_name.as_ref())),
         alpn: rmqtt_str_t::of_option(tls.and_then(|tls| tls.alpn.as_ref())),
         certificate: certificate.as_ref().map_or(ptr::null(), ptr::from_ref),

@@ -6,7 +6,10 @@ use std::future::Future;
 use std::num::NonZeroU64;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -32,9 +35,9 @@ pub struct Expired;
 /// What holds for all decisions of one run of a broker.
 pub(super) struct Terms {
     pub(super) counters: Arc<HookCounters>,
-    pub(super) timeout: Duration,
+    timeout_ms: AtomicU64,
     /// Deferred decisions that may be open.
-    max_pending: usize,
+    max_pending: AtomicUsize,
     /// The run ends: whoever gives up waiting from now on does it for that reason.
     pub(super) stopping: AtomicBool,
     pub(super) watch: Watch,
@@ -42,7 +45,25 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) fn new(counters: Arc<HookCounters>, timeout: Duration, max_pending: usize) -> Terms {
-        Terms { counters, timeout, max_pending, stopping: AtomicBool::new(false), watch: Watch::default() }
+        let terms = Terms {
+            counters,
+            timeout_ms: AtomicU64::new(0),
+            max_pending: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            watch: Watch::default(),
+        };
+        terms.change(timeout, max_pending);
+        terms
+    }
+
+    /// Other ones hold from now on. Decisions under way keep their deadline.
+    pub(super) fn change(&self, timeout: Duration, max_pending: usize) {
+        self.timeout_ms.store(timeout.as_millis() as u64, Relaxed);
+        self.max_pending.store(max_pending, Relaxed);
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms.load(Relaxed))
     }
 }
 
@@ -141,7 +162,7 @@ pub fn defer() -> Option<Ticket> {
     if let Some(ticket) = NonZeroU64::new(pending.ticket.load(SeqCst)) {
         return Some(Ticket(ticket));
     }
-    if !pending.terms.counters.take_pending(pending.terms.max_pending) {
+    if !pending.terms.counters.take_pending(pending.terms.max_pending.load(Relaxed)) {
         return None;
     }
     let ticket = Ticket(NonZeroU64::new(NEXT_TICKET.fetch_add(1, SeqCst))?);
@@ -179,6 +200,7 @@ fn take_ticket(ticket: Ticket) -> Option<Arc<Pending>> {
 pub struct Decision {
     hook: Hook,
     receiver: oneshot::Receiver<Said>,
+    timeout: Duration,
     deadline: Pin<Box<Sleep>>,
     pending: Arc<Pending>,
     /// Until it is settled.
@@ -193,8 +215,9 @@ impl Decision {
         receiver: oneshot::Receiver<Said>,
         in_flight: InFlight,
     ) -> Self {
-        let deadline = Box::pin(tokio::time::sleep(pending.terms.timeout));
-        Decision { hook, receiver, deadline, pending, in_flight: Some(in_flight) }
+        let timeout = pending.terms.timeout();
+        let deadline = Box::pin(tokio::time::sleep(timeout));
+        Decision { hook, receiver, timeout, deadline, pending, in_flight: Some(in_flight) }
     }
 
     fn settle(&mut self, said: Said) -> Poll<Verdict> {
@@ -219,7 +242,7 @@ impl Future for Decision {
         if self.deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let timeout_ms = self.pending.terms.timeout.as_millis() as u64;
+        let timeout_ms = self.timeout.as_millis() as u64;
         tracing::warn!(hook = self.hook.name(), timeout_ms, "no decision in time: denied");
         self.settle(Err(Cause::Expired))
     }

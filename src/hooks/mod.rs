@@ -18,8 +18,8 @@ mod watchdog;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{Acquire, Release, SeqCst},
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -172,7 +172,7 @@ pub struct Callbacks {
     pool: Arc<CallbackPool>,
     terms: Arc<Terms>,
     /// Clients wait for room for their events.
-    patient: bool,
+    patient: AtomicBool,
 }
 
 impl Callbacks {
@@ -184,12 +184,22 @@ impl Callbacks {
         timeout: Duration,
         max_pending: usize,
     ) -> Self {
-        Callbacks { table, pool, terms: Arc::new(Terms::new(counters, timeout, max_pending)), patient: false }
+        Callbacks {
+            table,
+            pool,
+            terms: Arc::new(Terms::new(counters, timeout, max_pending)),
+            patient: AtomicBool::new(false),
+        }
     }
 
-    /// Has clients wait for room for their events, for as long as a decision may take.
-    pub fn be_patient(&mut self) {
-        self.patient = true;
+    /// Other numbers hold from now on. Decisions under way keep their deadline.
+    pub fn change(&self, timeout: Duration, max_pending: usize) {
+        self.terms.change(timeout, max_pending);
+    }
+
+    /// Whether clients wait for room for their events, for as long as a decision may take. They do not at first.
+    pub fn be_patient(&self, patient: bool) {
+        self.patient.store(patient, Relaxed);
     }
 
     /// Sees to it that hooks which are called in place are watched, by a thread named `{name}-watch`. Called when the run
@@ -308,17 +318,17 @@ impl Callbacks {
 
     /// To be held while a client is served that [`Callbacks::room_for_events`] is asked for.
     pub fn patience(&self) -> Patience {
-        Patience::begin(self.patient)
+        Patience::begin(self.patient.load(Relaxed))
     }
 
     /// Whether there is no room for events, and clients wait for some.
     pub fn is_crowded(&self) -> bool {
-        self.patient && self.pool.is_crowded()
+        self.patient.load(Relaxed) && self.pool.is_crowded()
     }
 
     /// What a client has to wait for before it brings about more events; `None`: nothing. Needs a runtime.
     pub fn room_for_events(&self) -> Option<Room> {
-        self.is_crowded().then(|| Room::new(&self.pool, self.terms.timeout))
+        self.is_crowded().then(|| Room::new(&self.pool, self.terms.timeout()))
     }
 }
 

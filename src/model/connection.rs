@@ -46,8 +46,8 @@ pub struct ProxyInfo {
 pub struct TlsInfo {
     /// `1.2` or `1.3`.
     pub version: Text,
-    /// As IANA spells it, such as `TLS13_AES_128_GCM_SHA256`.
-    pub cipher_suite: Text,
+    /// As IANA spells it, such as `TLS_AES_128_GCM_SHA256`. Not known for QUIC.
+    pub cipher_suite: Option<Text>,
     /// The server that the client has named (SNI).
     pub server_name: Option<Text>,
     /// The application protocol agreed on.

@@ -1,7 +1,7 @@
 use super::Text;
 
 /// Where clients may connect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerInfo {
     pub name: Text,
     /// The transport, such as `tcp`.

@@ -6,6 +6,7 @@ mod plan;
 
 use std::collections::{btree_map, BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ const SWEPT_AT_ONCE: usize = 512;
 /// clock: what has expired by then counts until it is swept.
 #[derive(Debug)]
 pub struct RetainStore<M> {
-    max_messages: usize,
+    max_messages: AtomicUsize,
     held: RwLock<Held<M>>,
 }
 
@@ -62,7 +63,13 @@ impl<M> Default for RetainStore<M> {
 impl<M> RetainStore<M> {
     /// A store of at most `max_messages` messages; 0 for no limit. Their size is the caller's to limit.
     pub fn new(max_messages: usize) -> Self {
-        RetainStore { max_messages, held: RwLock::new(Held { entries: BTreeMap::new(), expiries: BTreeSet::new() }) }
+        let held = Held { entries: BTreeMap::new(), expiries: BTreeSet::new() };
+        RetainStore { max_messages: AtomicUsize::new(max_messages), held: RwLock::new(held) }
+    }
+
+    /// There is another limit from now on. What is held stays, even beyond it.
+    pub fn set_max_messages(&self, max_messages: usize) {
+        self.max_messages.store(max_messages, Relaxed);
     }
 
     /// Retains `message` for `name`, a well-formed topic name, in place of the one before, which always works
@@ -71,8 +78,9 @@ impl<M> RetainStore<M> {
         let name = key::from_name(name).into();
         let entry = Entry { message, expires_at };
         // What is replaced or refused is dropped without the lock: it may be large.
-        let outcome = self.held.write().set(name, entry, self.max_messages);
-        outcome.map(drop).map_err(|_| Full { max_messages: self.max_messages })
+        let max_messages = self.max_messages.load(Relaxed);
+        let outcome = self.held.write().set(name, entry, max_messages);
+        outcome.map(drop).map_err(|_| Full { max_messages })
     }
 
     /// Forgets the message of `name` `[MQTT-3.3.1-6]`. Returns whether there was one.

@@ -12,6 +12,7 @@ use super::hub::Hub;
 use super::lease::Lease;
 use super::ruling::{publishing_without_hook, Refusal};
 use super::serve::Peer;
+use super::settings::Settings;
 use crate::codec::{Connect, Will};
 use crate::hooks::{Authenticate, Changes, Hook, Key, OwnedQuestion, Verdict};
 use crate::model::{Client, Message, ReasonCode};
@@ -30,8 +31,9 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     connect: &Connect,
     client: &mut Arc<Client>,
     peer: &Peer,
+    settings: &Settings,
 ) -> Result<Admitted, Failure> {
-    handshake::check(connect, peer, hub.settings())?;
+    handshake::check(connect, peer, settings)?;
     let changes = match &connect.authentication_method {
         // The host program has said who it is.
         _ if peer.identity.is_some() => None,
@@ -39,7 +41,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         None => arrival.wait_for(authenticate(hub, connect, client, peer)).await??,
     };
     let granted = changes.unwrap_or_default();
-    handshake::change_client(client, &granted, hub.settings())?;
+    handshake::change_client(client, &granted, settings)?;
     if let Some(will) = &connect.will {
         arrival.wait_for(register(hub, will, client)).await??;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -9,8 +10,8 @@ use tokio::sync::Notify;
 
 /// Messages by the time when they are due. They are gone with the run of the broker.
 pub(super) struct Delayed<M> {
-    max_messages: usize,
-    max_bytes: usize,
+    max_messages: AtomicUsize,
+    max_bytes: AtomicUsize,
     held: Mutex<Held<M>>,
     /// Told when a message is due sooner than those before.
     changed: Notify,
@@ -30,13 +31,25 @@ pub(super) struct Full;
 impl<M> Delayed<M> {
     pub(super) fn new(max_messages: usize, max_bytes: usize) -> Self {
         let held = Held { messages: BTreeMap::new(), bytes: 0, next: 0 };
-        Delayed { max_messages, max_bytes, held: Mutex::new(held), changed: Notify::new() }
+        Delayed {
+            max_messages: AtomicUsize::new(max_messages),
+            max_bytes: AtomicUsize::new(max_bytes),
+            held: Mutex::new(held),
+            changed: Notify::new(),
+        }
+    }
+
+    /// There are other limits from now on. What is held stays.
+    pub(super) fn set_limits(&self, max_messages: usize, max_bytes: usize) {
+        self.max_messages.store(max_messages, Relaxed);
+        self.max_bytes.store(max_bytes, Relaxed);
     }
 
     /// Takes in a message of `size` bytes.
     pub(super) fn add(&self, due: Instant, message: M, size: usize) -> Result<(), Full> {
         let mut held = self.held.lock();
-        if held.messages.len() >= self.max_messages || held.bytes + size > self.max_bytes.max(size) {
+        let (max_messages, max_bytes) = (self.max_messages.load(Relaxed), self.max_bytes.load(Relaxed));
+        if held.messages.len() >= max_messages || held.bytes + size > max_bytes.max(size) {
             return Err(Full);
         }
         let key = (due, held.next);

@@ -62,14 +62,14 @@ impl Dispatch {
         self.queued = 0;
         let mut kept = None;
         if outgoing.source.retain {
-            topic::check_name(outgoing.source.topic, hub.settings().max_topic_levels)?;
+            topic::check_name(outgoing.source.topic, hub.max_topic_levels())?;
             let look_up = hub.look_ups().begin();
             kept = Some((hub.retain(&mut outgoing, now), look_up));
         }
         let matched = match self.remembered.find(outgoing.source.topic, hub.router().generation()) {
             Some(matched) => matched,
             None => {
-                topic::check_name(outgoing.source.topic, hub.settings().max_topic_levels)?;
+                topic::check_name(outgoing.source.topic, hub.max_topic_levels())?;
                 let matched = Arc::new(hub.router().matches(outgoing.source.topic, self.publisher));
                 self.remembered.insert(outgoing.source.topic, matched.clone());
                 matched

@@ -27,7 +27,7 @@ use super::lease::Lease;
 use super::receipt::Token;
 use super::receiver::Receiver;
 use super::replays::Replays;
-use super::ruling::{publishing_without_hook, subscribing_without_hook, Refusal, Ruling, Standing};
+use super::ruling::{publishing_without_hook, subscribing_without_hook, FilterLimits, Refusal, Ruling, Standing};
 use super::state::State;
 use crate::codec::{Decoder, Publish};
 use crate::hooks::{
@@ -341,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     fn room_for_replay(&self) -> usize {
         let handle = self.lease.handle();
-        handle.mailbox().room(handle.quota())
+        handle.mailbox().room(&handle.quota())
     }
 
     fn may_replay(&self) -> bool {
@@ -473,7 +473,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 self.taken.push_back(delivery);
             }
         }
-        mailbox.release_publishers(handle.quota());
+        mailbox.release_publishers(&handle.quota());
         drop(mailbox);
 
         let are_messages = !self.taken.is_empty() || self.forwarding.is_some();
@@ -620,7 +620,7 @@ impl Host for Doors<'_> {
         }
         if self.asked_topic.as_ref().is_none_or(|known| **known != *topic) {
             *self.asked_topic = None;
-            if topic::check_name(topic, self.hub.settings().max_topic_levels).is_err() {
+            if topic::check_name(topic, self.hub.max_topic_levels()).is_err() {
                 return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
             }
         }
@@ -650,7 +650,7 @@ impl Host for Doors<'_> {
     fn may_subscribe(&mut self, filter: &str, options: SubscriptionOptions) -> Ruling {
         let callbacks = self.hub.callbacks();
         if callbacks.mode(Hook::AuthorizeSubscribe) == Mode::Absent
-            && !subscribing_without_hook(filter, self.client, self.hub.settings()).allows()
+            && !subscribing_without_hook(filter, self.client, &self.hub.settings()).allows()
         {
             return Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         }
@@ -720,6 +720,10 @@ impl Host for Doors<'_> {
         let (client, reason_code) = (self.client.clone(), reason.0);
         let event = || Event::MessageAcked(MessageAcked { client, message, qos, reason_code });
         self.hub.callbacks().tell(Hook::MessageAcked, || self.key(), event);
+    }
+
+    fn limits(&self) -> FilterLimits {
+        self.hub.settings().filters()
     }
 
     fn subscriptions(&self, wanted: &str) -> Standing {

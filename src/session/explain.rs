@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::hub::Hub;
 use super::ruling::{bad_topic, bar_to_subscribing, publishing_without_hook, subscribing_without_hook};
-use super::ruling::{Bar, Basis, FilterLimits, Standing};
+use super::ruling::{Bar, Basis, Standing};
 use crate::hooks::Hook;
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Protocol, ReasonCode, Text};
@@ -150,7 +150,7 @@ impl Hub {
         if !is_asked && !basis.allows() {
             return Finding::of(basis);
         }
-        if let Err(error) = topic::check_name(topic, self.settings().max_topic_levels) {
+        if let Err(error) = topic::check_name(topic, self.max_topic_levels()) {
             return Finding::malformed("topic name", error, bad_topic(error));
         }
         match is_asked {
@@ -161,11 +161,7 @@ impl Hub {
 
     fn explain_subscribing(&self, client: &Client, filter: &str, standing: Standing) -> Finding {
         let settings = self.settings();
-        let limits = FilterLimits {
-            max_topic_levels: settings.max_topic_levels,
-            max_subscriptions: settings.max_subscriptions,
-            shared_available: settings.shared_subscriptions,
-        };
+        let limits = settings.filters();
         if let Some(bar) = bar_to_subscribing(filter, &limits, standing) {
             let reason = bar.reason();
             return match bar {
@@ -182,7 +178,7 @@ impl Hub {
         }
         match self.callbacks().wants(Hook::AuthorizeSubscribe) {
             true => Finding::asked(Hook::AuthorizeSubscribe),
-            false => Finding::of(subscribing_without_hook(filter, client, settings)),
+            false => Finding::of(subscribing_without_hook(filter, client, &settings)),
         }
     }
 }

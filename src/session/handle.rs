@@ -8,7 +8,8 @@ use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::closing::Closing;
-use super::mailbox::{Mailbox, Quota};
+use super::mailbox::Mailbox;
+use super::quota::{Quota, SharedQuota};
 use super::state::State;
 use super::subscriptions::Subscriptions;
 use super::tally::{Taken, Tally};
@@ -18,7 +19,7 @@ use crate::model::{Client, ReasonCode, Text};
 pub(super) struct Handle {
     number: u64,
     client_id: Text,
-    quota: Quota,
+    quota: Arc<SharedQuota>,
     mailbox: Mutex<Mailbox>,
     /// Wakes the connection.
     waker: AtomicWaker,
@@ -36,7 +37,7 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(number: u64, client_id: Text, quota: Quota) -> Self {
+    pub(super) fn new(number: u64, client_id: Text, quota: Arc<SharedQuota>) -> Self {
         Handle {
             number,
             client_id,
@@ -67,8 +68,9 @@ impl Handle {
         &self.client_id
     }
 
-    pub(super) fn quota(&self) -> &Quota {
-        &self.quota
+    /// The one that holds now.
+    pub(super) fn quota(&self) -> Quota {
+        self.quota.get()
     }
 
     /// The last connection that had the session.

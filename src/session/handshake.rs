@@ -134,10 +134,7 @@ pub(super) fn terms(connect: &Connect, settings: &Settings, granted: &Changes) -
         session_may_last: connect.session_expiry_s > 0,
         max_session_expiry_s,
         max_qos: settings.max_qos,
-        max_topic_levels: settings.max_topic_levels,
-        max_subscriptions: settings.max_subscriptions,
         retain_available: settings.retain,
-        shared_available: settings.shared_subscriptions,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::blocks::{Block, Blocks, SHARED_PAYLOAD};
 use super::closing::Closing;
 use super::delivery::{Delivery, Outgoing};
+use super::quota::Quota;
 use super::receiver::Receiver;
 use super::replays::Replays;
 use super::visit::Visit;
@@ -15,14 +16,6 @@ use crate::config::SlowConsumer;
 use crate::hooks::DropCause;
 use crate::model::{Client, Message, QoS, ReasonCode};
 use crate::router::{Group, Target};
-
-/// How much may wait for a session, and what happens to more.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Quota {
-    pub(super) max_messages: usize,
-    pub(super) max_bytes: usize,
-    pub(super) policy: SlowConsumer,
-}
 
 /// What a connected client takes.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +105,7 @@ impl Lost {
 
 /// What decides whether there is room for a message, and what is lost of those that give way to it.
 pub(super) struct Room<'a> {
-    pub(super) quota: &'a Quota,
+    pub(super) quota: Quota,
     pub(super) now: Instant,
     pub(super) lost: &'a mut Lost,
 }
@@ -286,7 +279,7 @@ impl Mailbox {
             };
             let packet = self.encoded.push_encoded(outgoing.frame(wants.v5));
             packet[0] |= u8::from(retain);
-            return self.queued(dropped, room.quota);
+            return self.queued(dropped, &room.quota);
         }
         let len = outgoing.head(wants.v5, retain).packet_len();
         if len > wants.maximum_packet_size {
@@ -300,7 +293,7 @@ impl Mailbox {
         self.encoded.push(len, &payload, |out| {
             outgoing.head(wants.v5, retain).encode(out);
         });
-        self.queued(dropped, room.quota)
+        self.queued(dropped, &room.quota)
     }
 
     /// Takes in a message that is kept.
@@ -320,7 +313,7 @@ impl Mailbox {
             QoS::AtMostOnce => self.plain.push_back(delivery),
             _ => self.assured.push_back(delivery),
         }
-        self.queued(dropped, room.quota)
+        self.queued(dropped, &room.quota)
     }
 
     fn queued(&mut self, dropped: Gone, quota: &Quota) -> Outcome {

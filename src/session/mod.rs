@@ -28,6 +28,7 @@ mod mailbox;
 mod metered;
 mod overload;
 mod packet_ids;
+mod quota;
 mod receipt;
 mod receiver;
 mod replays;

@@ -1,6 +1,9 @@
 //! Limits that hold for the broker as a whole, and whether the host program has been told that one is reached.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use crate::config::Config;
 use crate::hooks::{Callbacks, Event, Hook, Key, Overload, Resource};
@@ -14,7 +17,8 @@ pub(super) struct Overloads {
 
 impl Overloads {
     pub(super) fn of(config: &Config) -> Self {
-        let limit = |resource, limit: u32| Limit { resource, limit: limit as usize, reached: AtomicBool::new(false) };
+        let limit =
+            |resource, limit: u32| Limit { resource, limit: AtomicU32::new(limit), reached: AtomicBool::new(false) };
         Overloads {
             connections: limit(Resource::Connections, config.limits.max_connections),
             sessions: limit(Resource::Sessions, config.limits.max_sessions),
@@ -27,11 +31,17 @@ impl Overloads {
 /// comes and goes at the edge is not told of each time.
 pub(super) struct Limit {
     resource: Resource,
-    limit: usize,
+    /// 0 for none.
+    limit: AtomicU32,
     reached: AtomicBool,
 }
 
 impl Limit {
+    /// There is another limit from now on; [`Limit::relax`] is to follow.
+    pub(super) fn set(&self, limit: u32) {
+        self.limit.store(limit, Relaxed);
+    }
+
     /// Something has been refused.
     pub(super) fn begin(&self, callbacks: &Callbacks) {
         if !self.reached.swap(true, SeqCst) {
@@ -41,14 +51,15 @@ impl Limit {
 
     /// Something has gone, and `left` is still there.
     pub(super) fn relax(&self, callbacks: &Callbacks, left: usize) {
-        let enough = self.limit - self.limit.div_ceil(10);
-        if self.reached.load(SeqCst) && left <= enough && self.reached.swap(false, SeqCst) {
+        let limit = self.limit.load(Relaxed);
+        let enough = limit == 0 || left <= (limit - limit.div_ceil(10)) as usize;
+        if self.reached.load(SeqCst) && enough && self.reached.swap(false, SeqCst) {
             self.tell(callbacks, false);
         }
     }
 
     fn tell(&self, callbacks: &Callbacks, begun: bool) {
-        let (resource, limit) = (self.resource, self.limit as u64);
+        let (resource, limit) = (self.resource, u64::from(self.limit.load(Relaxed)));
         if begun {
             tracing::warn!(?resource, limit, "a limit of the broker is reached");
         } else {

@@ -40,7 +40,7 @@ pub struct Report {
 /// How many receipts are open, and how many may be.
 pub(super) struct Receipts {
     open: Arc<AtomicUsize>,
-    max: usize,
+    max: AtomicUsize,
 }
 
 /// The receipt of one message.
@@ -73,12 +73,17 @@ pub(super) struct Token(Option<Arc<Receipt>>);
 
 impl Receipts {
     pub(super) fn new(max: usize) -> Self {
-        Receipts { open: Arc::default(), max }
+        Receipts { open: Arc::default(), max: AtomicUsize::new(max) }
+    }
+
+    /// So many may be open from now on. Those that are stay so.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Relaxed);
     }
 
     /// Opens a receipt; `None` if there are too many.
     pub(super) fn open(&self, pool: &Arc<CallbackPool>, completion: Completion) -> Option<Arc<Receipt>> {
-        if self.open.fetch_add(1, AcqRel) >= self.max {
+        if self.open.fetch_add(1, AcqRel) >= self.max.load(Relaxed) {
             self.open.fetch_sub(1, AcqRel);
             return None;
         }

@@ -8,6 +8,7 @@ use std::pin::{pin, Pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::Guard;
 use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,6 +25,7 @@ use super::hub::Hub;
 use super::mailbox::Wants;
 use super::metered::Metered;
 use super::ruling::Refusal;
+use super::settings::Settings;
 use super::visit::Visit;
 use crate::codec::{Connect, Packet};
 use crate::hooks::{Connack, DisconnectedBy, Event, Hook, Key, OwnedQuestion, PreConnect, Stage, Verdict};
@@ -88,8 +90,8 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let hurry = match remains.closing.by {
         DisconnectedBy::Broker => stopping,
-        // It may have asked for answers before it said goodbye.
-        DisconnectedBy::Client if !remains.unwritten.is_empty() => true,
+        // It may have asked for answers before it said goodbye, and what carries them may not have sent them yet.
+        DisconnectedBy::Client => true,
         _ => return None,
     };
     Some(Box::pin(finish(remains.stream, remains.unwritten, hurry)))
@@ -97,7 +99,8 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// From the first byte to CONNACK; `None` if it has not come to that.
 async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) -> Option<Driver<Metered<S>>> {
-    let settings = hub.settings();
+    // What holds when it comes is what the client is told of, and what it is held to.
+    let settings = Guard::into_inner(hub.settings());
     let mut arrival = Arrival::new(Metered::new(stream, hub.clone()), settings.max_packet_bytes, peer.connect_by);
     let connect = match arrival.packet().await {
         Ok(Packet::Connect(connect)) => connect,
@@ -115,8 +118,8 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer
     };
     let serial = hub.counters().next_serial();
     let mut client = Arc::new(handshake::client(&connect, &peer, settings.node_id, serial));
-    match admit(hub, &mut arrival, &connect, &mut client, &peer).await {
-        Ok(admitted) => begin(hub, arrival, &connect, client, admitted),
+    match admit(hub, &mut arrival, &connect, &mut client, &peer, &settings).await {
+        Ok(admitted) => begin(hub, arrival, &connect, client, admitted, &settings),
         Err(failure) => {
             if let Some(refusal) = count(hub, &peer, failure) {
                 tell_connack(hub, &client, refusal.reason, refusal.words.clone(), false);
@@ -172,8 +175,8 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     connect: &Connect,
     client: Arc<Client>,
     admitted: Admitted,
+    settings: &Settings,
 ) -> Option<Driver<Metered<S>>> {
-    let settings = hub.settings();
     let Admitted { mut lease, granted } = admitted;
     let terms = handshake::terms(connect, settings, &granted);
     let mut connection = Connection::new(terms);

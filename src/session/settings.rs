@@ -1,4 +1,10 @@
-use super::mailbox::Quota;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::quota::{Quota, SharedQuota};
+use super::ruling::FilterLimits;
 use crate::config::{Config, SysTopicsAccess};
 use crate::model::QoS;
 
@@ -48,6 +54,53 @@ impl Settings {
                 policy: limits.slow_consumer,
             },
         }
+    }
+}
+
+impl Settings {
+    /// What bounds the filters of clients.
+    pub(super) fn filters(&self) -> FilterLimits {
+        FilterLimits {
+            max_topic_levels: self.max_topic_levels,
+            max_subscriptions: self.max_subscriptions,
+            shared_available: self.shared_subscriptions,
+        }
+    }
+}
+
+/// The settings that hold, which can be exchanged while clients are served.
+pub(super) struct InForce {
+    all: ArcSwap<Settings>,
+    /// What of them is looked at for each message, so that this costs no more than to read it.
+    max_topic_levels: AtomicUsize,
+    quota: Arc<SharedQuota>,
+}
+
+impl InForce {
+    pub(super) fn new(settings: Settings) -> Self {
+        InForce {
+            max_topic_levels: AtomicUsize::new(settings.max_topic_levels),
+            quota: Arc::new(SharedQuota::new(settings.quota)),
+            all: ArcSwap::from_pointee(settings),
+        }
+    }
+
+    pub(super) fn set(&self, settings: Settings) {
+        self.max_topic_levels.store(settings.max_topic_levels, Relaxed);
+        self.quota.set(settings.quota);
+        self.all.store(Arc::new(settings));
+    }
+
+    pub(super) fn all(&self) -> Guard<Arc<Settings>> {
+        self.all.load()
+    }
+
+    pub(super) fn max_topic_levels(&self) -> usize {
+        self.max_topic_levels.load(Relaxed)
+    }
+
+    pub(super) fn quota(&self) -> &Arc<SharedQuota> {
+        &self.quota
     }
 }
 

@@ -26,7 +26,8 @@ pub struct Door {
 }
 
 impl Door {
-    /// Makes what the configuration says, with files read. `before`: the places of the door in whose place it is put.
+    /// Makes what the configuration says, with files read. `before`: the places of the door in whose place it is put. Their
+    /// number is as it was; whoever puts it there changes it.
     pub fn new(
         config: &config::Listener,
         index: usize,
@@ -34,6 +35,10 @@ impl Door {
         before: Option<&Places>,
     ) -> Result<Door, Vec<Fault>> {
         let kind = config.kind;
+        if kind == ListenerType::Quic && !cfg!(feature = "quic") {
+            let words = "is \"quic\", which this library has been built without";
+            return Err(vec![Fault::new(&format!("/listeners/{index}/type"), words)]);
+        }
         let secured = kind.is_secured();
         let tls = secured.then(|| TlsServer::load(&config.tls, &format!("/listeners/{index}/tls"), kind));
         let max = config.max_connections as usize;
@@ -47,8 +52,18 @@ impl Door {
             tls: tls.transpose()?,
             websocket: kind.is_websocket().then(|| WebSocketPolicy::of(config)),
             plain: Arc::new(ConnectionInfo::new(kind.as_str())),
-            places: before.map_or_else(|| Places::new(max), |places| places.with_max(max)),
+            places: before.cloned().unwrap_or_else(|| Places::new(max)),
         })
+    }
+}
+
+impl Door {
+    /// Whether the certificates, keys and lists of the other one are not the same. What is configured besides does not count.
+    pub fn has_other_material_than(&self, other: &Door) -> bool {
+        match (&self.tls, &other.tls) {
+            (Some(tls), Some(other)) => tls.fingerprint() != other.fingerprint(),
+            _ => false,
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -31,9 +32,10 @@ pub struct BindError {
 /// A bound socket that connections are accepted from.
 #[derive(Debug)]
 pub struct Listener {
-    pub bound: ListenerInfo,
+    address: Text,
+    port: u16,
     socket: Bound,
-    door: Arc<ArcSwap<Door>>,
+    door: ArcSwap<Door>,
     places_in_all: Places,
 }
 
@@ -66,15 +68,15 @@ pub fn bind(
     descriptors: Descriptors,
     places_in_all: &Places,
 ) -> Result<Listener, BindError> {
-    let name = door.name.clone();
     match bind_socket(config, &door, descriptors) {
         Ok((socket, address, port)) => Ok(Listener {
-            bound: ListenerInfo { name, kind: Text::from(config.kind.as_str()), address: Text::from(address), port },
+            address: Text::from(address),
+            port,
             socket,
-            door: Arc::new(ArcSwap::from_pointee(door)),
+            door: ArcSwap::from_pointee(door),
             places_in_all: places_in_all.clone(),
         }),
-        Err(cause) => Err(BindError { listener: name.to_string(), address: config.place(), cause }),
+        Err(cause) => Err(BindError { listener: door.name.to_string(), address: config.place(), cause }),
     }
 }
 
@@ -95,11 +97,7 @@ fn bind_socket(config: &config::Listener, door: &Door, descriptors: Descriptors)
 
 #[cfg(feature = "quic")]
 fn bind_quic(config: &config::Listener, door: &Door, inherited: Option<OwnedFd>) -> io::Result<(Bound, String, u16)> {
-    let socket = match inherited {
-        Some(descriptor) => descriptor.into(),
-        None => std::net::UdpSocket::bind(config.socket_address().ok_or(io::ErrorKind::InvalidInput)?)?,
-    };
-    let endpoint = quic::Endpoint::new(socket, door)?;
+    let endpoint = quic::Endpoint::new(socket::udp(config, inherited)?, door)?;
     let local = endpoint.local_addr()?;
     Ok((Bound::Quic(endpoint), local.to_string(), local.port()))
 }
@@ -147,21 +145,54 @@ impl Incoming {
 }
 
 impl Listener {
-    /// What awaits its connections, to be exchanged.
-    pub fn door(&self) -> Arc<ArcSwap<Door>> {
-        self.door.clone()
+    /// As the host program sees it.
+    pub fn info(&self) -> ListenerInfo {
+        let door = self.door.load();
+        let kind = Text::from(door.kind.as_str());
+        ListenerInfo { name: door.name.clone(), kind, address: self.address.clone(), port: self.port }
+    }
+
+    /// Where its socket is bound; `None` for Unix sockets.
+    pub fn bound(&self) -> Option<SocketAddr> {
+        self.address.parse().ok()
+    }
+
+    /// What awaits its connections.
+    pub fn door(&self) -> Arc<Door> {
+        self.door.load_full()
+    }
+
+    /// Puts another door in the place of the one that there is, which is for the same kind of socket.
+    pub fn exchange(&self, door: Door) {
+        self.door.store(Arc::new(door));
+    }
+
+    /// Waits until clients know that their connections are over, where the system does not see to that. To be called while
+    /// the listener is open, to be waited for when its clients are gone.
+    pub fn farewell(&self) -> impl Future<Output = ()> {
+        #[cfg(feature = "quic")]
+        let farewell = match &self.socket {
+            Bound::Quic(endpoint) => Some(endpoint.farewell()),
+            Bound::Tcp(_) | Bound::Unix(_) => None,
+        };
+        async move {
+            #[cfg(feature = "quic")]
+            if let Some(farewell) = farewell {
+                farewell.await;
+            }
+        }
     }
 
     /// Accepts connections and hands them to `serve`; never returns. Whatever comes of a connection is the business of
     /// `serve`, which must not block. One for which there is no place is closed, and `turned_away` is told.
-    pub async fn accept(self, serve: impl Fn(Accepted), turned_away: impl Fn(bool)) {
+    pub async fn accept(&self, serve: impl Fn(Accepted), turned_away: impl Fn(bool)) {
         loop {
             let incoming = match self.socket.accept().await {
                 Ok(incoming) => incoming,
                 Err(error) => {
                     // A client that has gone already is no trouble; a lack of descriptors lasts a while.
                     if !is_of_the_client(&error) {
-                        tracing::warn!(listener = %self.bound.name, %error, "no connection can be accepted");
+                        tracing::warn!(listener = %self.door.load().name, %error, "no connection can be accepted");
                         tokio::time::sleep(PAUSE).await;
                     }
                     continue;
@@ -173,7 +204,7 @@ impl Listener {
             let (Some(place), Some(place_in_all)) = (place, place_in_all) else {
                 turned_away(none_in_all);
                 let address = incoming.address();
-                tracing::debug!(listener = %self.bound.name, %address, "closed: as many connections as allowed");
+                tracing::debug!(listener = %door.name, %address, "closed: as many connections as allowed");
                 incoming.turn_away();
                 continue;
             };

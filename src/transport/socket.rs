@@ -51,6 +51,28 @@ fn prepare(socket: &Socket) -> io::Result<()> {
     socket.listen(BACKLOG)
 }
 
+/// Binds the socket that a listener of the configuration has for QUIC, or takes one that the host program has bound.
+#[cfg(feature = "quic")]
+pub(super) fn udp(config: &config::Listener, inherited: Option<OwnedFd>) -> io::Result<std::net::UdpSocket> {
+    let socket = match inherited {
+        Some(descriptor) => Socket::from(descriptor),
+        None => {
+            let address = config.socket_address().ok_or(io::ErrorKind::InvalidInput)?;
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM.cloexec(), None)?;
+            if address.is_ipv6() {
+                socket.set_only_v6(config.ipv6_only)?;
+            }
+            socket.bind(&address.into())?;
+            socket
+        }
+    };
+    if socket.r#type()? != Type::DGRAM {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a UDP socket"));
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
 /// Binds a Unix socket, or takes one that the host program has bound; its path.
 pub(super) fn unix(config: &config::Listener, inherited: Option<OwnedFd>) -> io::Result<(UnixListener, String)> {
     debug_assert_eq!(config.kind, ListenerType::Unix);

@@ -52,6 +52,9 @@ pub(super) trait Host {
     /// Hears that the client has acknowledged a message, with PUBACK or PUBREC.
     fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode);
 
+    /// What bounds the filters of the client now.
+    fn limits(&self) -> FilterLimits;
+
     /// What the session is subscribed to already.
     fn subscriptions(&self, wanted: &str) -> Standing;
 
@@ -82,21 +85,7 @@ pub(super) struct Terms {
     pub(super) session_may_last: bool,
     pub(super) max_session_expiry_s: u32,
     pub(super) max_qos: QoS,
-    pub(super) max_topic_levels: usize,
-    /// 0 for no limit.
-    pub(super) max_subscriptions: usize,
     pub(super) retain_available: bool,
-    pub(super) shared_available: bool,
-}
-
-impl Terms {
-    fn filters(&self) -> FilterLimits {
-        FilterLimits {
-            max_topic_levels: self.max_topic_levels,
-            max_subscriptions: self.max_subscriptions,
-            shared_available: self.shared_available,
-        }
-    }
 }
 
 /// A packet that waits for a ruling.

@@ -74,7 +74,7 @@ impl Connection {
         while let Some((filter, options)) = subscribing.packet.filters.get(subscribing.answers.reasons.len()) {
             let mut options = *options;
             options.qos = options.qos.min(self.terms.max_qos); // [MQTT-3.8.4-7]
-            let reason = match bar_to_subscribing(filter, &self.terms.filters(), host.subscriptions(filter)) {
+            let reason = match bar_to_subscribing(filter, &host.limits(), host.subscriptions(filter)) {
                 Some(bar) => bar.reason(),
                 None => match ruling.take().unwrap_or_else(|| host.may_subscribe(filter, options)) {
                     Ruling::Later => {
@@ -108,7 +108,7 @@ impl Connection {
         host: &mut impl Host,
     ) -> ReasonCode {
         if let Some(instead) = &instead {
-            if let Err(error) = topic::check_filter(instead, self.terms.max_topic_levels) {
+            if let Err(error) = topic::check_filter(instead, host.limits().max_topic_levels) {
                 tracing::warn!(filter = %instead, "a subscription is refused: the filter that a hook has put in {error}");
                 return ReasonCode::IMPLEMENTATION_SPECIFIC;
             }
@@ -125,7 +125,7 @@ impl Connection {
         host: &mut impl Host,
     ) -> Result<(), Closing> {
         while let Some(filter) = unsubscribing.packet.filters.get(unsubscribing.answers.reasons.len()) {
-            let reason = if topic::check_filter(filter, self.terms.max_topic_levels).is_err() {
+            let reason = if topic::check_filter(filter, host.limits().max_topic_levels).is_err() {
                 ReasonCode::TOPIC_FILTER_INVALID
             } else if !host.subscriptions(filter).known {
                 ReasonCode::NO_SUBSCRIPTION_EXISTED

@@ -328,7 +328,8 @@ impl Hub {
         let receiver = Receiver::Host(subscription.clone());
         let before = self.add_subscription(filter, receiver, options, None).generation;
         // Nobody is to get a retained message because of a shared subscription [MQTT-5 4.8.2].
-        if options.retain_handling == RetainHandling::DoNotSend || topic::is_shared(filter) {
+        let is_unwanted = options.retain_handling == RetainHandling::DoNotSend || topic::is_shared(filter);
+        if is_unwanted || !self.settings().retain {
             return;
         }
         let now = Instant::now();

@@ -26,14 +26,14 @@ impl Hub {
         if let Some(handle) = sessions.get(client_id) {
             return Some(handle.clone());
         }
-        let max = self.settings.max_sessions;
+        let max = self.settings().max_sessions;
         if max > 0 && sessions.len() >= max {
             drop(sessions);
             self.overloads.sessions.begin(&self.callbacks);
             return None;
         }
         let number = self.next_number.fetch_add(1, Relaxed);
-        let handle = Arc::new(Handle::new(number, client_id.clone(), self.settings.quota));
+        let handle = Arc::new(Handle::new(number, client_id.clone(), self.settings.quota().clone()));
         sessions.insert(client_id.clone(), handle.clone());
         Some(handle)
     }

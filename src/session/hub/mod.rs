@@ -16,6 +16,7 @@ use std::sync::atomic::{
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::Guard;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, Notify};
 
@@ -31,7 +32,7 @@ use super::overload::Overloads;
 use super::receipt::Receipts;
 use super::receiver::Receiver;
 use super::retained::{LookUps, Retained};
-use super::settings::{unlimited, Settings};
+use super::settings::{unlimited, InForce, Settings};
 use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
@@ -51,7 +52,7 @@ const RETAINED_PAGE: usize = 64;
 
 /// The sessions of one run of a broker, who gets what, and what is retained.
 pub struct Hub {
-    settings: Settings,
+    settings: InForce,
     callbacks: Arc<Callbacks>,
     counters: Arc<SessionCounters>,
     router: Router<Receiver>,
@@ -92,7 +93,7 @@ impl Hub {
     ) -> (Arc<Hub>, mpsc::Receiver<Waiting>) {
         let (host_messages, waiting) = mpsc::channel(config.callbacks.queue as usize);
         let hub = Hub {
-            settings: Settings::of(config),
+            settings: InForce::new(Settings::of(config)),
             callbacks,
             counters,
             router: Router::new(strategy(config)),
@@ -119,8 +120,29 @@ impl Hub {
         (Arc::new(hub), waiting)
     }
 
-    pub(in crate::session) fn settings(&self) -> &Settings {
-        &self.settings
+    /// Has a new configuration hold from now on, as far as sessions are concerned. What has been agreed on with clients that
+    /// are connected stays.
+    pub fn adopt(&self, config: &Config) {
+        self.settings.set(Settings::of(config));
+        self.retained.set_max_messages(config.retain.max_messages as usize);
+        self.receipts.set_max(config.callbacks.max_pending as usize);
+        self.delayed.set_limits(unlimited(config.delayed.max_messages.into()), unlimited(config.delayed.max_bytes));
+        let (callbacks, overloads) = (&self.callbacks, &self.overloads);
+        overloads.connections.set(config.limits.max_connections);
+        overloads.sessions.set(config.limits.max_sessions);
+        overloads.retained_messages.set(config.retain.max_messages);
+        // There may be room again.
+        overloads.sessions.relax(callbacks, self.sessions() as usize);
+        overloads.retained_messages.relax(callbacks, self.retained.count());
+    }
+
+    /// The settings that hold now, to be looked at without waiting for anything.
+    pub(in crate::session) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.all()
+    }
+
+    pub(in crate::session) fn max_topic_levels(&self) -> usize {
+        self.settings.max_topic_levels()
     }
 
     pub(in crate::session) fn callbacks(&self) -> &Callbacks {
@@ -194,7 +216,7 @@ impl Hub {
 
     fn try_to_change<'a>(&self, source: Source<'a>, changes: &'a Changes) -> Option<Source<'a>> {
         if let Some(instead) = &changes.topic {
-            if let Err(error) = topic::check_name(instead, self.settings.max_topic_levels) {
+            if let Err(error) = topic::check_name(instead, self.max_topic_levels()) {
                 tracing::warn!(topic = %instead, "a message is refused: the topic that a hook has put in {error}");
                 return None;
             }

@@ -36,14 +36,15 @@ impl Hub {
     /// be told, and [`Hub::has_retained`] does the rest.
     pub(in crate::session) fn retain(&self, outgoing: &mut Outgoing<'_>, now: Instant) -> Kept {
         let source = outgoing.source;
-        if !self.settings.retain {
+        let settings = self.settings();
+        if !settings.retain {
             return Kept::NOTHING;
         }
         if source.payload.is_empty() {
             let existed = self.retained.remove(source.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return Kept { change: existed.then_some(RetainedChange::Removed), ..Kept::NOTHING };
         }
-        if source.payload.len() > self.settings.max_retained_payload_bytes {
+        if source.payload.len() > settings.max_retained_payload_bytes {
             tracing::warn!(topic = source.topic, "not retained: larger than retain.max_payload_bytes");
             return Kept::NOTHING;
         }
@@ -98,8 +99,12 @@ impl Hub {
         }
     }
 
-    /// Up to `max` of the retained messages for a subscription of a session. The replay moves on; whether it is over.
+    /// Up to `max` of the retained messages for a subscription of a session; none while retaining is turned off. The replay
+    /// moves on; whether it is over.
     pub(in crate::session) fn replay(&self, replay: &mut Replay, max: usize, now: Instant) -> (Vec<Delivery>, bool) {
+        if !self.settings().retain {
+            return (Vec::new(), true);
+        }
         let page = self.retained.page(&replay.filter, replay.cursor.as_ref(), max.clamp(1, RETAINED_PAGE), now);
         let wanted =
             page.messages.into_iter().filter(|(_, retained)| retained.is_from_before(replay.before, &self.look_ups));

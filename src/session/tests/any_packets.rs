@@ -81,9 +81,7 @@ proptest! {
     ) {
         let (max_subscriptions, [retain_available, shared_available], max_qos) = limits;
         let terms = Terms {
-            max_subscriptions,
             retain_available,
-            shared_available,
             max_qos,
             maximum_packet_size,
             topic_alias_maximum: 2,
@@ -91,6 +89,8 @@ proptest! {
         };
         let now = Instant::now();
         let mut talk = Talk::new(terms);
+        talk.host.limits.max_subscriptions = max_subscriptions;
+        talk.host.limits.shared_available = shared_available;
         for (packet, sent) in script {
             if let Some(qos) = sent.filter(|qos| *qos == QoS::AtMostOnce || talk.room() > 0) {
                 let _ = talk.send(delivery(qos, "x"), now);

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::super::delivery::{Delivery, Outgoing, Source};
 use super::super::handle::Handle;
-use super::super::mailbox::{Lost, Mailbox, Outcome, Quota, Room, Wants, Way};
+use super::super::mailbox::{Lost, Mailbox, Outcome, Room, Wants, Way};
+use super::super::quota::{Quota, SharedQuota};
 use super::super::receiver::Receiver;
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer;
@@ -49,7 +50,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(quota: Quota) -> Desk {
-        let handle = Arc::new(Handle::new(1, Text::from("c"), quota));
+        let handle = Arc::new(Handle::new(1, Text::from("c"), Arc::new(SharedQuota::new(quota))));
         let target = Target {
             key: handle.key(),
             subscriber: Receiver::Session(handle),
@@ -86,7 +87,7 @@ impl Desk {
     }
 
     pub(super) fn offer_delivery(&mut self, delivery: Delivery) -> Outcome {
-        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
+        let room = Room { quota: self.quota, now: self.now, lost: &mut self.lost };
         self.mailbox.offer_delivery(delivery, room)
     }
 
@@ -116,7 +117,7 @@ impl Desk {
         };
         let mut outgoing = Outgoing::new(source);
         let way = Way { fan_out, in_advance: true };
-        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
+        let room = Room { quota: self.quota, now: self.now, lost: &mut self.lost };
         self.mailbox.offer(&mut outgoing, &self.target, None, way, room)
     }
 

@@ -39,7 +39,8 @@ fn one_reason_for_each_filter_in_their_order() {
 #[test]
 fn shared_subscriptions_can_be_turned_off() {
     for (protocol, reason) in [(Protocol::V3_1_1, 0x80), (Protocol::V5, 0x9E)] {
-        let mut talk = Talk::new(Terms { shared_available: false, ..terms(protocol) });
+        let mut talk = Talk::new(terms(protocol));
+        talk.host.limits.shared_available = false;
         let filters = [("$share/g/a", options(QoS::AtMostOnce)), ("$shared/a", options(QoS::AtMostOnce))];
         assert_eq!(talk.say(subscribe(1, &filters)), [SubAck(1, vec![reason, 0])]);
         assert_eq!(talk.host.subscriptions.len(), 1);
@@ -49,7 +50,8 @@ fn shared_subscriptions_can_be_turned_off() {
 #[test]
 fn maximum_of_subscriptions() {
     for (protocol, reason) in [(Protocol::V3_1_1, 0x80), (Protocol::V5, 0x97)] {
-        let mut talk = Talk::new(Terms { max_subscriptions: 2, ..terms(protocol) });
+        let mut talk = Talk::new(terms(protocol));
+        talk.host.limits.max_subscriptions = 2;
         let at = |filter| (filter, options(QoS::AtMostOnce));
         // One that is replaced is not one more.
         assert_eq!(talk.say(subscribe(1, &[at("a"), at("b"), at("a"), at("c")])), [SubAck(1, vec![0, 0, 0, reason])]);
@@ -92,7 +94,8 @@ fn retain_handling() {
 
 #[test]
 fn a_refused_filter_gets_no_retained_messages() {
-    let mut talk = Talk::new(Terms { max_subscriptions: 1, ..terms(Protocol::V5) });
+    let mut talk = Talk::new(terms(Protocol::V5));
+    talk.host.limits.max_subscriptions = 1;
     let filters = ["a", "b", "c/#/d"].map(|filter| (filter, options(QoS::AtMostOnce)));
     assert_eq!(talk.say(subscribe(1, &filters)), [SubAck(1, vec![0, 0x97, 0x8F])]);
     assert_eq!(talk.host.replayed, ["a"]);

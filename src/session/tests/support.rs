@@ -27,10 +27,7 @@ pub(super) fn terms(protocol: Protocol) -> Terms {
         session_may_last: true,
         max_session_expiry_s: 1_000,
         max_qos: QoS::ExactlyOnce,
-        max_topic_levels: 8,
-        max_subscriptions: 0,
         retain_available: true,
-        shared_available: true,
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::closing::Closing;
 use super::super::connection::{Connection, Host, Terms};
 use super::super::delivery::Delivery;
 use super::super::mailbox::Dropped;
-use super::super::ruling::{Ruling, Standing};
+use super::super::ruling::{FilterLimits, Ruling, Standing};
 use super::super::state::State;
 use super::wire::{self, Sent, SentPublish};
 use crate::codec::{Packet, Publish};
@@ -22,7 +22,7 @@ pub(super) struct FakeHost {
     pub(super) subscriptions: BTreeMap<String, SubscriptionOptions>,
     pub(super) replayed: Vec<String>,
     pub(super) acknowledged: Vec<(String, ReasonCode)>,
-    max_topic_levels: usize,
+    pub(super) limits: FilterLimits,
 }
 
 impl Host for FakeHost {
@@ -43,7 +43,7 @@ impl Host for FakeHost {
     }
 
     fn publish(&mut self, topic: &str, publish: &Publish, _: Option<&Changes>) -> Result<ReasonCode, TopicError> {
-        topic::check_name(topic, self.max_topic_levels)?;
+        topic::check_name(topic, self.limits.max_topic_levels)?;
         self.published.push((topic.to_owned(), Publish { topic: topic.into(), ..publish.clone() }));
         Ok(self.reason)
     }
@@ -52,6 +52,10 @@ impl Host for FakeHost {
 
     fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode) {
         self.acknowledged.push((delivery.message.topic.to_string(), reason));
+    }
+
+    fn limits(&self) -> FilterLimits {
+        self.limits
     }
 
     fn subscriptions(&self, wanted: &str) -> Standing {
@@ -87,7 +91,7 @@ impl Talk {
             subscriptions: BTreeMap::new(),
             replayed: Vec::new(),
             acknowledged: Vec::new(),
-            max_topic_levels: terms.max_topic_levels,
+            limits: FilterLimits { max_topic_levels: 8, max_subscriptions: 0, shared_available: true },
         };
         Talk { connection: Connection::new(terms), state: State::default(), host, v5: terms.protocol == Protocol::V5 }
     }

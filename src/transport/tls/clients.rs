@@ -5,7 +5,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CertRevocationListError, RootCertStore};
 
-use super::material::Pem;
+use super::material::{Material, Pem};
 use crate::config::{self, ClientAuth, Fault};
 
 /// Clients are told which authorities are trusted, which helps those with several certificates. There is only so much room
@@ -17,15 +17,16 @@ pub(super) fn load(
     config: &config::Tls,
     pointer: &str,
     provider: &Arc<CryptoProvider>,
+    material: &mut Material,
 ) -> Result<Arc<dyn ClientCertVerifier>, Vec<Fault>> {
     if config.client_auth == ClientAuth::None {
         return Ok(WebPkiClientVerifier::no_client_auth());
     }
-    let ca = Pem::read(&config.client_ca_file, &config.client_ca_pem, &format!("{pointer}/client_ca"))
-        .unwrap_or_else(|| Err(Fault::new(&format!("{pointer}/client_ca_file"), "is missing, as is client_ca_pem")));
-    let roots = ca.and_then(|pem| Ok((roots(&pem)?, pem)));
-    let lists = Pem::read(&config.crl_file, &config.crl_pem, &format!("{pointer}/crl"))
-        .transpose()
+    let roots = material
+        .need(&config.client_ca_file, &config.client_ca_pem, &format!("{pointer}/client_ca"))
+        .and_then(|pem| Ok((roots(&pem)?, pem)));
+    let lists = material
+        .read(&config.crl_file, &config.crl_pem, &format!("{pointer}/crl"))
         .and_then(|pem| pem.map(|pem| Ok((pem.revocation_lists()?, pem))).transpose());
     let ((roots, ca), lists) = match (roots, lists) {
         (Ok(roots), Ok(lists)) => (roots, lists),

@@ -4,7 +4,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::material::Pem;
+use super::material::Material;
 use crate::config::{Fault, TlsCertificate};
 
 /// Makes what the broker shows of a certificate chain and its key. `pointer`: the object that has them.
@@ -12,14 +12,12 @@ pub(super) fn load(
     config: &TlsCertificate,
     pointer: &str,
     provider: &CryptoProvider,
+    material: &mut Material,
 ) -> Result<Arc<CertifiedKey>, Vec<Fault>> {
-    let part = |file, text, what| {
-        let pointer = format!("{pointer}/{what}");
-        Pem::read(file, text, &pointer)
-            .unwrap_or_else(|| Err(Fault::new(&format!("{pointer}_file"), format!("is missing, as is {what}_pem"))))
-    };
-    let chain = part(&config.cert_file, &config.cert_pem, "cert").and_then(|pem| Ok((pem.certificates()?, pem)));
-    let key = part(&config.key_file, &config.key_pem, "key").and_then(|pem| {
+    let chain = material
+        .need(&config.cert_file, &config.cert_pem, &format!("{pointer}/cert"))
+        .and_then(|pem| Ok((pem.certificates()?, pem)));
+    let key = material.need(&config.key_file, &config.key_pem, &format!("{pointer}/key")).and_then(|pem| {
         let key = provider.key_provider.load_private_key(pem.key()?);
         Ok((key.map_err(|error| pem.fault(format!("is of no use: {}", words(&error))))?, pem))
     });

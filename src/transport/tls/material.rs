@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use ring::digest::{Context, SHA256};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
@@ -11,29 +12,53 @@ use crate::config::Fault;
 /// What is read of a file at most. Revocation lists of large authorities have some megabytes.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
+/// Reads all that there is for one listener.
+pub(super) struct Material(Context);
+
 /// PEM, and where it comes from.
 pub(super) struct Pem {
     pointer: String,
     bytes: Vec<u8>,
 }
 
-impl Pem {
-    /// Reads a file, or takes the text in place of it. `pointer`: both keys of them, without `_file` and `_pem`. `None` if
-    /// the configuration has neither.
-    pub(super) fn read(file: &str, text: &str, pointer: &str) -> Option<Result<Pem, Fault>> {
-        if !text.is_empty() {
-            return Some(Ok(Pem { pointer: format!("{pointer}_pem"), bytes: text.as_bytes().to_vec() }));
-        }
-        if file.is_empty() {
-            return None;
-        }
-        let pointer = format!("{pointer}_file");
-        Some(match read_file(file) {
-            Ok(bytes) => Ok(Pem { pointer, bytes }),
-            Err(error) => Err(Fault::new(&pointer, format!("cannot be read: {error}"))),
-        })
+impl Material {
+    pub(super) fn new() -> Self {
+        Material(Context::new(&SHA256))
     }
 
+    /// Reads a file, or takes the text in place of it. `pointer`: both keys of them, without `_file` and `_pem`. `None` if
+    /// the configuration has neither.
+    pub(super) fn read(&mut self, file: &str, text: &str, pointer: &str) -> Result<Option<Pem>, Fault> {
+        let pem = match (file, text) {
+            ("", "") => return Ok(None),
+            (_, "") => {
+                let pointer = format!("{pointer}_file");
+                let bytes =
+                    read_file(file).map_err(|error| Fault::new(&pointer, format!("cannot be read: {error}")))?;
+                Pem { pointer, bytes }
+            }
+            _ => Pem { pointer: format!("{pointer}_pem"), bytes: text.as_bytes().to_vec() },
+        };
+        // With its length, so that nothing seems to be the end of what was before.
+        self.0.update(&(pem.bytes.len() as u64).to_be_bytes());
+        self.0.update(&pem.bytes);
+        Ok(Some(pem))
+    }
+
+    /// The same for what has to be there.
+    pub(super) fn need(&mut self, file: &str, text: &str, pointer: &str) -> Result<Pem, Fault> {
+        self.read(file, text, pointer)?.ok_or_else(|| Fault::new(&format!("{pointer}_file"), "is missing"))
+    }
+
+    /// A digest of all that has been read.
+    pub(super) fn fingerprint(self) -> [u8; 32] {
+        let mut fingerprint = [0; 32];
+        fingerprint.iter_mut().zip(self.0.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        fingerprint
+    }
+}
+
+impl Pem {
     pub(super) fn fault(&self, message: impl Into<String>) -> Fault {
         Fault::new(&self.pointer, message)
     }

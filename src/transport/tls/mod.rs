@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::ring;
+use rustls::crypto::{ring, CryptoProvider};
 use rustls::pki_types::CertificateDer;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::TlsAcceptor;
 
+use self::material::Material;
 use self::names::{Nameless, Names};
 use crate::config::{self, ClientAuth, Fault, ListenerType, TlsCertificate, TlsVersion, UsernameFrom};
 use crate::model::{Certificate, Text, TlsInfo};
@@ -35,6 +36,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct TlsServer {
     config: Arc<ServerConfig>,
     username_from: UsernameFrom,
+    fingerprint: [u8; 32],
 }
 
 impl TlsServer {
@@ -42,10 +44,13 @@ impl TlsServer {
     pub fn load(config: &config::Tls, pointer: &str, kind: ListenerType) -> Result<TlsServer, Vec<Fault>> {
         // The one of the process is the host program's affair.
         let provider = Arc::new(ring::default_provider());
-        let mut faults = Vec::new();
-        let names = load_names(config, pointer, &provider).map_err(|found| faults.extend(found)).ok();
-        let clients = clients::load(config, pointer, &provider).map_err(|found| faults.extend(found)).ok();
-        let (Some(names), Some(clients)) = (names, clients) else { return Err(faults) };
+        let mut material = Material::new();
+        let names = load_names(config, pointer, &provider, &mut material);
+        let clients = clients::load(config, pointer, &provider, &mut material);
+        let (names, clients) = match (names, clients) {
+            (Ok(names), Ok(clients)) => (names, clients),
+            (names, clients) => return Err([names.err(), clients.err()].into_iter().flatten().flatten().collect()),
+        };
         let versions = match (kind, config.min_version) {
             (ListenerType::Quic, _) | (_, TlsVersion::V1_3) => &[&TLS13][..],
             (_, TlsVersion::V1_2) => &[&TLS13, &TLS12],
@@ -65,7 +70,13 @@ impl TlsServer {
             // A session that is resumed is not verified again, however long ago its certificate has expired.
             server.send_tls13_tickets = 0;
         }
-        Ok(TlsServer { config: Arc::new(server), username_from: config.username_from })
+        let fingerprint = material.fingerprint();
+        Ok(TlsServer { config: Arc::new(server), username_from: config.username_from, fingerprint })
+    }
+
+    /// A digest of all that has been read: certificates, keys, lists.
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
     }
 
     /// What rustls makes of it, for protocols that have TLS in them.
@@ -106,7 +117,8 @@ impl TlsServer {
 fn load_names(
     config: &config::Tls,
     pointer: &str,
-    provider: &rustls::crypto::CryptoProvider,
+    provider: &CryptoProvider,
+    material: &mut Material,
 ) -> Result<Names, Vec<Fault>> {
     let main = TlsCertificate {
         cert_file: config.cert_file.clone(),
@@ -115,10 +127,11 @@ fn load_names(
         key_pem: config.key_pem.clone(),
     };
     let mut faults = Vec::new();
-    let mut names = identity::load(&main, pointer, provider).map(Names::new).map_err(|found| faults.extend(found)).ok();
+    let mut names =
+        identity::load(&main, pointer, provider, material).map(Names::new).map_err(|found| faults.extend(found)).ok();
     for (index, certificate) in config.certificates.iter().enumerate() {
         let pointer = format!("{pointer}/certificates/{index}");
-        match identity::load(certificate, &pointer, provider) {
+        match identity::load(certificate, &pointer, provider, material) {
             Ok(identity) => {
                 if let Some(Err(Nameless)) = names.as_mut().map(|names| names.add(identity)) {
                     let key = if certificate.cert_pem.is_empty() { "cert_file" } else { "cert_pem" };
@@ -138,10 +151,12 @@ fn describe(connection: &ServerConnection) -> io::Result<TlsInfo> {
         Some(ProtocolVersion::TLSv1_2) => "1.2",
         _ => "1.3",
     };
-    let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+    let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    // What is TLS13_ for rustls has no version in its registered name.
+    let suite = suite.map(|name| name.replacen("TLS13_", "TLS_", 1));
     Ok(TlsInfo {
         version: Text::from(version),
-        cipher_suite: Text::from(suite.replacen("TLS13_", "TLS_", 1)),
+        cipher_suite: suite.map(Text::from),
         server_name: connection.server_name().map(Text::from),
         alpn: connection.alpn_protocol().and_then(text),
         certificate: certificate_of(connection.peer_certificates())?,
