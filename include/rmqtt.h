@@ -2238,11 +2238,11 @@ typedef struct rmqtt_hooks_t {
      */
     rmqtt_subscriber_fn last_subscriber;
     /**
-     * Hears that a listener is open.
+     * Hears that a listener is open, or is called so from now on.
      */
     rmqtt_listener_fn listener_up;
     /**
-     * Hears that a listener is closed.
+     * Hears that a listener is closed, or is called so no longer.
      */
     rmqtt_listener_fn listener_down;
     /**
@@ -3175,6 +3175,44 @@ rmqtt_status_t rmqtt_broker_hook_stats(const struct rmqtt_broker_t *broker,
 rmqtt_status_t rmqtt_broker_metrics(const struct rmqtt_broker_t *broker,
                                     rmqtt_metrics_format_t format,
                                     struct rmqtt_string_t **out);
+
+/**
+ * Puts another configuration in the place of the one that a broker has. If anything is wrong with it, nothing changes.
+ *
+ * Of a broker that runs, everything changes at once that can; the rest does at the next start. docs/configuration.md says
+ * which keys are which. Certificates, keys and lists are read again, also where the text is the same. Clients stay
+ * connected, with what has been agreed on with them in CONNECT and CONNACK, also those of listeners that are closed. A
+ * listener goes on with its socket if that is to be where it is: another name, another type of those over TCP, other
+ * certificates and limits do not close it. For a broker that does not run, everything holds from the next start on.
+ *
+ * The report is a JSON object of arrays; every pointer is a JSON pointer into the new configuration:
+ *
+ * ```text
+ * applied        pointers of what has changed and holds now: keys, whole listeners that are new (`/listeners/1`),
+ *                `/listeners` if some are gone, `/listeners/0/tls` if its certificates, keys or lists are others
+ * needs_restart  pointers of what differs from what holds, until the next start
+ * rejected       objects of `pointer` and `message`: why nothing has changed
+ * closed         the names of the listeners that have been closed
+ * ```
+ *
+ * @param broker A broker, running or not.
+ * @param config_json The whole new configuration as JSON, as for `rmqtt_broker_new`.
+ * @param report_json Receives the report, which the caller frees with `rmqtt_string_free`: after success, and after
+ *        `RMQTT_ERR_INVALID_CONFIG` and `RMQTT_ERR_BIND`; otherwise NULL. May be NULL.
+ * @param err Receives the error, with every fault of the configuration. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_CONFIG`, also for certificates and keys that are of no use; `RMQTT_ERR_BIND` if
+ *         a listener that is new cannot be bound; `RMQTT_ERR_IO` if the system refuses something else;
+ *         `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts, stops or reloads the broker;
+ *         `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL or text that is not UTF-8; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`. After any failure the broker is as it was.
+ *
+ * **Threads.** Any, callbacks included. A second call waits for the first one to end. Files are read on the thread that
+ * calls.
+ */
+rmqtt_status_t rmqtt_broker_reload(struct rmqtt_broker_t *broker,
+                                   struct rmqtt_str_t config_json,
+                                   struct rmqtt_string_t **report_json,
+                                   struct rmqtt_error_t **err);
 
 /**
  * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
