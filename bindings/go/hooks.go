@@ -3,10 +3,7 @@ package rmqtt
 // #include "shim.h"
 import "C"
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // Hooks is the code of the program that the broker asks and tells. Nil: not interested, at no cost.
 //
@@ -114,9 +111,8 @@ type Hooks struct {
 
 // hookSet is what the user data of a hook table stands for.
 type hookSet struct {
-	hooks   Hooks
-	timeout time.Duration
-	run     func() context.Context
+	hooks Hooks
+	begin func() (context.Context, context.CancelFunc) // makes the context of a decision
 }
 
 // decision calls one of the hooks that decide, with the event it was made for.
@@ -125,7 +121,7 @@ type decision func(ctx context.Context, hooks *Hooks) Verdict
 // ask is called by the library. It takes the context here, where a stop of the broker still waits for it: in the
 // goroutine, it could be that of the next run.
 func (set *hookSet) ask(name string, hook decision, answer func(Verdict)) {
-	ctx, cancel := context.WithTimeout(set.run(), set.timeout)
+	ctx, cancel := set.begin()
 	go set.decide(ctx, cancel, name, hook, answer)
 }
 

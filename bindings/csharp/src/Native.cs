@@ -695,6 +695,10 @@ namespace Rmqtt
         [DllImport(Library, EntryPoint = "rmqtt_broker_start", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerStart(BrokerHandle broker, out IntPtr error);
 
+        [DllImport(Library, EntryPoint = "rmqtt_broker_reload", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerReload(
+            BrokerHandle broker, Str configJson, out IntPtr reportJson, out IntPtr error);
+
         [DllImport(Library, EntryPoint = "rmqtt_broker_stop", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerStop(BrokerHandle broker, uint graceMs);
 
