@@ -1276,7 +1276,7 @@ typedef struct rmqtt_connection_t {
      */
     struct rmqtt_str_t tls_version;
     /**
-     * The cipher suite, as IANA spells it, such as "TLS13_AES_128_GCM_SHA256".
+     * The cipher suite, as IANA spells it, such as "TLS_AES_128_GCM_SHA256". Not told for QUIC.
      */
     struct rmqtt_str_t cipher_suite;
     /**
@@ -1513,8 +1513,9 @@ typedef struct rmqtt_authorize_publish_t {
      */
     size_t struct_size;
     /**
-     * The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, or `RMQTT_ORIGIN_WILL`: a
-     * will is asked about when its client connects, and again when it is published.
+     * The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, `RMQTT_ORIGIN_DELAYED` for one
+     * of the host program that is asked about when it is due, or `RMQTT_ORIGIN_WILL`: a will is asked about when its client
+     * connects, and again when it is published.
      */
     const struct rmqtt_message_t *message;
 } rmqtt_authorize_publish_t;
@@ -1649,7 +1650,8 @@ typedef struct rmqtt_authorize_forward_t {
  * for each receiver and message, before the first time that it is sent.
  *
  * @param event Who is to get what.
- * @param verdict The details of the answer: another topic, payload or retain flag for this client, or a lower QoS.
+ * @param verdict The details of the answer: another topic, payload, retain flag or other MQTT 5 properties for this
+ *                client, or a lower QoS.
  * @param user_data That of the hooks.
  * @return As `rmqtt_authenticate_fn`. Whatever denies drops the message for this client.
  */
@@ -3322,9 +3324,10 @@ rmqtt_status_t rmqtt_broker_retained_get(const struct rmqtt_broker_t *broker,
  * @param err Receives the error. May be NULL.
  * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic that is not a topic name or has
  *         too many levels, a QoS above `limits.max_qos`, an empty payload (`rmqtt_broker_retained_delete` forgets), one
- *         larger than `retain.max_payload_bytes`, or where `retain.enabled` is false; `RMQTT_ERR_WOULD_BLOCK` if
- *         `retain.max_messages` of other topics are retained; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
- *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *         larger than `retain.max_payload_bytes`, properties that MQTT cannot express, a `client_id`, a delay or a
+ *         function to report to, or where `retain.enabled` is false; `RMQTT_ERR_WOULD_BLOCK` if `retain.max_messages` of
+ *         other topics are retained; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
  *
  * **Threads.** Any, callbacks included.
  */

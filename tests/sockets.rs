@@ -1,5 +1,9 @@
 //! Sockets of TCP listeners: inherited ones, IPv6, and the versions of MQTT that are spoken there.
 
+#[cfg(feature = "quic")]
+#[path = "support/certificates.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod certificates;
 #[path = "support/mqtt.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod mqtt;
@@ -86,6 +90,25 @@ fn a_descriptor_that_does_not_fit_is_an_error() {
     let (mut accepted, _) = listening.accept().unwrap();
     drop(connected);
     assert_eq!(accepted.read(&mut [0]).unwrap(), 0);
+}
+
+#[cfg(feature = "quic")]
+#[test]
+fn quic_needs_a_udp_socket() {
+    let server = certificates::Authority::new("authority").server(&["DNS:localhost"]);
+    let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (datagrams, _other) = UnixDatagram::pair().unwrap();
+    let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    for (descriptor, expected) in [
+        (listening.as_raw_fd(), "the descriptor is not a UDP socket"),
+        (datagrams.as_raw_fd(), "the descriptor is not a UDP socket"),
+        (unbound.as_raw_fd(), "the descriptor is a socket that has not been bound"),
+    ] {
+        let tls = serde_json::json!({"cert_pem": server.certificate, "key_pem": server.key});
+        let listener = serde_json::json!({"type": "quic", "fd": descriptor, "tls": tls});
+        let expected = format!("listener \"quic-0\" could not be bound to fd:{descriptor}: {expected}");
+        assert_eq!(no_start(&listener.to_string()), expected);
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod tls;
 #[path = "support/websocket.rs"]
 mod websocket;
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -158,8 +158,11 @@ fn a_head_without_end_is_not_kept() {
     let (broker, address) = serve("");
     let head = request("/mqtt", &[MQTT]);
     let begin = head.trim_end_matches("\r\n");
-    let long = format!("{begin}\r\nX-Long: {}", "x".repeat(4 << 20));
-    assert_eq!(answer(&address, &long).status, 431);
+    let long = format!("{begin}\r\nX-Long: {}", "x".repeat(16 << 20));
+    let mut stream = socket(&address);
+    // All of it is read, so that the answer is not lost.
+    stream.write_all(long.as_bytes()).unwrap();
+    assert_eq!(receive_response(&mut BufReader::new(stream)).unwrap().status, 431);
     let many = format!("{begin}\r\n{}", "X: y\r\n".repeat(200));
     assert_eq!(answer(&address, &many).status, 431);
     eventually("both are counted", || broker.stats().handshakes_failed == 2);
@@ -349,9 +352,11 @@ fn frames_and_messages_are_limited() {
 #[test]
 fn a_client_that_sends_too_much_hears_of_it() {
     let (_broker, address) = serve("");
-    let mut client = connected(&address, "client");
-    client.send_raw(&[head(BINARY, 8 << 20), vec![0; 4], vec![0; 8 << 20]].concat());
-    client.expect_close(1009);
+    let mut socket = connected(&address, "client").into_inner();
+    socket.write_all(&[head(BINARY, 8 << 20), vec![0; 4], vec![0; 8 << 20]].concat()).unwrap();
+    let mut rest = Vec::new();
+    socket.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, [&[CLOSE, 2][..], &1009u16.to_be_bytes()].concat());
 }
 
 /// One that neither reads nor closes is not waited for.

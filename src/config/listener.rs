@@ -206,7 +206,8 @@ pub struct Tls {
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
 
-    /// Certificates that have been revoked: a PEM file of certificate revocation lists.
+    /// Certificates that have been revoked: a PEM file of certificate revocation lists. With any, each authority of a chain
+    /// has to have one; those that are out of date count all the same.
     #[schemars(extend("format" = "text"))]
     pub crl_file: String,
 

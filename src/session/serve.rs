@@ -78,6 +78,7 @@ pub async fn guarded(hub: &Hub, connection: impl Future<Output = ()>) {
 /// that idles holds no memory for its beginning and its end.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
     let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
+    let _serving = hub.serving();
     if let Some(parting) = part(driver.await, hub.is_stopping()) {
         parting.await;
     }

@@ -1,6 +1,6 @@
 //! Clients over TLS.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -30,4 +30,13 @@ pub fn handshake(address: &str, config: &ClientConfig, server_name: &str) -> io:
 /// A client that has shaken hands and sends nothing yet.
 pub fn open(address: &str, config: &ClientConfig) -> Client {
     Client::over(handshake(address, config, "localhost").unwrap())
+}
+
+/// What becomes of a client that is not let in: the words of rustls.
+pub fn refusal(address: &str, config: &ClientConfig) -> String {
+    let failed = handshake(address, config, "localhost").and_then(|mut stream| stream.read(&mut [0]));
+    match failed {
+        Ok(read) => panic!("not refused, but {read} bytes have come"),
+        Err(error) => error.to_string(),
+    }
 }

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
 use super::decoder::{Decoder, End};
+use super::outgoing::Outgoing;
 
 const MAX_BYTES: usize = 500;
 
@@ -179,4 +180,39 @@ fn lengths_are_limited_as_they_are_claimed() {
     assert_eq!(with_last(u64::MAX).end, too_large);
     // The next message has all of it again.
     assert_eq!(decode(&[frame(0x82, MASK, &[7; 500]), frame(0x82, MASK, &[8; 500])].concat(), 7).payload.len(), 1000);
+}
+
+#[test]
+fn pongs_that_cannot_be_written_are_not_kept() {
+    let mut outgoing = Outgoing::default();
+    for number in 0..1000u32 {
+        outgoing.answer(number.to_be_bytes().to_vec());
+        outgoing.say_pong();
+    }
+    let pong = |number: u32| [&[0x8A, 4][..], &number.to_be_bytes()].concat();
+    assert_eq!(outgoing.framing(), pong(0));
+    outgoing.advance(6).unwrap();
+    outgoing.say_pong();
+    assert_eq!(outgoing.framing(), pong(999));
+}
+
+/// Within a frame there is no room for another one.
+#[test]
+fn control_frames_wait_for_the_end_of_a_message() {
+    let mut outgoing = Outgoing::default();
+    outgoing.begin(300);
+    assert_eq!(outgoing.framing(), [0x82, 126, 1, 44]);
+    outgoing.answer(b"a".to_vec());
+    for (written, payload) in [(3, 0), (2, 1), (298, 298)] {
+        assert_eq!(outgoing.advance(written).unwrap(), payload);
+        outgoing.say_pong();
+        outgoing.say_close(Some(CloseCode::Normal));
+        assert!(!outgoing.has_said_close());
+        assert!(outgoing.framing().len() <= 1);
+    }
+    outgoing.advance(1).unwrap();
+    outgoing.say_close(Some(CloseCode::Normal));
+    assert_eq!(outgoing.framing(), [0x8A, 1, b'a', 0x88, 2, 3, 0xE8]);
+    outgoing.say_close(None);
+    assert_eq!(outgoing.framing().len(), 7);
 }
