@@ -48,7 +48,7 @@ impl Tokens {
                 return Err(vec![Fault::new("/auth/jwt", text)]);
             }
         }
-        if config.algorithm.is_symmetric() != !config.secret.is_empty() {
+        if config.algorithm.is_symmetric() == config.secret.is_empty() {
             let text = if config.secret.is_empty() { "needs a secret" } else { "has no use for a secret" };
             return Err(fault("algorithm", format!("{:?} {text}", config.algorithm)));
         }

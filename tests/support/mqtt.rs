@@ -19,11 +19,21 @@ pub struct Connect<'a> {
     pub properties: Vec<u8>,
     pub will: Option<(&'a str, &'a [u8])>,
     pub username: Option<&'a str>,
+    pub password: Option<&'a [u8]>,
 }
 
 impl<'a> Connect<'a> {
     pub fn v3(id: &'a str) -> Self {
-        Connect { id, version: 4, clean: true, keep_alive_s: 0, properties: Vec::new(), will: None, username: None }
+        Connect {
+            id,
+            version: 4,
+            clean: true,
+            keep_alive_s: 0,
+            properties: Vec::new(),
+            will: None,
+            username: None,
+            password: None,
+        }
     }
 
     pub fn v5(id: &'a str) -> Self {
@@ -50,9 +60,14 @@ impl<'a> Connect<'a> {
         self
     }
 
+    pub fn password(mut self, password: &'a str) -> Self {
+        self.password = Some(password.as_bytes());
+        self
+    }
+
     pub fn packet(&self) -> Vec<u8> {
-        let username = u8::from(self.username.is_some()) << 7;
-        let flags = username | u8::from(self.clean) << 1 | u8::from(self.will.is_some()) << 2;
+        let credentials = u8::from(self.username.is_some()) << 7 | u8::from(self.password.is_some()) << 6;
+        let flags = credentials | u8::from(self.clean) << 1 | u8::from(self.will.is_some()) << 2;
         let name = if self.version == 3 { "MQIsdp" } else { "MQTT" };
         let mut body = [&text(name)[..], &[self.version, flags], &self.keep_alive_s.to_be_bytes()].concat();
         if self.version == 5 {
@@ -70,6 +85,10 @@ impl<'a> Connect<'a> {
         }
         if let Some(name) = self.username {
             body.extend(text(name));
+        }
+        if let Some(password) = self.password {
+            body.extend((password.len() as u16).to_be_bytes());
+            body.extend(password);
         }
         packet(0x10, &body)
     }
