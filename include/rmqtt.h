@@ -1513,8 +1513,9 @@ typedef struct rmqtt_authorize_publish_t {
      */
     size_t struct_size;
     /**
-     * The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, or `RMQTT_ORIGIN_WILL`: a
-     * will is asked about when its client connects, and again when it is published.
+     * The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, `RMQTT_ORIGIN_DELAYED` for one
+     * of the host program that is asked about when it is due, or `RMQTT_ORIGIN_WILL`: a will is asked about when its client
+     * connects, and again when it is published.
      */
     const struct rmqtt_message_t *message;
 } rmqtt_authorize_publish_t;
@@ -1649,7 +1650,8 @@ typedef struct rmqtt_authorize_forward_t {
  * for each receiver and message, before the first time that it is sent.
  *
  * @param event Who is to get what.
- * @param verdict The details of the answer: another topic, payload or retain flag for this client, or a lower QoS.
+ * @param verdict The details of the answer: another topic, payload, retain flag or other MQTT 5 properties for this
+ *                client, or a lower QoS.
  * @param user_data That of the hooks.
  * @return As `rmqtt_authenticate_fn`. Whatever denies drops the message for this client.
  */
@@ -2052,11 +2054,11 @@ typedef struct rmqtt_listener_info_t {
      */
     struct rmqtt_str_t type;
     /**
-     * Where it is bound, such as "127.0.0.1:1883"; as configured while the broker does not run.
+     * Where it is bound, such as "127.0.0.1:1883", or the path of a Unix socket; as configured while the broker does not run.
      */
     struct rmqtt_str_t address;
     /**
-     * The port of that address: the real one while the broker runs, also where port 0 is configured.
+     * The port of that address: the real one while the broker runs, also where port 0 is configured. 0 for Unix sockets.
      */
     uint16_t port;
     /**
@@ -2238,11 +2240,11 @@ typedef struct rmqtt_hooks_t {
      */
     rmqtt_subscriber_fn last_subscriber;
     /**
-     * Hears that a listener is open.
+     * Hears that a listener is open, or is called so from now on.
      */
     rmqtt_listener_fn listener_up;
     /**
-     * Hears that a listener is closed.
+     * Hears that a listener is closed, or is called so no longer.
      */
     rmqtt_listener_fn listener_down;
     /**
@@ -3177,6 +3179,44 @@ rmqtt_status_t rmqtt_broker_metrics(const struct rmqtt_broker_t *broker,
                                     struct rmqtt_string_t **out);
 
 /**
+ * Puts another configuration in the place of the one that a broker has. If anything is wrong with it, nothing changes.
+ *
+ * Of a broker that runs, everything changes at once that can; the rest does at the next start. docs/configuration.md says
+ * which keys are which. Certificates, keys and lists are read again, also where the text is the same. Clients stay
+ * connected, with what has been agreed on with them in CONNECT and CONNACK, also those of listeners that are closed. A
+ * listener goes on with its socket if that is to be where it is: another name, another type of those over TCP, other
+ * certificates and limits do not close it. For a broker that does not run, everything holds from the next start on.
+ *
+ * The report is a JSON object of arrays; every pointer is a JSON pointer into the new configuration:
+ *
+ * ```text
+ * applied        pointers of what has changed and holds now: keys, whole listeners that are new (`/listeners/1`),
+ *                `/listeners` if some are gone, `/listeners/0/tls` if its certificates, keys or lists are others
+ * needs_restart  pointers of what differs from what holds, until the next start
+ * rejected       objects of `pointer` and `message`: why nothing has changed
+ * closed         the names of the listeners that have been closed
+ * ```
+ *
+ * @param broker A broker, running or not.
+ * @param config_json The whole new configuration as JSON, as for `rmqtt_broker_new`.
+ * @param report_json Receives the report, which the caller frees with `rmqtt_string_free`: after success, and after
+ *        `RMQTT_ERR_INVALID_CONFIG` and `RMQTT_ERR_BIND`; otherwise NULL. May be NULL.
+ * @param err Receives the error, with every fault of the configuration. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_CONFIG`, also for certificates and keys that are of no use; `RMQTT_ERR_BIND` if
+ *         a listener that is new cannot be bound; `RMQTT_ERR_IO` if the system refuses something else;
+ *         `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts, stops or reloads the broker;
+ *         `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL or text that is not UTF-8; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`. After any failure the broker is as it was.
+ *
+ * **Threads.** Any, callbacks included. A second call waits for the first one to end. Files are read on the thread that
+ * calls.
+ */
+rmqtt_status_t rmqtt_broker_reload(struct rmqtt_broker_t *broker,
+                                   struct rmqtt_str_t config_json,
+                                   struct rmqtt_string_t **report_json,
+                                   struct rmqtt_error_t **err);
+
+/**
  * Publishes a message to everyone who is subscribed: clients, and subscriptions of this program. It is on its way to
  * all of them when this returns, ahead of what is published later; only if the hook `authorize_publish` is set, it waits
  * for the hook's decision first, behind what this program has published before, and may go nowhere. What a hook with
@@ -3284,9 +3324,10 @@ rmqtt_status_t rmqtt_broker_retained_get(const struct rmqtt_broker_t *broker,
  * @param err Receives the error. May be NULL.
  * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic that is not a topic name or has
  *         too many levels, a QoS above `limits.max_qos`, an empty payload (`rmqtt_broker_retained_delete` forgets), one
- *         larger than `retain.max_payload_bytes`, or where `retain.enabled` is false; `RMQTT_ERR_WOULD_BLOCK` if
- *         `retain.max_messages` of other topics are retained; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
- *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+ *         larger than `retain.max_payload_bytes`, properties that MQTT cannot express, a `client_id`, a delay or a
+ *         function to report to, or where `retain.enabled` is false; `RMQTT_ERR_WOULD_BLOCK` if `retain.max_messages` of
+ *         other topics are retained; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
  *
  * **Threads.** Any, callbacks included.
  */

@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "library",
     "status",
     "view",
@@ -23,6 +23,7 @@ const ORDER: [&str; 22] = [
     "hooks",
     "stats",
     "broker",
+    "reload",
     "publish",
     "retained",
     "peer",

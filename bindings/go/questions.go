@@ -44,8 +44,8 @@ type PreConnectEvent struct {
 
 // PublishEvent is a message that is to be published.
 //
-// Its Origin is OriginClient, OriginAPI or OriginWill: a will is asked about when its client connects, and again when it
-// is published.
+// Its Origin is OriginClient, OriginAPI, OriginDelayed for one of the program that is asked about when it is due, or
+// OriginWill: a will is asked about when its client connects, and again when it is published.
 type PublishEvent struct {
 	Message
 }

@@ -192,35 +192,27 @@ failed:;
 }
 
 /*
- * Makes a broker of the configuration as it is now: of the file as it reads at this moment, or of the text of the
- * command line. Tells what is wrong; NULL then.
+ * The configuration as it is now: the file as it reads at this moment, or the text of the command line. `room` keeps the
+ * text and is freed by the caller. Tells what is wrong; false then.
  */
-static rmqtt_broker_t *make_broker(const struct options *options, enum report report) {
-    struct text text = {NULL, 0};
-    rmqtt_str_t config;
-    rmqtt_broker_t *broker = NULL;
-    rmqtt_error_t *error = NULL;
-
-    if (options->file != NULL) {
-        if (!read_file(options->file, &text)) {
-            if (report == REPORT_LOG) {
-                log_line(RMQTT_LEVEL_ERROR, "cannot read %s: %s", options->file, strerror(errno));
-            } else {
-                fprintf(stderr, "rmqtt-broker: cannot read %s: %s\n", options->file, strerror(errno));
-            }
-            return NULL;
+static bool read_config(const struct options *options, enum report report, struct text *room, rmqtt_str_t *out) {
+    room->bytes = NULL;
+    room->len = 0;
+    if (options->file == NULL) {
+        *out = rmqtt_str(options->json);
+        return true;
+    }
+    if (!read_file(options->file, room)) {
+        if (report == REPORT_LOG) {
+            log_line(RMQTT_LEVEL_ERROR, "cannot read %s: %s", options->file, strerror(errno));
+        } else {
+            fprintf(stderr, "rmqtt-broker: cannot read %s: %s\n", options->file, strerror(errno));
         }
-        config.ptr = text.bytes;
-        config.len = text.len;
-    } else {
-        config = rmqtt_str(options->json);
+        return false;
     }
-
-    if (rmqtt_broker_new(config, &broker, &error) != RMQTT_OK) {
-        report_error(report, "cannot use the configuration", error);
-    }
-    free(text.bytes);
-    return broker;
+    out->ptr = room->bytes;
+    out->len = room->len;
+    return true;
 }
 
 /* ---- The broker ------------------------------------------------------------------------------------------------ */
@@ -249,70 +241,74 @@ static void print_listening(const rmqtt_broker_t *broker) {
     }
 }
 
-/* Starts a broker and tells where it listens, or tells why it cannot. */
-static bool start_broker(rmqtt_broker_t *broker, enum report report) {
+/* Makes a broker and starts it. Answers the exit status of a failure, which has been told, or -1 to go on. */
+static int start_broker(const struct options *options, rmqtt_broker_t **out) {
+    struct text room;
+    rmqtt_str_t config;
     rmqtt_error_t *error = NULL;
 
-    if (rmqtt_broker_start(broker, &error) != RMQTT_OK) {
-        report_error(report, "cannot start", error);
-        return false;
+    if (!read_config(options, REPORT_PLAIN, &room, &config)) {
+        return EXIT_USAGE;
     }
-    print_listening(broker);
-    return true;
+    rmqtt_status_t made = rmqtt_broker_new(config, out, &error);
+    free(room.bytes);
+    if (made != RMQTT_OK) {
+        report_error(REPORT_PLAIN, "cannot use the configuration", error);
+        return EXIT_USAGE;
+    }
+    if (rmqtt_broker_start(*out, &error) != RMQTT_OK) {
+        report_error(REPORT_PLAIN, "cannot start", error);
+        rmqtt_broker_free(*out);
+        return EXIT_FAILURE;
+    }
+    print_listening(*out);
+    return -1;
+}
+
+/* One line of JSON: the report of the library is an object, in front of whose members one more is put. */
+static void print_reloaded(rmqtt_str_t report) {
+    fprintf(stderr, "{\"event\":\"reloaded\",%.*s\n", (int)(report.len - 1), report.ptr + 1);
 }
 
 /*
- * Takes over the configuration as it is now. A faulty one changes nothing. A good one means a new broker in place of
- * the old one: clients are disconnected and connect again, sessions and retained messages are gone. A later version of
- * the library applies a new configuration to a running broker, without dropping clients.
- *
- * Answers the broker that runs from now on, or NULL if none does.
+ * Takes over the configuration as it is now, with certificates and the like read again. Clients stay connected. A faulty
+ * one changes nothing.
  */
-static rmqtt_broker_t *reload(rmqtt_broker_t *old, const struct options *options) {
-    rmqtt_broker_t *new = make_broker(options, REPORT_LOG);
+static void reload(rmqtt_broker_t *broker, const struct options *options) {
+    struct text room;
+    rmqtt_str_t config;
+    rmqtt_string_t *report = NULL;
+    rmqtt_error_t *error = NULL;
 
-    if (new == NULL) {
+    if (!read_config(options, REPORT_LOG, &room, &config)) {
         log_line(RMQTT_LEVEL_ERROR, "the old configuration stays");
-        return old;
+        return;
     }
-
-    /* The old one has to go first: the new one may want the same ports. */
-    rmqtt_broker_stop(old, GRACE_MS);
-    if (start_broker(new, REPORT_LOG)) {
-        rmqtt_broker_free(old);
-        log_line(RMQTT_LEVEL_INFO, "the new configuration is in force");
-        return new;
+    if (rmqtt_broker_reload(broker, config, &report, &error) == RMQTT_OK) {
+        print_reloaded(rmqtt_string_view(report));
+        /* Listeners may have come and gone. */
+        print_listening(broker);
+    } else {
+        report_error(REPORT_LOG, "cannot take over the configuration", error);
+        log_line(RMQTT_LEVEL_ERROR, "the old configuration stays");
     }
-
-    rmqtt_broker_free(new);
-    log_line(RMQTT_LEVEL_ERROR, "the new configuration does not start; going back to the old one");
-    if (start_broker(old, REPORT_LOG)) {
-        return old;
-    }
-    log_line(RMQTT_LEVEL_ERROR, "the old configuration does not start any more");
-    rmqtt_broker_free(old);
-    return NULL;
+    rmqtt_string_free(report);
+    free(room.bytes);
 }
 
 /* Runs until a signal ends it. Answers the exit status. */
 static int serve(const struct options *options, const sigset_t *signals) {
     int signal_number = 0;
-    rmqtt_broker_t *broker = make_broker(options, REPORT_PLAIN);
+    rmqtt_broker_t *broker = NULL;
+    int status = start_broker(options, &broker);
 
-    if (broker == NULL) {
-        return EXIT_USAGE;
-    }
-    if (!start_broker(broker, REPORT_PLAIN)) {
-        rmqtt_broker_free(broker);
-        return EXIT_FAILURE;
+    if (status >= 0) {
+        return status;
     }
 
     do {
         if (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP) {
-            broker = reload(broker, options);
-            if (broker == NULL) {
-                return EXIT_FAILURE;
-            }
+            reload(broker, options);
         }
     } while (signal_number == SIGHUP);
 

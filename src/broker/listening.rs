@@ -31,7 +31,9 @@ impl Open {
         let (hub, places, accepting) = (hub.clone(), places.clone(), listener.clone());
         let (stays, gone) = sync_channel(0);
         let acceptor = tokio::spawn(async move {
+            // What comes last is dropped first: whoever waits is told when the hold on the listener is gone.
             let _stays = stays;
+            let accepting = accepting;
             let serve = |accepted| arrivals::spawn(&hub, &places, accepted);
             accepting.accept(serve, |none_in_all| hub.turn_away(none_in_all)).await;
         });

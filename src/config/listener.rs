@@ -25,18 +25,21 @@ pub struct Listener {
     #[schemars(extend("format" = "socket-address"))]
     pub address: Option<String>,
 
-    /// For `unix`: the path of the socket in the file system. For `ws` and `wss`: the path of the URL, `/mqtt` without it.
+    /// For `unix`: the path of the socket in the file system, of up to 107 bytes. One that a process has left behind there is
+    /// replaced; a stop removes it. For `ws` and `wss`: the path of the URL, `/mqtt` without it.
     #[serde(default)]
     #[schemars(length(min = 1, max = 1024), extend("format" = "text"))]
     pub path: Option<String>,
 
     /// The descriptor of a socket that the host program has bound, as service managers hand it over; in place of `address`,
-    /// for `unix` in place of `path`. The broker makes a descriptor of its own of it at each start.
+    /// for `unix` in place of `path`. It has been bound, and may listen already: a TCP, UDP (`quic`) or Unix stream socket, as
+    /// the type needs. Each start makes a descriptor of the broker's own of it; the program's stays open, is set to not block,
+    /// and goes on to take connections, for the next start.
     #[serde(default)]
     #[schemars(range(max = 1_048_576))]
     pub fd: Option<u32>,
 
-    /// For `unix`: the permissions of the socket, in octal. Who may write to it may connect.
+    /// For `unix` with `path`: the permissions of the socket, in octal. Who may write to it may connect.
     #[serde(default = "default_mode")]
     #[schemars(extend("format" = "file-mode"))]
     pub mode: String,
@@ -136,7 +139,8 @@ pub enum Spoken {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Proxy {
-    /// The version of the PROXY protocol that every connection begins with. Not for `quic`.
+    /// The version of the PROXY protocol that every connection begins with. One that begins with anything else is closed. Where
+    /// the header names no client, as in UNKNOWN and LOCAL, the address stays that of the connection. Not for `quic`.
     pub protocol: ProxyProtocol,
 
     /// The networks of load balancers and reverse proxies, such as `10.0.0.0/8`. With `protocol`, a connection from anywhere
@@ -149,7 +153,8 @@ pub struct Proxy {
     pub timeout_ms: u64,
 
     /// For `ws` and `wss`: whether the client's address is taken from `Forwarded`, `X-Forwarded-For` or `X-Real-IP` if the
-    /// request comes from a trusted network.
+    /// request comes from a trusted network. Each is read from the right, up to the first address that is not trusted. A
+    /// request in which they lead to different clients is refused: a proxy that writes one may let the others pass.
     pub trust_forwarded: bool,
 }
 

@@ -61,16 +61,16 @@ pub fn succession(before: &Config, bound: &[Option<SocketAddr>], after: &Config)
     let names: Vec<_> = before.listeners.iter().enumerate().map(|(index, it)| it.display_name(index)).collect();
     let mut taken = vec![false; before.listeners.len()];
     let mut origins = vec![None; after.listeners.len()];
-    for round in [Round::SameName, Round::SameSocket, Round::SamePort] {
+    for round in [Round::Name, Round::Address, Round::Port] {
         for (index, listener) in after.listeners.iter().enumerate().filter(|(_, it)| Socket::of(it) != Socket::None) {
             if origins[index].is_some() {
                 continue;
             }
             let (wanted, name) = (Socket::of(listener), listener.display_name(index));
             let fits = |origin: usize| match round {
-                Round::SameName => sockets[origin] == wanted && names[origin] == name,
-                Round::SameSocket => sockets[origin] == wanted,
-                Round::SamePort => real[origin] == wanted,
+                Round::Name => sockets[origin] == wanted && names[origin] == name,
+                Round::Address => sockets[origin] == wanted,
+                Round::Port => real[origin] == wanted,
             };
             origins[index] = (0..taken.len()).find(|origin| !taken[*origin] && fits(*origin));
             if let Some(origin) = origins[index] {
@@ -81,11 +81,14 @@ pub fn succession(before: &Config, bound: &[Option<SocketAddr>], after: &Config)
     origins
 }
 
+/// What has to be the same.
 #[derive(Clone, Copy)]
 enum Round {
-    SameName,
-    SameSocket,
-    SamePort,
+    /// The address and the name.
+    Name,
+    Address,
+    /// The address that the system has made of it.
+    Port,
 }
 
 #[cfg(test)]

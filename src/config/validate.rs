@@ -103,15 +103,19 @@ fn check_format(format: &str, text: &str) -> Option<String> {
         "ip-network" => {
             text.parse::<IpNet>().err().map(|_| format!("{text:?} is not a network such as \"10.0.0.0/8\""))
         }
-        "file-mode" if text.len() > 4 || !matches!(u32::from_str_radix(text, 8), Ok(0..=0o777)) => {
-            Some(format!("{text:?} is not octal permissions such as \"0660\""))
-        }
+        "file-mode" if !is_file_mode(text) => Some(format!("{text:?} is not octal permissions such as \"0660\"")),
         "topic-level" if text.contains(['/', '+', '#']) => Some(format!("{text:?} is not one topic level")),
         "topic-level" | "text" if text.contains(char::is_control) => {
             Some(format!("{text:?} contains a control character"))
         }
         _ => None,
     }
+}
+
+fn is_file_mode(text: &str) -> bool {
+    // The parser takes a sign.
+    let is_number = text.len() <= 4 && text.bytes().all(|digit| digit.is_ascii_digit());
+    is_number && matches!(u32::from_str_radix(text, 8), Ok(0..=0o777))
 }
 
 fn has_type(wanted: &Value, value: &Value) -> bool {

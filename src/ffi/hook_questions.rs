@@ -110,8 +110,9 @@ pub struct rmqtt_pre_connect_t {
 pub struct rmqtt_authorize_publish_t {
     /// What the library fills: a field beyond it is not there.
     pub struct_size: usize,
-    /// The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, or `RMQTT_ORIGIN_WILL`: a
-    /// will is asked about when its client connects, and again when it is published.
+    /// The message, with its publisher. Its origin is `RMQTT_ORIGIN_CLIENT`, `RMQTT_ORIGIN_API`, `RMQTT_ORIGIN_DELAYED` for one
+    /// of the host program that is asked about when it is due, or `RMQTT_ORIGIN_WILL`: a will is asked about when its client
+    /// connects, and again when it is published.
     pub message: *const rmqtt_message_t,
 }
 
@@ -264,7 +265,8 @@ pub type rmqtt_authorize_unsubscribe_fn = Option<
 /// for each receiver and message, before the first time that it is sent.
 ///
 /// @param event Who is to get what.
-/// @param verdict The details of the answer: another topic, payload or retain flag for this client, or a lower QoS.
+/// @param verdict The details of the answer: another topic, payload, retain flag or other MQTT 5 properties for this
+///                client, or a lower QoS.
 /// @param user_data That of the hooks.
 /// @return As `rmqtt_authenticate_fn`. Whatever denies drops the message for this client.
 pub type rmqtt_authorize_forward_fn = Option<

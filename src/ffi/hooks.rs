@@ -157,9 +157,9 @@ pub struct rmqtt_hooks_t {
     pub first_subscriber: rmqtt_subscriber_fn,
     /// Hears that nobody is subscribed to a filter any more; a stop, which ends all subscriptions, is not told so. Not inline.
     pub last_subscriber: rmqtt_subscriber_fn,
-    /// Hears that a listener is open.
+    /// Hears that a listener is open, or is called so from now on.
     pub listener_up: rmqtt_listener_fn,
-    /// Hears that a listener is closed.
+    /// Hears that a listener is closed, or is called so no longer.
     pub listener_down: rmqtt_listener_fn,
     /// Hears that a limit of the broker as a whole is reached, or that there is room again.
     pub overload: rmqtt_overload_fn,

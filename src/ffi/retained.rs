@@ -92,9 +92,10 @@ pub unsafe extern "C" fn rmqtt_broker_retained_get(
 /// @param err Receives the error. May be NULL.
 /// @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL, a bad `struct_size`, a topic that is not a topic name or has
 ///         too many levels, a QoS above `limits.max_qos`, an empty payload (`rmqtt_broker_retained_delete` forgets), one
-///         larger than `retain.max_payload_bytes`, or where `retain.enabled` is false; `RMQTT_ERR_WOULD_BLOCK` if
-///         `retain.max_messages` of other topics are retained; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
-///         `RMQTT_ERR_FORKED`; `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
+///         larger than `retain.max_payload_bytes`, properties that MQTT cannot express, a `client_id`, a delay or a
+///         function to report to, or where `retain.enabled` is false; `RMQTT_ERR_WOULD_BLOCK` if `retain.max_messages` of
+///         other topics are retained; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`;
+///         `RMQTT_ERR_INTERNAL`; `RMQTT_ERR_PANIC`.
 ///
 /// **Threads.** Any, callbacks included.
 ///

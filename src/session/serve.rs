@@ -91,9 +91,9 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let hurry = match remains.closing.by {
         DisconnectedBy::Broker => stopping,
-        // It may have asked for answers before it said goodbye, and what carries them may not have sent them yet.
+        // It may have asked for answers before it said goodbye, and what carries its connection may have an end of its own.
         DisconnectedBy::Client => true,
-        _ => return None,
+        DisconnectedBy::Network => return None,
     };
     Some(Box::pin(finish(remains.stream, remains.unwritten, hurry)))
 }

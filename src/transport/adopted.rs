@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::link::{Link, TcpLink};
-use super::socket::TCP_KEEPALIVE;
+use super::socket::{canonical, TCP_KEEPALIVE};
 
 /// A connection that has been adopted.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub fn adopt(descriptor: OwnedFd) -> Result<Adopted, Unfit> {
     } else {
         AdoptedLink::Unix(Link::new(UnixStream::from_std(socket.into())?))
     };
-    Ok(Adopted { link, address: address.as_socket() })
+    Ok(Adopted { link, address: address.as_socket().map(canonical) })
 }
 
 /// Two ends of a connection: the broker's, and one that blocks, for whoever is to be the client. Needs a runtime.

@@ -10,7 +10,9 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 #[cfg(feature = "quic")]
 use super::quic;
-use super::{socket, Door, Link, TcpLink};
+use super::socket::{self, canonical};
+use super::socket_file::SocketFile;
+use super::{Door, Link, TcpLink};
 use crate::config::{self, ListenerType};
 use crate::limits::{Place, Places};
 use crate::model::{ListenerInfo, Text};
@@ -42,7 +44,11 @@ pub struct Listener {
 #[derive(Debug)]
 enum Bound {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix {
+        /// Dropped first: the file is removed before the socket is closed.
+        _file: Option<SocketFile>,
+        listener: UnixListener,
+    },
     #[cfg(feature = "quic")]
     Quic(quic::Endpoint),
 }
@@ -88,8 +94,8 @@ fn bind_socket(config: &config::Listener, door: &Door, descriptors: Descriptors)
             Ok((Bound::Tcp(listener), local.to_string(), local.port()))
         }
         ListenerType::Unix => {
-            let (listener, path) = socket::unix(config, inherited)?;
-            Ok((Bound::Unix(listener), path, 0))
+            let (file, listener, path) = socket::unix(config, inherited)?;
+            Ok((Bound::Unix { _file: file, listener }, path, 0))
         }
         ListenerType::Quic => bind_quic(config, door, inherited),
     }
@@ -112,9 +118,9 @@ impl Bound {
         match self {
             Bound::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok(Incoming::Tcp(Link::new(stream), SocketAddr::new(address.ip().to_canonical(), address.port())))
+                Ok(Incoming::Tcp(Link::new(stream), canonical(address)))
             }
-            Bound::Unix(listener) => Ok(Incoming::Unix(Link::new(listener.accept().await?.0))),
+            Bound::Unix { listener, .. } => Ok(Incoming::Unix(Link::new(listener.accept().await?.0))),
             #[cfg(feature = "quic")]
             Bound::Quic(endpoint) => match endpoint.accept().await {
                 Some(incoming) => Ok(Incoming::Quic(incoming)),
@@ -131,7 +137,7 @@ impl Incoming {
             Incoming::Tcp(_, address) => Text::from(address.to_string()),
             Incoming::Unix(_) => Text::from("unix"),
             #[cfg(feature = "quic")]
-            Incoming::Quic(incoming) => Text::from(incoming.remote_address().to_string()),
+            Incoming::Quic(incoming) => Text::from(canonical(incoming.remote_address()).to_string()),
         }
     }
 
@@ -173,7 +179,7 @@ impl Listener {
         #[cfg(feature = "quic")]
         let farewell = match &self.socket {
             Bound::Quic(endpoint) => Some(endpoint.farewell()),
-            Bound::Tcp(_) | Bound::Unix(_) => None,
+            Bound::Tcp(_) | Bound::Unix { .. } => None,
         };
         async move {
             #[cfg(feature = "quic")]

@@ -10,6 +10,7 @@ mod proxy;
 #[cfg(feature = "quic")]
 mod quic;
 mod socket;
+mod socket_file;
 mod stream;
 mod tls;
 mod websocket;

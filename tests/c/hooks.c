@@ -169,6 +169,152 @@ static void a_hook_cannot_stop_its_broker(int way) {
     judged_end(&judging);
 }
 
+/* ---- what a hook that decides may call ---- */
+
+/** One for each question below. */
+enum { BYSTANDERS = 9 };
+
+static struct {
+    /** Another broker. */
+    rmqtt_broker_t *other;
+    int calls;
+} library;
+
+static void ignore_message(const rmqtt_message_t *message, void *user_data) {
+    (void)message;
+    (void)user_data;
+}
+
+/** Publishes, subscribes, disconnects, looks around, and does the same at another broker. */
+static void use_the_library(rmqtt_broker_t *broker) {
+    char bystander[16];
+    snprintf(bystander, sizeof bystander, "bystander %d", test_add(&library.calls) - 1);
+    test_publish(broker, "within", "w");
+    test_publish(library.other, "within", "w");
+    rmqtt_broker_t *const both[] = {broker, library.other};
+    for (size_t i = 0; i < 2; i++) {
+        rmqtt_subscription_t *subscription = NULL;
+        CHECK_OK(rmqtt_broker_subscribe(both[i], rmqtt_str("within"), NULL, ignore_message, NULL, NULL, &subscription,
+                                        NULL));
+        rmqtt_subscription_free(subscription);
+        CHECK(rmqtt_broker_running(both[i]));
+    }
+    CHECK_OK(rmqtt_broker_subscribe_client(broker, rmqtt_str(bystander), rmqtt_str("by/host"), NULL, NULL));
+    CHECK_OK(rmqtt_broker_unsubscribe_client(broker, rmqtt_str(bystander), rmqtt_str("by/host"), NULL));
+    CHECK_OK(rmqtt_broker_disconnect(broker, rmqtt_str(bystander), 0x98, true, NULL));
+    rmqtt_string_t *json = NULL;
+    CHECK_OK(rmqtt_broker_clients(broker, NULL, &json, NULL));
+    rmqtt_string_free(json);
+    CHECK(test_stats(broker).connections >= BYSTANDERS);
+}
+
+static rule rule_calls(const char *question) {
+    rule made = rule_allow(question);
+    made.calls = use_the_library;
+    return made;
+}
+
+/** Whichever hook it is that decides, and wherever it runs, nothing waits for itself. */
+static void a_hook_may_call_the_library(int way) {
+    static const char *const questions[BYSTANDERS] = {"C",      "A c",    "E c m d 1", "P t", "H host",
+                                                      "W will", "S wish", "U wish",    "F c t"};
+    static const uint8_t method[] = {0x15, 0, 1, 'm', 0x16, 0, 1, 'd'};
+    judge judging;
+    test_client bystanders[BYSTANDERS];
+    library.calls = 0;
+    library.other = test_broker(TEST_OPEN);
+    test_start(library.other);
+    rmqtt_broker_t *broker = judged_broker(&judging, way, 0);
+    for (int i = 0; i < BYSTANDERS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "bystander %d", i);
+        bystanders[i] = client_open(broker, name, 4 + i % 2);
+        judge_rule(&judging, rule_calls(questions[i]));
+    }
+    rmqtt_hooks_t hooks = judge_hooks(&judging, ALL_HOOKS | BIT(RMQTT_HOOK_AUTHORIZE_FORWARD) |
+                                                    BIT(RMQTT_HOOK_AUTH_EXCHANGE));
+    judging.probe.drops = -1;
+    CHECK_OK(rmqtt_broker_set_hooks(broker, &hooks, NULL));
+    WAIT_UNTIL(test_get(&judging.probe.drops) == 0);
+
+    /* Once each, from the first byte to the will. */
+    test_client client = client_open(broker, "c", 4);
+    judge_rule(&judging, rule_allow("C"));
+    judge_rule(&judging, rule_allow("A c"));
+    subscribe(client, "wish", 1, 1);
+    unsubscribe(client, "wish", 0);
+    subscribe(client, "t", 1, 1);
+    CHECK_EQ(publish(client, "t", "x", 1).code, 0);
+    CHECK_NEXT(client, "t", "x");
+    test_publish(broker, "host", "x");
+    test_client_leave(client);
+    test_connect connect = test_connect_init("c");
+    connect.protocol = 5;
+    connect.properties = method;
+    connect.properties_len = sizeof method;
+    connect.will_topic = "will";
+    connect.will_payload = "w";
+    client = test_client_connect(test_port(broker, 0), &connect);
+    CHECK_EQ(client.code, 0);
+    WAIT_UNTIL(test_get(&library.calls) == BYSTANDERS);
+    /* A stop that comes before its DISCONNECT would publish the will. */
+    test_client_disconnect(client);
+
+    for (int i = 0; i < BYSTANDERS; i++) {
+        if (bystanders[i].protocol == 5) {
+            test_packet packet;
+            test_packet_expect(bystanders[i].fd, &packet, 0xe0);
+            CHECK_EQ(packet.body[0], 0x98);
+        }
+        CHECK(test_client_closed(bystanders[i]));
+        close(bystanders[i].fd);
+    }
+    /* What they have published is asked about, too; besides, there were two connections, and two filters. */
+    WAIT_UNTIL(test_stats(broker).decisions_allowed == 2 * BYSTANDERS + 2);
+    CHECK_EQ(test_stats(broker).decisions_denied, 0);
+    CHECK_EQ(test_stats(broker).messages_published, BYSTANDERS + 1);
+    CHECK_EQ(test_stats(library.other).messages_published, BYSTANDERS);
+    judged_end(&judging);
+    rmqtt_broker_free(library.other);
+}
+
+static void disconnect_c(rmqtt_broker_t *broker) {
+    CHECK_OK(rmqtt_broker_disconnect(broker, rmqtt_str("c"), 0x98, false, NULL));
+}
+
+/** Even the one that waits for its answer. */
+static void a_hook_may_disconnect_its_client(int way, int protocol) {
+    static const char *const questions[] = {"P t", "S t", "U s", "F c s"};
+    judge judging;
+    rmqtt_broker_t *broker = judged_broker(&judging, way, ALL_HOOKS | BIT(RMQTT_HOOK_AUTHORIZE_FORWARD));
+    for (int i = 0; i < 4; i++) {
+        test_client client = client_open(broker, "c", protocol);
+        subscribe(client, "s", 0, 0);
+        rule made = rule_allow(questions[i]);
+        made.calls = disconnect_c;
+        judge_rule(&judging, made);
+        if (i == 0) {
+            publish_send(client, "t", "x", 0x02, 1);
+        } else if (i < 3) {
+            const char *filter = i == 1 ? "t" : "s";
+            filters_send(client, i == 1 ? 0x82 : 0xa2, &filter, 1, 0);
+        } else {
+            test_publish(broker, "s", "x");
+        }
+        /* It may have had its answer before. */
+        test_packet packet, last;
+        memset(&last, 0, sizeof last);
+        while (test_packet_receive(client.fd, &packet)) {
+            last = packet;
+        }
+        CHECK(protocol == 4 || (last.type == 0xe0 && last.body[0] == 0x98));
+        close(client.fd);
+        WAIT_UNTIL(test_stats(broker).sessions == 0);
+        judge_rule(&judging, rule_allow(questions[i]));
+    }
+    judged_end(&judging);
+}
+
 static void flags_are_checked(void) {
     const struct {
         int hook;
@@ -244,9 +390,14 @@ int main(void) {
         no_answer_is_a_no(way);
         hooks_are_replaced_while_clients_are_connected(way);
         a_hook_cannot_stop_its_broker(way);
+        a_hook_may_call_the_library(way);
     }
     inline_hooks_run_where_clients_are_served();
     a_hook_that_blocks_holds_up_its_own_client_only();
+    for (int protocol = 4; protocol <= 5; protocol++) {
+        a_hook_may_disconnect_its_client(ON_CALLBACK_THREAD, protocol);
+        a_hook_may_disconnect_its_client(INLINE, protocol);
+    }
     flags_are_checked();
     many_decisions_leave_nothing_open();
     return 0;

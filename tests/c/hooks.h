@@ -20,8 +20,8 @@ enum way { ON_CALLBACK_THREAD, DEFERRED, INLINE, INLINE_AND_DEFERRED, MIXED, WAY
 typedef struct rule {
     /**
      * "C" before CONNECT, "A id", "P topic" for a client's message, "W topic" for a will, "H topic" for the host
-     * program's, "S filter", "U filter", "F id topic" for a message to that client, "E id method data round" with " again"
-     * behind it when it is connected.
+     * program's, "D topic" for one that it has delayed, "S filter", "U filter", "F id topic" for a message to that client,
+     * "E id method data round" with " again" behind it when it is connected.
      */
     const char *question;
     rmqtt_verdict_kind_t kind;
@@ -50,6 +50,8 @@ typedef struct rule {
     const char *publishes;
     /** The hook tries to stop the broker. */
     bool stops;
+    /** What else the hook calls; NULL for nothing. */
+    void (*calls)(rmqtt_broker_t *broker);
 } rule;
 
 typedef struct answer {
@@ -300,6 +302,9 @@ static inline rmqtt_verdict_kind_t judge_answer(judge *judging, int hook, const 
     if (found.stops) {
         test_set(&judging->stop_status, (int)rmqtt_broker_stop(judging->broker, 0));
     }
+    if (found.calls) {
+        found.calls(judging->broker);
+    }
     rmqtt_decision_t ticket = 0;
     if (found.held || deferred) {
         ticket = rmqtt_decision_defer();
@@ -412,10 +417,11 @@ static inline rmqtt_verdict_kind_t judge_publish(const rmqtt_authorize_publish_t
         judge_copy(judging->client_id, sizeof judging->client_id, message->publisher->client_id);
         judging->superuser = message->publisher->superuser;
     }
-    const char *sign = message->origin == RMQTT_ORIGIN_CLIENT ? "P "
-                       : message->origin == RMQTT_ORIGIN_WILL ? "W "
-                       : message->origin == RMQTT_ORIGIN_API  ? "H "
-                                                              : "? ";
+    const char *sign = message->origin == RMQTT_ORIGIN_CLIENT    ? "P "
+                       : message->origin == RMQTT_ORIGIN_WILL    ? "W "
+                       : message->origin == RMQTT_ORIGIN_API     ? "H "
+                       : message->origin == RMQTT_ORIGIN_DELAYED ? "D "
+                                                                 : "? ";
     rmqtt_verdict_kind_t kind =
         judge_answer(judging, RMQTT_HOOK_AUTHORIZE_PUBLISH, sign, message->topic, verdict);
     test_leave(&judging->probe);

@@ -337,6 +337,89 @@ static void one_client_in_order(int way, int protocol) {
     recorded_end(&told);
 }
 
+/* ---- hooks that are replaced ---- */
+
+/** What one set of hooks has been told. Begins with the probe, so that `test_drop` serves. */
+typedef struct shift {
+    test_probe probe;
+    int connected, disconnected;
+} shift;
+
+static void count_connected(const rmqtt_connected_t *event, void *user_data) {
+    shift *working = (shift *)user_data;
+    (void)event;
+    test_enter(&working->probe);
+    test_add(&working->connected);
+    test_leave(&working->probe);
+}
+
+static void count_disconnected(const rmqtt_disconnected_t *event, void *user_data) {
+    shift *working = (shift *)user_data;
+    (void)event;
+    test_enter(&working->probe);
+    test_add(&working->disconnected);
+    test_leave(&working->probe);
+}
+
+typedef struct visitor {
+    pthread_t thread;
+    rmqtt_broker_t *broker;
+    int number;
+    int visits;
+} visitor;
+
+static void *come_and_go(void *user_data) {
+    visitor *visiting = (visitor *)user_data;
+    char name[16];
+    snprintf(name, sizeof name, "visitor %d", visiting->number);
+    for (int i = 0; i < visiting->visits; i++) {
+        test_client_leave(client_open(visiting->broker, name, 4 + i % 2));
+    }
+    return NULL;
+}
+
+/** Each event is told once, by the hooks before or by those after, and what belongs to hooks is freed after their last call. */
+static void no_event_is_lost_to_other_hooks(void) {
+    enum { SHIFTS = 500, VISITORS = 2 };
+    static shift shifts[SHIFTS];
+    visitor visitors[VISITORS];
+    int connected = 0, disconnected = 0, set = 0;
+    memset(shifts, 0, sizeof shifts);
+    rmqtt_broker_t *broker = test_broker(TEST_OPEN);
+    test_start(broker);
+    int visits = test_scaled(200, 20);
+    for (bool over = false; !over; set++) {
+        rmqtt_hooks_t hooks = rmqtt_hooks_init();
+        hooks.user_data = &shifts[set];
+        hooks.drop = test_drop;
+        hooks.connected = count_connected;
+        hooks.disconnected = count_disconnected;
+        hooks.flags[RMQTT_HOOK_CONNECTED] = set % 2 ? RMQTT_HOOK_INLINE : 0;
+        hooks.flags[RMQTT_HOOK_DISCONNECTED] = set / 2 % 2 ? RMQTT_HOOK_INLINE : 0;
+        CHECK_OK(rmqtt_broker_set_hooks(broker, &hooks, NULL));
+        for (int i = 0; set == 0 && i < VISITORS; i++) {
+            visitors[i].broker = broker;
+            visitors[i].number = i;
+            visitors[i].visits = visits;
+            CHECK_EQ(pthread_create(&visitors[i].thread, NULL, come_and_go, &visitors[i]), 0);
+        }
+        test_pause();
+        over = set + 2 == SHIFTS || test_stats(broker).connections == (uint64_t)(VISITORS * visits);
+    }
+    for (int i = 0; i < VISITORS; i++) {
+        CHECK_EQ(pthread_join(visitors[i].thread, NULL), 0);
+    }
+    CHECK_OK(rmqtt_broker_stop(broker, TEST_DEADLINE_MS));
+    rmqtt_broker_free(broker);
+    for (int i = 0; i < set; i++) {
+        CHECK_DROPPED(&shifts[i].probe);
+        connected += shifts[i].connected;
+        disconnected += shifts[i].disconnected;
+    }
+    CHECK_EQ(connected, VISITORS * visits);
+    CHECK_EQ(disconnected, VISITORS * visits);
+}
+
 /* ---- what a hook may do ---- */
 
 /** Publishes, subscribes, looks around, and tries to stop the broker: about each event but those that it makes. */
@@ -427,5 +510,6 @@ int main(void) {
         }
         listeners(ways[i]);
     }
+    no_event_is_lost_to_other_hooks();
     return 0;
 }

@@ -320,6 +320,91 @@ static void later_is_later(rmqtt_broker_t *broker) {
     consumer_stop(&consuming, subscription);
 }
 
+/** Remembers the last message of a subscription. */
+typedef struct memory {
+    test_probe probe;
+    uint32_t expiry_s;
+} memory;
+
+static void remember_expiry(const rmqtt_message_t *message, void *user_data) {
+    memory *remembering = (memory *)user_data;
+    test_enter(&remembering->probe);
+    CHECK(message->properties != NULL && message->properties->has_message_expiry);
+    remembering->expiry_s = message->properties->message_expiry_s;
+    test_leave(&remembering->probe);
+}
+
+/** The hook is asked when a message is due, and its time begins to run then. */
+static void what_is_delayed_begins_when_it_is_due(int way) {
+    judge judging;
+    rmqtt_broker_t *broker = judged_broker(&judging, way, BIT(RMQTT_HOOK_AUTHORIZE_PUBLISH));
+    memory remembering;
+    memset(&remembering, 0, sizeof remembering);
+    rmqtt_subscription_t *late = NULL;
+    CHECK_OK(rmqtt_broker_subscribe(broker, rmqtt_str("late"), NULL, remember_expiry, &remembering, test_drop, &late,
+                                    NULL));
+    rmqtt_properties_t properties = rmqtt_properties_init();
+    properties.has_message_expiry = true;
+    properties.message_expiry_s = 100;
+    rmqtt_publish_t message = publication("late", "x", 0);
+    message.properties = &properties;
+    message.delay_ms = 2000;
+    CHECK_OK(try_publish(broker, &message, ""));
+
+    consumer consuming;
+    consumer_init(&consuming);
+    rmqtt_subscription_t *subscription = consumer_start(&consuming, broker, "d", NULL);
+    judge_rule(&judging, rule_deny("D no", 0, NULL));
+    judge_rule(&judging, rule_topic("D other", "d"));
+    reports refused, allowed;
+    message = publication("no", "no", 1);
+    message.delay_ms = 100;
+    report_to(&message, &refused);
+    CHECK_OK(try_publish(broker, &message, ""));
+    message = publication("other", "later", 1);
+    message.delay_ms = 100;
+    report_to(&message, &allowed);
+    CHECK_OK(try_publish(broker, &message, ""));
+    test_publish(broker, "d", "now");
+    CONSUMED(&consuming, "now,later,");
+    CHECK_EQ(consuming.origin, RMQTT_ORIGIN_DELAYED);
+    REPORTED(&refused, "refused 0 0 0.;");
+    REPORTED(&allowed, "queued 1 0 0.;");
+    CHECK_ASKED(&judging, "H d,D no,D other,");
+    CHECK_EQ(test_stats(broker).delayed_messages, 1);
+
+    /* It would be 98 by now, had it begun to run at once. */
+    WAIT_UNTIL(test_get(&remembering.probe.calls) == 1);
+    CHECK(remembering.expiry_s >= 99);
+    consumer_stop(&consuming, subscription);
+    rmqtt_subscription_free(late);
+    judged_end(&judging);
+}
+
+/** It is for the client that has the name when it is due. */
+static void a_delayed_message_finds_its_client(rmqtt_broker_t *broker, int protocol) {
+    test_client before = client_open(broker, "delayed", protocol);
+    reports found, nobody;
+    rmqtt_publish_t message = publication("direct", "for you", 1);
+    message.client_id = rmqtt_str("delayed");
+    message.delay_ms = 300;
+    report_to(&message, &found);
+    CHECK_OK(try_publish(broker, &message, ""));
+    test_client_leave(before);
+    test_client after = client_open(broker, "delayed", protocol);
+    inbound got = message_read(after);
+    CHECK(strcmp(got.topic, "direct") == 0 && strcmp(got.payload, "for you") == 0);
+    message_acknowledge(after, &got);
+    REPORTED(&found, "queued 1 0 0;acknowledged 1 1 0.;");
+
+    uint64_t gone = test_stats(broker).messages_dropped_client_gone;
+    report_to(&message, &nobody);
+    CHECK_OK(try_publish(broker, &message, ""));
+    test_client_leave(after);
+    REPORTED(&nobody, "queued 0 0 0.;");
+    CHECK_EQ(test_stats(broker).messages_dropped_client_gone, gone + 1);
+}
+
 static void delayed_messages_are_bounded_and_end_with_the_run(void) {
     rmqtt_broker_t *broker = test_broker("{\"delayed\":{\"max_messages\":2}}");
     test_start(broker);
@@ -577,11 +662,15 @@ int main(void) {
     everybody_s_acknowledgement_is_reported(broker, 1);
     everybody_s_acknowledgement_is_reported(broker, 2);
     later_is_later(broker);
+    a_delayed_message_finds_its_client(broker, 4);
+    a_delayed_message_finds_its_client(broker, 5);
     batches_keep_their_order_and_end_at_a_fault(broker);
     batches_of_smaller_messages(broker);
     a_crowded_client_is_told_of_and_waited_for(broker);
     rmqtt_broker_free(broker);
     a_refused_message_is_reported();
+    what_is_delayed_begins_when_it_is_due(ON_CALLBACK_THREAD);
+    what_is_delayed_begins_when_it_is_due(INLINE);
     reports_are_bounded();
     a_place_before_the_hook_is_waited_for();
     nobody_waits_in_an_inline_hook();

@@ -228,6 +228,58 @@ static void what_clients_retain_is_there_until_it_expires(rmqtt_broker_t *broker
     test_client_leave(client);
 }
 
+/** Looks at what `properties_are_kept` has set. */
+static void see_properties(const rmqtt_message_t *message, void *user_data) {
+    const rmqtt_properties_t *properties = message->properties;
+    CHECK(properties != NULL);
+    CHECK_STR(properties->content_type, "text");
+    CHECK_EQ(properties->user_property_count, 1);
+    CHECK_STR(properties->user_properties[0].name, "k");
+    CHECK_STR(properties->user_properties[0].value, "v");
+    CHECK(properties->has_message_expiry && properties->message_expiry_s > 0 && properties->message_expiry_s <= 60);
+    test_add((int *)user_data);
+}
+
+/** What goes with a message is there for the program, and for a client that subscribes later. */
+static void properties_are_kept(rmqtt_broker_t *broker) {
+    static const uint8_t type[] = {0x03, 0, 4, 't', 'e', 'x', 't'}, user[] = {0x26, 0, 1, 'k', 0, 1, 'v'};
+    rmqtt_user_property_t user_property = {rmqtt_str("k"), rmqtt_str("v")};
+    rmqtt_properties_t properties = rmqtt_properties_init();
+    properties.content_type = rmqtt_str("text");
+    properties.user_properties = &user_property;
+    properties.user_property_count = 1;
+    properties.has_message_expiry = true;
+    properties.message_expiry_s = 60;
+    rmqtt_publish_t message = rmqtt_publish_init();
+    message.topic = rmqtt_str("with/properties");
+    message.payload = rmqtt_bytes("x", 1);
+    message.properties = &properties;
+    CHECK_OK(rmqtt_broker_retained_set(broker, &message, NULL));
+    int seen = 0;
+    CHECK_OK(rmqtt_broker_retained_get(broker, message.topic, see_properties, &seen, NULL));
+    CHECK_OK(rmqtt_broker_retained(broker, rmqtt_str("with/#"), see_properties, &seen, NULL));
+    CHECK_EQ(seen, 2);
+
+    test_client client = client_open(broker, "late", 5);
+    test_client_subscribe(client, "with/#", 0);
+    test_packet packet;
+    test_packet_expect(client.fd, &packet, 0x30);
+    CHECK_EQ(packet.type, 0x31);
+    CHECK(memmem(packet.body, packet.len, type, sizeof type) && memmem(packet.body, packet.len, user, sizeof user));
+    test_client_leave(client);
+
+    /* Its time runs for the program, too. */
+    properties.message_expiry_s = 1;
+    CHECK_OK(rmqtt_broker_retained_set(broker, &message, NULL));
+    WAIT_UNTIL(try_get(broker, "with/properties") == RMQTT_ERR_NOT_FOUND);
+    WAIT_UNTIL(rmqtt_broker_connected_clients(broker) == 0);
+}
+
+static void ignore_report(const rmqtt_publish_report_t *report, void *user_data) {
+    (void)report;
+    (void)user_data;
+}
+
 static void limits_are_answered(void) {
     rmqtt_broker_t *broker = test_broker("{\"retain\":{\"max_messages\":2,\"max_payload_bytes\":4}}");
     rmqtt_error_t *error = NULL;
@@ -289,6 +341,21 @@ static void mistakes_are_refused(void) {
     }
     CHECK_STATUS(try_set(broker, "a", ""), RMQTT_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(set_with(broker, "a", "x", 1, 2), RMQTT_ERR_INVALID_ARGUMENT);
+    /* It goes to nobody: not to one client, not later, and there is nothing to report. */
+    rmqtt_publish_t sent = message;
+    sent.client_id = rmqtt_str("c");
+    CHECK_STATUS(rmqtt_broker_retained_set(broker, &sent, NULL), RMQTT_ERR_INVALID_ARGUMENT);
+    sent = message;
+    sent.delay_ms = 1;
+    CHECK_STATUS(rmqtt_broker_retained_set(broker, &sent, NULL), RMQTT_ERR_INVALID_ARGUMENT);
+    test_probe probe;
+    memset(&probe, 0, sizeof probe);
+    sent = message;
+    sent.on_report = ignore_report;
+    sent.user_data = &probe;
+    sent.drop = test_drop;
+    CHECK_STATUS(rmqtt_broker_retained_set(broker, &sent, NULL), RMQTT_ERR_INVALID_ARGUMENT);
+    CHECK_DROPPED(&probe);
     CHECK_STATUS(rmqtt_broker_retained(broker, rmqtt_str("a"), NULL, NULL, NULL), RMQTT_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(rmqtt_broker_retained_get(broker, rmqtt_str("a"), NULL, NULL, NULL), RMQTT_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(rmqtt_broker_retained_set(broker, NULL, NULL), RMQTT_ERR_INVALID_ARGUMENT);
@@ -455,6 +522,7 @@ int main(void) {
     what_is_set_is_for_later_subscriptions(broker, 4);
     what_is_set_is_for_later_subscriptions(broker, 5);
     what_clients_retain_is_there_until_it_expires(broker);
+    properties_are_kept(broker);
     rmqtt_broker_free(broker);
     limits_are_answered();
     mistakes_are_refused();

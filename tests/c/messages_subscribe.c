@@ -560,6 +560,36 @@ static void publishers_that_wait_do_not_hold_up_a_stop(void) {
     close(other.fd);
 }
 
+/** Rules and hooks are for clients. */
+static void the_program_is_not_asked(int way) {
+    judge judging;
+    rmqtt_broker_t *broker =
+        judged_broker_with(&judging, way, BIT(RMQTT_HOOK_AUTHORIZE_SUBSCRIBE) | BIT(RMQTT_HOOK_AUTHORIZE_UNSUBSCRIBE) |
+                               BIT(RMQTT_HOOK_AUTHORIZE_FORWARD),
+                           "{\"listeners\":[{\"address\":\"127.0.0.1:0\",\"allow_anonymous\":true}],"
+                           "\"acl\":{\"sys_topics\":\"deny\"},\"limits\":{\"max_subscriptions\":1}}");
+    consumer all, shared, system;
+    consumer_init(&all);
+    consumer_init(&shared);
+    consumer_init(&system);
+    judge_rule(&judging, rule_deny("S t", 0, NULL));
+    judge_rule(&judging, rule_deny("F c t", 0, NULL));
+    CHECK_OK(test_try_publish(broker, "t", "kept", true));
+    rmqtt_subscription_t *first = consumer_start(&all, broker, "t", NULL);
+    rmqtt_subscription_t *second = consumer_start(&shared, broker, "$share/g/t", NULL);
+    rmqtt_subscription_t *third = consumer_start(&system, broker, "$SYS/#", NULL);
+    test_publish(broker, "t", "live");
+    test_publish(broker, "$SYS/x", "own");
+    CONSUMED(&all, "kept,live,");
+    CONSUMED(&shared, "live,");
+    CONSUMED(&system, "own,");
+    consumer_stop(&all, first);
+    consumer_stop(&shared, second);
+    consumer_stop(&system, third);
+    CHECK_ASKED(&judging, "");
+    judged_end(&judging);
+}
+
 int main(void) {
     rmqtt_broker_t *broker = test_broker(TEST_OPEN);
     test_start(broker);
@@ -579,6 +609,8 @@ int main(void) {
     groups_are_shared_with_clients(broker);
     a_member_that_ends_leaves_its_work_to_others(broker);
     rmqtt_broker_free(broker);
+    the_program_is_not_asked(ON_CALLBACK_THREAD);
+    the_program_is_not_asked(INLINE);
     a_message_can_be_kept();
     an_inline_hook_may_keep_a_message();
     a_stop_delivers_what_it_can();

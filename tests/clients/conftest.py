@@ -21,11 +21,12 @@ class Broker:
     """One broker process."""
 
     def __init__(self, config, log, option="-j"):
+        self.config = config
+        self.file = log.with_suffix(".json") if option == "-c" else None
         text = json.dumps(config)
-        if option == "-c":
-            path = log.with_suffix(".json")
-            path.write_text(text)
-            text = str(path)
+        if self.file:
+            self.file.write_text(text)
+            text = str(self.file)
         self.log = log
         # A file and not a pipe: nobody has to read it for the broker to go on.
         with log.open("wb") as stderr:
@@ -54,6 +55,14 @@ class Broker:
         for listener in event["listeners"]:
             self.ports[listener["name"]] = int(listener["address"].rpartition(":")[2])
         return event
+
+    def reload(self, **changes):
+        """Has a broker with a file take over another configuration, and returns when it has."""
+        self.config = {**self.config, **changes}
+        self.file.write_text(json.dumps(self.config))
+        self.process.send_signal(signal.SIGHUP)
+        self.ports = {}
+        return self.listen()
 
     @property
     def port(self):

@@ -91,6 +91,20 @@ def test_ends_in_order_with_clients(start_broker, client, version):
         assert one.disconnected.wait(DEADLINE)
 
 
+def test_clients_survive_another_configuration(start_broker, client, version):
+    listeners = [{"name": "main", "address": "127.0.0.1:0"}, {"name": "side", "address": "127.0.0.1:0"}]
+    broker = start_broker("-c", listeners=listeners)
+    publisher = client(broker, version)
+    subscriber = client(broker.ports["side"], version)
+    subscriber.subscribe("a", 1)
+    ports = dict(broker.ports)
+    broker.reload(listeners=listeners[:1], limits={"max_qos": 1})
+    assert broker.ports == {"main": ports["main"]}
+    publisher.publish("a", b"x", 1)
+    assert subscriber.next().payload == b"x"
+    assert not publisher.disconnected.is_set() and not subscriber.disconnected.is_set()
+
+
 def test_ends_in_order_without_clients(broker):
     assert broker.stop() == 0
 

@@ -94,14 +94,28 @@ kill -TERM "$stays"
 ends_with 0 "$stays" 'the client that was connected before the faulty reload'
 [ "$(wc -l <"$work/broker.out")" -eq 1 ] || fail "a faulty reload prints a listening line"
 
+# A good one: the listener has another name and the port that it had, and nobody is disconnected.
+
+start stays mosquitto_sub -p "$port" -t stays
+stays=$pid
+wait_until 'a message before the good reload' arrived "$port" stays before stays
 config broker.json other 0
 kill -HUP "$first"
 wait_until 'the second listening line' listens broker 2
 expect broker.out '"name":"other"'
-port=$(port_of broker)
-passes_messages "$port"
+expect broker.err '^\{"event":"reloaded","applied":\["/listeners/0/name"\],"needs_restart":\[\],"rejected":\[\],"closed":\[\]\}$'
+[ "$(port_of broker)" = "$port" ] || fail "a listener that stays has another port"
+wait_until 'a message after the good reload' arrived "$port" stays after stays
 
-# ---- The address of a new configuration is taken: back to the old one
+# Another one comes, and what needs a restart is told.
+printf '{"listeners":[{"name":"more","address":"127.0.0.1:0"}],"auth":{"allow_anonymous":true},"node_id":2}' \
+    >"$work/broker.json"
+kill -HUP "$first"
+wait_until 'the third listening line' listens broker 3
+expect broker.err '"needs_restart":\["/node_id"\]'
+passes_messages "$(port_of broker)"
+
+# ---- The address of a new configuration is taken: nothing changes
 
 config second.json second 0
 start second "$broker" -c "$work/second.json"
@@ -111,10 +125,12 @@ config broker.json taken "$(port_of second)"
 exits 1 taken "$broker" -c "$work/broker.json"
 expect taken.err '^rmqtt-broker: cannot start: '
 kill -HUP "$first"
-wait_until 'the third listening line' listens broker 3
-expect broker.err 'going back to the old one'
-has broker.out '"name":"taken"' && fail "a broker that could not start is told to listen"
+wait_until 'the log tells the address' has broker.err 'listener "taken" could not be bound'
+has broker.out '"name":"taken"' && fail "a listener that could not be bound is told to listen"
 passes_messages "$(port_of broker)"
+wait_until 'a message to a client of long ago' arrived "$(port_of broker)" stays last stays
+kill -TERM "$stays"
+ends_with 0 "$stays" 'the client that was connected before all of this'
 
 # ---- The end
 

@@ -53,7 +53,8 @@ impl<'a> Connect<'a> {
     pub fn packet(&self) -> Vec<u8> {
         let username = u8::from(self.username.is_some()) << 7;
         let flags = username | u8::from(self.clean) << 1 | u8::from(self.will.is_some()) << 2;
-        let mut body = [&text("MQTT")[..], &[self.version, flags], &self.keep_alive_s.to_be_bytes()].concat();
+        let name = if self.version == 3 { "MQIsdp" } else { "MQTT" };
+        let mut body = [&text(name)[..], &[self.version, flags], &self.keep_alive_s.to_be_bytes()].concat();
         if self.version == 5 {
             body.extend(varint(self.properties.len()));
             body.extend(&self.properties);

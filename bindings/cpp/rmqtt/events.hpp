@@ -430,8 +430,9 @@ struct PreConnectEvent {
 
 /// A message is to be published.
 struct PublishEvent {
-    /// The message, with its publisher. Its origin is Origin::client, Origin::api, or Origin::will: a will is asked
-    /// about when its client connects, and again when it is published.
+    /// The message, with its publisher. Its origin is Origin::client, Origin::api, Origin::delayed for one of the program
+    /// that is asked about when it is due, or Origin::will: a will is asked about when its client connects, and again when
+    /// it is published.
     Message message;
 };
 

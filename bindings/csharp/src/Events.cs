@@ -103,8 +103,9 @@ namespace Rmqtt
         }
 
         /// <summary>The message, with its publisher. Its origin is <see cref="Origin.Client" />,
-        /// <see cref="Origin.Api" /> or <see cref="Origin.Will" />: a will is asked about when its client connects, and
-        /// again when it is published.</summary>
+        /// <see cref="Origin.Api" />, <see cref="Origin.Delayed" /> for one of the program that is asked about when it is
+        /// due, or <see cref="Origin.Will" />: a will is asked about when its client connects, and again when it is
+        /// published.</summary>
         public Message Message { get; }
     }
 

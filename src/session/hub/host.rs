@@ -11,6 +11,7 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 use tokio::sync::mpsc;
 
+use super::super::counters::add;
 use super::super::delivery::{Delivery, Outgoing};
 use super::super::dispatch::{Departed, Dispatch};
 use super::super::handle::Handle;
@@ -19,7 +20,7 @@ use super::super::receipt::{Completion, Receipt};
 use super::super::receiver::{host_key, Receiver};
 use super::retaining::as_retained;
 use super::{expires_at, Hub, RETAINED_PAGE};
-use crate::hooks::{in_place, Changes, Hook, Key, Mode};
+use crate::hooks::{in_place, Changes, DropCause, Hook, Key, Mode};
 use crate::model::{topic, EncodedProperties, Message, Origin, QoS, RetainHandling, SubscriptionOptions, Text};
 use crate::router::Subscriber;
 
@@ -55,7 +56,8 @@ impl HostMessage {
 /// [`HostMessage`] on its way to a decision.
 pub struct Waiting {
     message: Arc<Message>,
-    to: Option<Arc<Handle>>,
+    /// The only client that gets it: whoever has that name when it has been decided.
+    to: Option<Text>,
     receipt: Option<Arc<Receipt>>,
 }
 
@@ -123,31 +125,26 @@ impl Publisher<'_> {
         };
         let now = self.now;
         if !message.delay.is_zero() {
-            return self.publish_later(message, to, now);
+            return self.publish_later(message, now);
         }
         if in_place() || hub.callbacks.mode(Hook::AuthorizePublish) != Mode::Absent {
             let Ok(place) = hub.host_messages.try_reserve() else {
                 return Err(Unpublished { why: NotPublished::Undecided, message: Some(Box::new(message)) });
             };
-            place.send(hub.waiting(message, to, Origin::Api, now)?);
+            place.send(hub.waiting(message, Origin::Api, now)?);
             return Ok(());
         }
         if !hub.crowded_receivers(&message.topic, to.as_ref(), now).is_empty() {
             return Err(Unpublished { why: NotPublished::Crowded, message: Some(Box::new(message)) });
         }
-        let Waiting { message, to, receipt } = hub.waiting(message, to, Origin::Api, now)?;
+        let Waiting { message, receipt, .. } = hub.waiting(message, Origin::Api, now)?;
         self.publish_now(Outgoing::of_host(&message, receipt.as_ref()), to.as_ref(), now);
         Ok(())
     }
 
-    fn publish_later(
-        &mut self,
-        message: HostMessage,
-        to: Option<Arc<Handle>>,
-        now: Instant,
-    ) -> Result<(), Unpublished> {
+    fn publish_later(&mut self, message: HostMessage, now: Instant) -> Result<(), Unpublished> {
         let due = now + message.delay;
-        let waiting = self.hub.waiting(message, to, Origin::Delayed, due)?;
+        let waiting = self.hub.waiting(message, Origin::Delayed, due)?;
         let size = waiting.message.size();
         self.hub.delayed.add(due, waiting, size).map_err(|_| NotPublished::Delayed.into())
     }
@@ -192,16 +189,11 @@ impl Hub {
     }
 
     /// A message with what goes with it; `due` is when its time begins to run.
-    fn waiting(
-        &self,
-        message: HostMessage,
-        to: Option<Arc<Handle>>,
-        origin: Origin,
-        due: Instant,
-    ) -> Result<Waiting, NotPublished> {
+    fn waiting(&self, message: HostMessage, origin: Origin, due: Instant) -> Result<Waiting, NotPublished> {
         let mut message = message;
         let open = |completion| self.receipts.open(self.callbacks.pool(), completion).ok_or(NotPublished::Unreported);
         let receipt = message.completion.take().map(open).transpose()?;
+        let to = message.to.take();
         Ok(Waiting { message: Arc::new(message.into_message(origin, due)), to, receipt })
     }
 
@@ -288,6 +280,13 @@ impl Hub {
 
     fn publish_decided(&self, waiting: &Waiting, changes: Option<&Changes>) {
         let Waiting { message, to, receipt } = waiting;
+        let to = match to {
+            Some(client_id) => match self.find(client_id) {
+                Some((handle, _)) => Some(handle),
+                None => return self.nobody_gets(message, receipt.as_ref()),
+            },
+            None => None,
+        };
         let mut publisher = self.publisher();
         let now = publisher.now;
         match changes {
@@ -302,6 +301,13 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// The session of the only client that a message was for has ended since.
+    fn nobody_gets(&self, message: &Arc<Message>, receipt: Option<&Arc<Receipt>>) {
+        receipt.iter().for_each(|receipt| receipt.routed(0));
+        add(&self.counters.dropped_client_gone, 1);
+        self.tell_dropped(None, || message.clone(), DropCause::ClientGone);
     }
 
     /// Makes a subscription of the host program, which [`Hub::subscribe`] has messages delivered to. `None` if the process
