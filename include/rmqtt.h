@@ -235,7 +235,8 @@ enum rmqtt_verdict_kind
      */
     RMQTT_VERDICT_DROP = 3,
     /**
-     * Not yet: an enhanced authentication goes on, with `auth_data` as the challenge. Denies what is no exchange.
+     * Not yet: an enhanced authentication goes on, with `auth_data` as the challenge. From `authenticate`: the configuration
+     * is asked, as without the hook. Denies everything else.
      */
     RMQTT_VERDICT_CONTINUE = 4,
     /**
@@ -1390,7 +1391,8 @@ typedef struct rmqtt_authenticate_t {
  * @param verdict The details of the answer: reason code and string, user properties; if it allows, another client
  *                identifier, session expiry or keep alive, superuser, response information; see `rmqtt_verdict_t`.
  * @param user_data That of the hooks.
- * @return `RMQTT_VERDICT_ALLOW`; `RMQTT_VERDICT_DEFERRED` after `rmqtt_decision_defer`; anything else denies.
+ * @return `RMQTT_VERDICT_ALLOW`; `RMQTT_VERDICT_CONTINUE` to leave it to the configuration (`auth`); `RMQTT_VERDICT_DEFERRED`
+ *         after `rmqtt_decision_defer`; anything else denies.
  */
 typedef rmqtt_verdict_kind_t (*rmqtt_authenticate_fn)(const struct rmqtt_authenticate_t *event,
                                                       struct rmqtt_verdict_t *verdict,

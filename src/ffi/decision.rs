@@ -28,7 +28,8 @@ pub enum rmqtt_verdict_kind {
     /// No, but the client is not told: its message goes nowhere and is acknowledged as if it had. Denies what is not a
     /// message.
     RMQTT_VERDICT_DROP = 3,
-    /// Not yet: an enhanced authentication goes on, with `auth_data` as the challenge. Denies what is no exchange.
+    /// Not yet: an enhanced authentication goes on, with `auth_data` as the challenge. From `authenticate`: the configuration
+    /// is asked, as without the hook. Denies everything else.
     RMQTT_VERDICT_CONTINUE = 4,
     /// No, because the code that was to decide has failed: denies as `RMQTT_VERDICT_DENY` without details does, and is counted
     /// as a failure. For bindings that catch an exception.

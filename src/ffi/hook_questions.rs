@@ -174,7 +174,8 @@ pub struct rmqtt_authorize_forward_t {
 /// @param verdict The details of the answer: reason code and string, user properties; if it allows, another client
 ///                identifier, session expiry or keep alive, superuser, response information; see `rmqtt_verdict_t`.
 /// @param user_data That of the hooks.
-/// @return `RMQTT_VERDICT_ALLOW`; `RMQTT_VERDICT_DEFERRED` after `rmqtt_decision_defer`; anything else denies.
+/// @return `RMQTT_VERDICT_ALLOW`; `RMQTT_VERDICT_CONTINUE` to leave it to the configuration (`auth`); `RMQTT_VERDICT_DEFERRED`
+///         after `rmqtt_decision_defer`; anything else denies.
 pub type rmqtt_authenticate_fn = Option<
     unsafe extern "C-unwind" fn(
         event: *const rmqtt_authenticate_t,
