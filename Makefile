@@ -44,7 +44,8 @@ test-csharp: build ## The C# binding, with Mono, and with dotnet where it is ins
 	OUT=$(CURDIR)/$(BUILD)/csharp bindings/csharp/test.sh $(LIB)
 
 test-clients: build ## Real MQTT clients against rmqtt-broker
-	RMQTT_BROKER=$(CURDIR)/$(BUILD)/bin/rmqtt-broker RMQTT_VENV=$(CURDIR)/$(BUILD)/venv tests/clients/run.sh
+	RMQTT_BROKER=$(CURDIR)/$(BUILD)/bin/rmqtt-broker RMQTT_VENV=$(CURDIR)/$(BUILD)/venv \
+		RMQTT_NODE=$(CURDIR)/$(BUILD)/node tests/clients/run.sh
 
 bench: setup-bench build ## Compares rmqtt-broker with Mosquitto; BENCH_ARGS="--quick --only qos1" shortens it
 	cargo build --release --locked --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench

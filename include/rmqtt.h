@@ -2054,11 +2054,11 @@ typedef struct rmqtt_listener_info_t {
      */
     struct rmqtt_str_t type;
     /**
-     * Where it is bound, such as "127.0.0.1:1883"; as configured while the broker does not run.
+     * Where it is bound, such as "127.0.0.1:1883", or the path of a Unix socket; as configured while the broker does not run.
      */
     struct rmqtt_str_t address;
     /**
-     * The port of that address: the real one while the broker runs, also where port 0 is configured.
+     * The port of that address: the real one while the broker runs, also where port 0 is configured. 0 for Unix sockets.
      */
     uint16_t port;
     /**

@@ -9,6 +9,10 @@ mod mqtt;
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod brokers;
 
+#[path = "support/websocket.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod websocket;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,8 +23,9 @@ use std::{fs, mem};
 use rmqttc::broker::{Broker, Publish};
 use rmqttc::hooks::{Answer, Hook, HookSet, Hooks, Question, Verdict};
 
-use brokers::{broker, eventually, Bystander};
+use brokers::{broker, broker_with_listener, eventually, Bystander};
 use mqtt::{packet, text, Client, Connect, LONG};
+use websocket::{WebSocket, BINARY};
 
 const MEGABYTE: usize = 1024 * 1024;
 
@@ -241,6 +246,38 @@ fn idle_publishers_hold_no_buffers_because_of_a_hook() {
 }
 
 /// What a packet claims to be is no reason to have memory ready for it.
+/// Whatever they have sent and received, clients of WebSocket that idle hold neither a frame nor a message.
+#[test]
+fn idle_websockets_hold_no_buffers() {
+    const CLIENTS: usize = 2000;
+    const EACH: usize = 8 * 1024;
+    let _alone = alone();
+    let (_broker, address) = broker_with_listener(r#","type":"ws""#, "");
+    let subscribe = packet(0x82, &[&[0, 1][..], &text("t"), &[0]].concat());
+    let publish = packet(0x30, &[&text("t")[..], &[b'x'; 64 * 1024]].concat());
+    let unsubscribe = packet(0xA2, &[&[0, 2][..], &text("t")].concat());
+    let idle = |id: usize| {
+        let mut client = WebSocket::open(&address);
+        client.send_frame(BINARY, &Connect::v3(&format!("client-{id}")).packet());
+        client.expect_frame(BINARY, &[0x20, 2, 0, 0]);
+        client.send_frame(BINARY, &subscribe);
+        client.expect_frame(BINARY, &[0x90, 3, 0, 1, 0]);
+        client.send_frame(BINARY, &publish);
+        let mut received = vec![0; publish.len()];
+        client.read_exact(&mut received).unwrap();
+        assert!(received == publish);
+        client.send_frame(BINARY, &unsubscribe);
+        client.expect_frame(BINARY, &[0xB0, 2, 0, 2]);
+        client.into_inner()
+    };
+    // The first ones fill what threads keep.
+    let _first: Vec<_> = (0..20).map(idle).collect();
+    let before = resident();
+    let _clients: Vec<_> = (20..20 + CLIENTS).map(idle).collect();
+    let grown = resident().saturating_sub(before);
+    assert!(grown < CLIENTS * EACH, "{} bytes for each client", grown / CLIENTS);
+}
+
 #[test]
 fn unfinished_packets_cost_what_has_come_of_them() {
     let _alone = alone();

@@ -1,5 +1,9 @@
 //! Sockets of TCP listeners: inherited ones, IPv6, and the versions of MQTT that are spoken there.
 
+#[cfg(feature = "quic")]
+#[path = "support/certificates.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod certificates;
 #[path = "support/mqtt.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod mqtt;
@@ -88,6 +92,25 @@ fn a_descriptor_that_does_not_fit_is_an_error() {
     assert_eq!(accepted.read(&mut [0]).unwrap(), 0);
 }
 
+#[cfg(feature = "quic")]
+#[test]
+fn quic_needs_a_udp_socket() {
+    let server = certificates::Authority::new("authority").server(&["DNS:localhost"]);
+    let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (datagrams, _other) = UnixDatagram::pair().unwrap();
+    let unbound = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    for (descriptor, expected) in [
+        (listening.as_raw_fd(), "the descriptor is not a UDP socket"),
+        (datagrams.as_raw_fd(), "the descriptor is not a UDP socket"),
+        (unbound.as_raw_fd(), "the descriptor is a socket that has not been bound"),
+    ] {
+        let tls = serde_json::json!({"cert_pem": server.certificate, "key_pem": server.key});
+        let listener = serde_json::json!({"type": "quic", "fd": descriptor, "tls": tls});
+        let expected = format!("listener \"quic-0\" could not be bound to fd:{descriptor}: {expected}");
+        assert_eq!(no_start(&listener.to_string()), expected);
+    }
+}
+
 #[test]
 fn ipv6_lets_ipv4_in_unless_told_otherwise() {
     let broker = broker_of(
@@ -128,6 +151,16 @@ fn an_ipv4_client_of_ipv6_is_in_the_networks_of_ipv4() {
     }
 }
 
+fn connect(version: u8) -> Vec<u8> {
+    let packet = Connect { version, ..Connect::v3("client") }.packet();
+    if version > 3 {
+        return packet;
+    }
+    // MQTT 3.1 has another protocol name.
+    let name = 2..2 + mqtt::text("MQTT").len();
+    mqtt::packet(packet[0], &[&mqtt::text("MQIsdp"), &packet[name.end..]].concat())
+}
+
 #[test]
 fn only_the_configured_versions_are_spoken() {
     for (protocols, accepted) in [
@@ -140,7 +173,7 @@ fn only_the_configured_versions_are_spoken() {
         let address = broker.listener(0).unwrap().address;
         for ((version, accepted), refusal) in [3, 4, 5].into_iter().zip(accepted).zip([1, 1, 0x84]) {
             let mut client = Client::open(&address);
-            client.send_bytes(&Connect { version, ..Connect::v3("client") }.packet());
+            client.send_bytes(&connect(version));
             let code = if accepted { 0 } else { refusal };
             let connack = client.expect(0x20);
             assert_eq!((connack[0], connack[1]), (0, code), "{protocols} {version}");

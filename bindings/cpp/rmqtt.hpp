@@ -224,6 +224,31 @@ public:
                       [&](rmqtt_error_t **error) { return rmqtt_broker_start(handle_.get(), error); });
     }
 
+    /// Puts another configuration in the place of the one that there is. Of a broker that runs, everything changes at
+    /// once that can, and the rest at the next start; docs/configuration.md says which keys are which. Certificates,
+    /// keys and lists are read again, also where the text is the same. Clients stay connected.
+    ///
+    /// @param config_json The whole new configuration as JSON.
+    /// @return JSON, `{"applied":[...],"needs_restart":[...],"rejected":[],"closed":[...]}`: JSON pointers into the new
+    ///         configuration, of what has changed and holds now, and of what differs from what holds until the next
+    ///         start; and the names of listeners that have been closed.
+    /// @throws Error, with faults() if the configuration has some, certificates and keys that are of no use included,
+    ///         and with `RMQTT_ERR_BIND` if a new listener cannot be bound. Nothing has changed then.
+    ///
+    /// A second call waits for the first one to end.
+    std::string reload(std::string_view config_json) {
+        rmqtt_string_t *report = nullptr;
+        rmqtt_error_t *raw = nullptr;
+        const rmqtt_status_t status = rmqtt_broker_reload(handle_.get(), detail::str(config_json), &report, &raw);
+        const detail::ErrorHandle error(raw);
+        // There is one after a failure, too. It says what the error does.
+        const detail::StringHandle owner(report);
+        if (status != RMQTT_OK) {
+            detail::fail("rmqtt_broker_reload", status, error.get());
+        }
+        return std::string(detail::view(rmqtt_string_view(report)));
+    }
+
     /// Closes everything, waits for functions that run, and denies deferred decisions. start() may follow. A broker
     /// that does not run stays as it is.
     ///

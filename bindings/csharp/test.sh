@@ -8,9 +8,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${OUT:-$root/build/csharp}
 
-for tool in mcs mono; do
+for tool in mcs mono openssl; do
     command -v "$tool" >/dev/null || {
-        echo "$0: $tool is missing; on Debian: apt-get install mono-mcs mono-runtime" >&2
+        echo "$0: $tool is missing; on Debian: apt-get install mono-mcs mono-runtime openssl" >&2
         exit 1
     }
 done
@@ -26,12 +26,13 @@ compile -unsafe -target:library -doc:"$out/Rmqtt.xml" -out:"$out/Rmqtt.dll" "$he
 compile -r:"$out/Rmqtt.dll" -out:"$out/tests.exe" "$here"/tests/*.cs
 compile -r:"$out/Rmqtt.dll" -out:"$out/minimal.exe" "$here"/examples/Minimal.cs
 compile -r:"$out/Rmqtt.dll" -out:"$out/messages.exe" "$here"/examples/Messages.cs
-run mono --debug "$out/tests.exe" "$root/abi/rmqtt.layout" "$root/include/rmqtt.h"
+sh "$root/tests/certificates.sh" "$out/certificates"
+run mono --debug "$out/tests.exe" "$root/abi/rmqtt.layout" "$root/include/rmqtt.h" "$out/certificates"
 run mono --debug "$out/minimal.exe"
 run mono --debug "$out/messages.exe"
 
 if command -v dotnet >/dev/null; then
     dotnet build --nologo -c Release "$here/Rmqtt.csproj"
     dotnet build --nologo -c Release -o "$out/dotnet" "$here/tests/Rmqtt.Tests.csproj"
-    run dotnet "$out/dotnet/Rmqtt.Tests.dll" "$root/abi/rmqtt.layout" "$root/include/rmqtt.h"
+    run dotnet "$out/dotnet/Rmqtt.Tests.dll" "$root/abi/rmqtt.layout" "$root/include/rmqtt.h" "$out/certificates"
 fi

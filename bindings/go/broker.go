@@ -17,13 +17,14 @@ import (
 	"encoding/json"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Broker is an MQTT broker. [New] makes one; Close must end it, for nothing else does.
 type Broker struct {
 	id      string
-	timeout time.Duration
+	timeout atomic.Int64 // of decisions, a time.Duration
 	freed   chan struct{}
 
 	mu     sync.Mutex
@@ -54,12 +55,12 @@ func New(configJSON string, hooks Hooks) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
-		id:      goString(C.rmqtt_broker_id(c)),
-		timeout: decisionTimeout(configJSON),
-		freed:   make(chan struct{}),
-		c:       c,
-		run:     newRun(),
+		id:    goString(C.rmqtt_broker_id(c)),
+		freed: make(chan struct{}),
+		c:     c,
+		run:   newRun(),
 	}
+	b.timeout.Store(int64(decisionTimeout(configJSON)))
 	if err := b.SetHooks(hooks); err != nil {
 		b.Close()
 		return nil, err
@@ -126,8 +127,10 @@ func (b *Broker) SetHooks(hooks Hooks) error {
 		return err
 	}
 	defer b.leave()
-	run := func() context.Context { return b.currentRun().ctx }
-	return callSetHooks(c, &hookSet{hooks, b.timeout, run})
+	begin := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(b.currentRun().ctx, time.Duration(b.timeout.Load()))
+	}
+	return callSetHooks(c, &hookSet{hooks, begin})
 }
 
 // Start binds every listener and lets clients in. If one listener cannot be bound, none is, and nothing runs.

@@ -19,6 +19,11 @@ static inline rmqtt_status_t go_broker_new(_GoString_ config, rmqtt_broker_t **o
     return rmqtt_broker_new(view(config), out, err);
 }
 
+static inline rmqtt_status_t go_reload(rmqtt_broker_t *broker, _GoString_ config, rmqtt_string_t **report,
+                                       rmqtt_error_t **err) {
+    return rmqtt_broker_reload(broker, view(config), report, err);
+}
+
 static inline rmqtt_status_t go_publish(rmqtt_broker_t *broker, _GoString_ topic, _GoString_ client_id,
                                         const uint8_t *payload, size_t len, rmqttgo_publication options,
                                         rmqtt_error_t **err) {
@@ -198,6 +203,14 @@ func callStart(broker *C.rmqtt_broker_t) error {
 	return toError(status, err)
 }
 
+// callReload leaves the report in into, as json.Unmarshal does.
+func callReload(broker *C.rmqtt_broker_t, config string, into any) error {
+	var text *C.rmqtt_string_t
+	var err *C.rmqtt_error_t
+	status := C.go_reload(broker, config, &text, &err)
+	return unmarshal(status, text, err, into)
+}
+
 func callPublish(broker *C.rmqtt_broker_t, topic string, payload []byte, clientID string, options C.rmqttgo_publication) error {
 	var err *C.rmqtt_error_t
 	status := C.go_publish(broker, topic, clientID, pointer(payload), C.size_t(len(payload)), options, &err)
@@ -305,12 +318,12 @@ func callExplain(broker *C.rmqtt_broker_t, clientID string, action Action, topic
 	return unmarshal(status, text, err, into)
 }
 
-// unmarshal frees text and err.
+// unmarshal frees text, which there may be after a failure, too, and err.
 func unmarshal(status C.rmqtt_status_t, text *C.rmqtt_string_t, err *C.rmqtt_error_t, into any) error {
+	defer C.rmqtt_string_free(text)
 	if status != C.RMQTT_OK {
 		return toError(status, err)
 	}
-	defer C.rmqtt_string_free(text)
 	view := C.rmqtt_string_view(text)
 	if err := json.Unmarshal(unsafe.Slice((*byte)(unsafe.Pointer(view.ptr)), view.len), into); err != nil {
 		return &Error{Code: ErrInternal, Message: err.Error()}

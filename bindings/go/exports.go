@@ -26,7 +26,7 @@ func rmqttGoAuthenticate(event *C.rmqtt_authenticate_t, ticket C.rmqtt_decision_
 
 //export rmqttGoPreConnect
 func rmqttGoPreConnect(event *C.rmqtt_pre_connect_t, ticket C.rmqtt_decision_t, handle C.uintptr_t) {
-	ev := PreConnectEvent{Address: goString(event.address), Listener: goString(event.listener)}
+	ev := goPreConnectEvent(event)
 	ask(handle, ticket, "PreConnect", func(ctx context.Context, hooks *Hooks) Verdict {
 		return hooks.PreConnect(ctx, ev)
 	})

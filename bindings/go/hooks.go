@@ -3,10 +3,7 @@ package rmqtt
 // #include "shim.h"
 import "C"
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // Hooks is the code of the program that the broker asks and tells. Nil: not interested, at no cost.
 //
@@ -30,7 +27,9 @@ type Hooks struct {
 	// Disconnected hears that a client that was connected is gone.
 	Disconnected func(ev DisconnectEvent)
 
-	// PreConnect decides whether a connection may say anything; if not, it is closed without a word.
+	// PreConnect decides whether a connection may say anything; if not, it is closed without a word. It is asked when the
+	// connection has been accepted, before any handshake costs anything, and on listeners with TLS, WebSocket or QUIC once
+	// more after that, when the certificate and the address that a reverse proxy tells of are known.
 	PreConnect func(ctx context.Context, ev PreConnectEvent) Verdict
 
 	// AuthorizePublish decides whether a message may be published, be it of a client, a will, or this program's own, and
@@ -112,9 +111,8 @@ type Hooks struct {
 
 // hookSet is what the user data of a hook table stands for.
 type hookSet struct {
-	hooks   Hooks
-	timeout time.Duration
-	run     func() context.Context
+	hooks Hooks
+	begin func() (context.Context, context.CancelFunc) // makes the context of a decision
 }
 
 // decision calls one of the hooks that decide, with the event it was made for.
@@ -123,7 +121,7 @@ type decision func(ctx context.Context, hooks *Hooks) Verdict
 // ask is called by the library. It takes the context here, where a stop of the broker still waits for it: in the
 // goroutine, it could be that of the next run.
 func (set *hookSet) ask(name string, hook decision, answer func(Verdict)) {
-	ctx, cancel := context.WithTimeout(set.run(), set.timeout)
+	ctx, cancel := set.begin()
 	go set.decide(ctx, cancel, name, hook, answer)
 }
 

@@ -25,21 +25,25 @@ type AuthEvent struct {
 	MaximumPacketSize          uint32        // that the client takes, in bytes; 0 for no limit
 	ReceiveMaximum             uint16        // QoS 1 and 2 messages that the client takes at once
 	TopicAliasMaximum          uint16        // topic aliases that the client takes
+	Connection                 Connection    // what is known of it
 }
 
 // AuthExchangeEvent is one round of an MQTT 5 enhanced authentication.
 type AuthExchangeEvent struct {
 	Client
-	Method string // the authentication method of its CONNECT
-	Data   []byte // the authentication data of this round; nil if there is none
-	Round  uint32 // 1 for CONNECT, or for the AUTH that begins a re-authentication; one more for each AUTH that follows
-	Again  bool   // whether the client is connected already, and authenticates again
+	Method     string      // the authentication method of its CONNECT
+	Data       []byte      // the authentication data of this round; nil if there is none
+	Round      uint32      // 1 for CONNECT, or for the AUTH that begins a re-authentication; one more for each AUTH after it
+	Again      bool        // whether the client is connected already, and authenticates again
+	Connection *Connection // what is known of it; nil with Again
 }
 
-// PreConnectEvent is a connection that has sent nothing yet.
+// PreConnectEvent is a connection that has sent nothing yet in MQTT.
 type PreConnectEvent struct {
-	Address  string // such as "192.0.2.1:49152"
-	Listener string // the name of the listener that accepted it
+	Address    string     // such as "192.0.2.1:49152"
+	Listener   string     // the name of the listener that accepted it
+	Connection Connection // what is known of it so far
+	Stage      Stage      // how far it has come
 }
 
 // PublishEvent is a message that is to be published.
@@ -88,6 +92,7 @@ func goAuthEvent(event *C.rmqtt_authenticate_t) AuthEvent {
 		MaximumPacketSize:          uint32(event.maximum_packet_size),
 		ReceiveMaximum:             uint16(event.receive_maximum),
 		TopicAliasMaximum:          uint16(event.topic_alias_maximum),
+		Connection:                 goConnection(event.connection),
 	}
 	if event.will != nil {
 		will := goMessage(event.will)
@@ -98,11 +103,21 @@ func goAuthEvent(event *C.rmqtt_authenticate_t) AuthEvent {
 
 func goAuthExchangeEvent(event *C.rmqtt_auth_exchange_t) AuthExchangeEvent {
 	return AuthExchangeEvent{
-		Client: goClient(event.client),
-		Method: goString(event.method),
-		Data:   goBytes(event.data),
-		Round:  uint32(event.round),
-		Again:  bool(event.again),
+		Client:     goClient(event.client),
+		Method:     goString(event.method),
+		Data:       goBytes(event.data),
+		Round:      uint32(event.round),
+		Again:      bool(event.again),
+		Connection: goConnectionOrNil(event.connection),
+	}
+}
+
+func goPreConnectEvent(event *C.rmqtt_pre_connect_t) PreConnectEvent {
+	return PreConnectEvent{
+		Address:    goString(event.address),
+		Listener:   goString(event.listener),
+		Connection: goConnection(event.connection),
+		Stage:      Stage(event.stage),
 	}
 }
 

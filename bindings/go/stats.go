@@ -47,6 +47,7 @@ type Stats struct {
 	QueuedBytes               uint64 // gauge: that they take, as limits.max_queued_bytes counts them
 	InFlight                  uint64 // gauge: messages of QoS 1 and 2 sent to clients, and not acknowledged to the end
 	DelayedMessages           uint64 // gauge: of this program, to be published later
+	HandshakesFailed          uint64 // connections whose PROXY header, or handshake of TLS, WebSocket or QUIC, failed
 }
 
 // Hook names a field of Hooks.
@@ -160,6 +161,7 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		QueuedBytes:               uint64(stats.queued_bytes),
 		InFlight:                  uint64(stats.in_flight),
 		DelayedMessages:           uint64(stats.delayed_messages),
+		HandshakesFailed:          uint64(stats.handshakes_failed),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

@@ -153,7 +153,8 @@ pub struct Proxy {
     pub timeout_ms: u64,
 
     /// For `ws` and `wss`: whether the client's address is taken from `Forwarded`, `X-Forwarded-For` or `X-Real-IP` if the
-    /// request comes from a trusted network.
+    /// request comes from a trusted network. Each is read from the right, up to the first address that is not trusted. A
+    /// request in which they lead to different clients is refused: a proxy that writes one may let the others pass.
     pub trust_forwarded: bool,
 }
 
@@ -205,7 +206,8 @@ pub struct Tls {
     /// Whether clients show a certificate.
     pub client_auth: ClientAuth,
 
-    /// Certificates that have been revoked: a PEM file of certificate revocation lists.
+    /// Certificates that have been revoked: a PEM file of certificate revocation lists. With any, each authority of a chain
+    /// has to have one; those that are out of date count all the same.
     #[schemars(extend("format" = "text"))]
     pub crl_file: String,
 

@@ -13,9 +13,9 @@ pub struct rmqtt_listener_info_t {
     pub name: rmqtt_str_t,
     /// The transport, such as "tcp".
     pub r#type: rmqtt_str_t,
-    /// Where it is bound, such as "127.0.0.1:1883"; as configured while the broker does not run.
+    /// Where it is bound, such as "127.0.0.1:1883", or the path of a Unix socket; as configured while the broker does not run.
     pub address: rmqtt_str_t,
-    /// The port of that address: the real one while the broker runs, also where port 0 is configured.
+    /// The port of that address: the real one while the broker runs, also where port 0 is configured. 0 for Unix sockets.
     pub port: u16,
     /// Zero.
     pub reserved: [u8; 6],

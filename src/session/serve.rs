@@ -78,6 +78,7 @@ pub async fn guarded(hub: &Hub, connection: impl Future<Output = ()>) {
 /// that idles holds no memory for its beginning and its end.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
     let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
+    let _serving = hub.serving();
     if let Some(parting) = part(driver.await, hub.is_stopping()) {
         parting.await;
     }
@@ -90,9 +91,9 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let hurry = match remains.closing.by {
         DisconnectedBy::Broker => stopping,
-        // It may have asked for answers before it said goodbye, and what carries them may not have sent them yet.
+        // It may have asked for answers before it said goodbye, and what carries its connection may have an end of its own.
         DisconnectedBy::Client => true,
-        _ => return None,
+        DisconnectedBy::Network => return None,
     };
     Some(Box::pin(finish(remains.stream, remains.unwritten, hurry)))
 }

@@ -173,8 +173,8 @@ impl Listener {
         self.door.store(Arc::new(door));
     }
 
-    /// Waits until clients know that their connections are over, where the system does not see to that. To be called while
-    /// the listener is open, to be waited for when its clients are gone.
+    /// Closes what is left of its connections, and waits until their clients have been told, where the system does not see to
+    /// that. To be called while the listener is open, to be awaited when its clients are gone.
     pub fn farewell(&self) -> impl Future<Output = ()> {
         #[cfg(feature = "quic")]
         let farewell = match &self.socket {

@@ -42,9 +42,7 @@ const MAX_INCOMING: usize = 4096;
 const INCOMING_BYTES: u64 = 16 * 1024;
 const INCOMING_BYTES_IN_ALL: u64 = 16 * 1024 * 1024;
 
-/// How long clients may take to acknowledge the last words of a broker that stops, and how long it goes on after that to
-/// close what is left.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a broker that stops goes on to close its connections.
 const CLOSING: Duration = Duration::from_millis(200);
 
 /// MQTT gives its reasons itself.
@@ -56,14 +54,14 @@ const NO_ERROR: VarInt = VarInt::from_u32(0);
 pub struct Endpoint {
     endpoint: quinn::Endpoint,
     /// What holds for all connections, apart from certificates.
-    template: ServerConfig,
+    template: Arc<ServerConfig>,
     unproved: Places,
 }
 
 /// A connection that has been asked for.
 pub struct Incoming {
-    incoming: quinn::Incoming,
-    template: ServerConfig,
+    incoming: Box<quinn::Incoming>,
+    template: Arc<ServerConfig>,
     /// Given back when the client has proved its address.
     unproved: Option<Place>,
 }
@@ -82,7 +80,7 @@ impl Endpoint {
             .incoming_buffer_size_total(INCOMING_BYTES_IN_ALL);
         let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
         let endpoint = quinn::Endpoint::new(config, Some(template.clone()), socket, runtime)?;
-        Ok(Endpoint { endpoint, template, unproved: Places::new(UNPROVED) })
+        Ok(Endpoint { endpoint, template: Arc::new(template), unproved: Places::new(UNPROVED) })
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -102,17 +100,16 @@ impl Endpoint {
                     continue;
                 }
             }
-            return Some(Incoming { incoming, template: self.template.clone(), unproved });
+            return Some(Incoming { incoming: Box::new(incoming), template: self.template.clone(), unproved });
         }
     }
 
-    /// Waits until clients have acknowledged their last words, and closes what is left.
+    /// Closes all connections, and waits until their clients have been told.
     pub fn farewell(&self) -> impl Future<Output = ()> {
         let endpoint = self.endpoint.clone();
         async move {
-            // Neither the time nor a failure matters to anyone.
-            let _ = timeout(LAST_WORDS, endpoint.wait_idle()).await;
             endpoint.close(NO_ERROR, b"");
+            // Clients that cannot be reached are not waited for.
             let _ = timeout(CLOSING, endpoint.wait_idle()).await;
         }
     }
@@ -137,7 +134,8 @@ impl Incoming {
 
     /// Shakes hands, and waits for the client's stream.
     pub async fn establish(self, door: &Door) -> io::Result<(Box<dyn Stream>, TlsInfo)> {
-        let Incoming { incoming, template: mut config, unproved } = self;
+        let Incoming { incoming, template, unproved } = self;
+        let mut config = ServerConfig::clone(&template);
         // The certificates are those of the door that the client comes through.
         config.crypto = crypto(door)?;
         let connection = incoming.accept_with(Arc::new(config))?.await?;

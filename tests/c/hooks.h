@@ -6,6 +6,7 @@
 #ifndef RMQTT_TEST_HOOKS_H
 #define RMQTT_TEST_HOOKS_H
 
+#include "connection.h"
 #include "test.h"
 
 /** How the hooks are called, and how they answer. */
@@ -19,9 +20,10 @@ enum way { ON_CALLBACK_THREAD, DEFERRED, INLINE, INLINE_AND_DEFERRED, MIXED, WAY
 /** The answer to one question. Its text is literal, because a deferred answer is given when the hook is long over. */
 typedef struct rule {
     /**
-     * "C" before CONNECT, "A id", "P topic" for a client's message, "W topic" for a will, "H topic" for the host
-     * program's, "D topic" for one that it has delayed, "S filter", "U filter", "F id topic" for a message to that client,
-     * "E id method data round" with " again" behind it when it is connected.
+     * "C" before CONNECT and all handshakes, "C established" behind those, "A id", "P topic" for a client's message,
+     * "W topic" for a will, "H topic" for the host program's, "D topic" for one that it has delayed, "S filter",
+     * "U filter", "F id topic" for a message to that client, "E id method data round" with " again" behind it when it is
+     * connected.
      */
     const char *question;
     rmqtt_verdict_kind_t kind;
@@ -82,6 +84,12 @@ typedef struct judge {
     char address[64];
     char listener[64];
     char client_id[64];
+    /** For CONNECT, with what comes of the certificate. */
+    char username[64];
+    /** What the last questions before, behind and with CONNECT have shown of the connection. */
+    shown_connection accepted;
+    shown_connection established;
+    shown_connection connecting;
     char payload[64];
     /** As `properties_tell` has them. */
     char properties[512];
@@ -338,7 +346,11 @@ static inline rmqtt_verdict_kind_t judge_pre_connect(const rmqtt_pre_connect_t *
     pthread_mutex_lock(&judging->lock);
     judge_copy(judging->address, sizeof judging->address, event->address);
     judge_copy(judging->listener, sizeof judging->listener, event->listener);
-    rmqtt_verdict_kind_t kind = judge_answer(judging, RMQTT_HOOK_PRE_CONNECT, "C", rmqtt_str(""), verdict);
+    bool established = event->stage == RMQTT_STAGE_ESTABLISHED;
+    CHECK(established || event->stage == RMQTT_STAGE_ACCEPTED);
+    connection_see(event->connection, established ? &judging->established : &judging->accepted);
+    rmqtt_str_t stage = rmqtt_str(established ? " established" : "");
+    rmqtt_verdict_kind_t kind = judge_answer(judging, RMQTT_HOOK_PRE_CONNECT, "C", stage, verdict);
     test_leave(&judging->probe);
     return kind;
 }
@@ -347,8 +359,12 @@ static inline rmqtt_verdict_kind_t judge_authenticate(const rmqtt_authenticate_t
                                                       void *user_data) {
     judge *judging = (judge *)user_data;
     test_enter(&judging->probe);
+    CHECK_EQ(event->struct_size, sizeof *event);
     pthread_mutex_lock(&judging->lock);
     rmqtt_str_t id = event->client->client_id;
+    snprintf(judging->username, sizeof judging->username, "%s",
+             event->client->username.ptr ? event->client->username.ptr : "");
+    connection_see(event->connection, &judging->connecting);
     rmqtt_verdict_kind_t kind = judge_answer(judging, RMQTT_HOOK_AUTHENTICATE, "A ", id, verdict);
     test_leave(&judging->probe);
     return kind;
@@ -364,7 +380,11 @@ static inline rmqtt_verdict_kind_t judge_exchange(const rmqtt_auth_exchange_t *e
     snprintf(question, sizeof question, "%s %s %.*s %u%s", event->client->client_id.ptr, event->method.ptr,
              (int)event->data.len, event->data.ptr ? (const char *)event->data.ptr : "", (unsigned)event->round,
              event->again ? " again" : "");
+    CHECK((event->connection == NULL) == event->again);
     pthread_mutex_lock(&judging->lock);
+    if (event->connection) {
+        connection_see(event->connection, &judging->connecting);
+    }
     rmqtt_verdict_kind_t kind =
         judge_answer(judging, RMQTT_HOOK_AUTH_EXCHANGE, "E ", rmqtt_str(question), verdict);
     test_leave(&judging->probe);

@@ -402,7 +402,7 @@ static void events_take_no_room_away_from_decisions(void) {
     int count = 0;
     while (count == 0 || stats_of(broker, RMQTT_HOOK_CONNECTED).in_flight < 4 ||
            test_get(&listening.probe.running) < 3) {
-        char name[16];
+        char name[32];
         CHECK(count < 64);
         snprintf(name, sizeof name, "other %d", count);
         others[count++] = client_open(broker, name, 5);

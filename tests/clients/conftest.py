@@ -1,8 +1,9 @@
-"""The broker under test, as a process of its own, and the clients that are closed before it."""
+"""The broker under test, as a process of its own, the peers in front of it, and the clients that are closed before it."""
 
 import json
 import os
 import queue
+import resource
 import shutil
 import signal
 import subprocess
@@ -11,32 +12,46 @@ from pathlib import Path
 
 import pytest
 
+from certificates import Pki
 from mqtt import DEADLINE, Client
+from peers import Process
 
 REPO = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("RMQTT_BROKER", REPO / "build" / "bin" / "rmqtt-broker"))
+# Tells what its hooks see; built beside the broker.
+FACTS = BINARY.with_name("facts")
+
+# For a thousand clients at once, in this process and in the broker, which inherits it.
+DESCRIPTORS = 8192
 
 
 class Broker:
     """One broker process."""
 
-    def __init__(self, config, log, option="-j"):
-        self.config = config
-        self.file = log.with_suffix(".json") if option == "-c" else None
-        text = json.dumps(config)
-        if self.file:
-            self.file.write_text(text)
-            text = str(self.file)
+    def __init__(self, command, log):
         self.log = log
         # A file and not a pipe: nobody has to read it for the broker to go on.
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [str(BINARY), option, text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
             )
         self.lines = queue.Queue()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
+        self.addresses = {}
         self.ports = {}
+
+    @classmethod
+    def of(cls, config, log, option="-j"):
+        """rmqtt-broker, with its configuration on the command line or in a file."""
+        file = log.with_suffix(".json") if option == "-c" else None
+        text = json.dumps(config)
+        if file:
+            file.write_text(text)
+            text = str(file)
+        broker = cls([str(BINARY), option, text], log)
+        broker.config, broker.file = config, file
+        return broker
 
     def _read(self):
         for line in self.process.stdout:
@@ -53,16 +68,38 @@ class Broker:
         event = json.loads(line)
         assert event["event"] == "listening"
         for listener in event["listeners"]:
-            self.ports[listener["name"]] = int(listener["address"].rpartition(":")[2])
+            self.addresses[listener["name"]] = listener["address"]
+            if listener["type"] != "unix":
+                self.ports[listener["name"]] = int(listener["address"].rpartition(":")[2])
         return event
 
-    def reload(self, **changes):
-        """Has a broker with a file take over another configuration, and returns when it has."""
+    def told(self, event, **values):
+        """Of the program that tells what its hooks see, the next such event; those before it are dropped."""
+        seen = []
+        while True:
+            try:
+                line = self.lines.get(timeout=DEADLINE)
+            except queue.Empty:
+                line = None
+            assert line is not None, f"no {event} with {values} was told, but {seen}"
+            told = json.loads(line)
+            if told["event"] == event and all(told[key] == value for key, value in values.items()):
+                return told
+            seen.append(told)
+
+    def hang_up(self, **changes):
+        """Changes the configuration of a broker with a file, and has it read that again."""
         self.config = {**self.config, **changes}
         self.file.write_text(json.dumps(self.config))
         self.process.send_signal(signal.SIGHUP)
-        self.ports = {}
-        return self.listen()
+
+    def reload(self, **changes):
+        """Has a broker with a file take over another configuration; its report, when it has."""
+        self.hang_up(**changes)
+        self.addresses, self.ports = {}, {}
+        self.listen()
+        reports = [line for line in self.stderr().splitlines() if line.startswith('{"event":"reloaded"')]
+        return json.loads(reports[-1])
 
     @property
     def port(self):
@@ -89,29 +126,29 @@ class Broker:
 
 
 def pytest_configure(config):
-    for needed in (BINARY, "mosquitto_pub", "mosquitto_sub"):
+    # Servers lie where the path of an ordinary user does not always lead.
+    os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin"
+    for needed in (BINARY, FACTS, "mosquitto_pub", "mosquitto_sub", "openssl", "haproxy", "nginx", "node"):
         if shutil.which(needed) is None:
             raise pytest.UsageError(f"{needed} is not there or cannot be run")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
+
+
+def configured(config):
+    return {
+        "listeners": [{"name": "main", "type": "tcp", "address": "127.0.0.1:0"}],
+        "auth": {"allow_anonymous": True},
+        **config,
+    }
 
 
 @pytest.fixture
-def start_broker(request, tmp_path):
-    """Starts brokers. Each has the listener `main` with a port of its own, and lets everyone in, unless told not to."""
-    brokers = []
-
-    def start(option="-j", **config):
-        config = {
-            "listeners": [{"name": "main", "type": "tcp", "address": "127.0.0.1:0"}],
-            "auth": {"allow_anonymous": True},
-            **config,
-        }
-        broker = Broker(config, tmp_path / f"broker-{len(brokers)}.log", option)
-        brokers.append(broker)
-        request.node.brokers = brokers
-        broker.listen()
-        return broker
-
-    yield start
+def brokers(request):
+    """Those of a test."""
+    brokers = request.node.brokers = []
+    yield brokers
     try:
         # A broker that died during the test, or does not stop, is a fault whatever the test looked at.
         assert [broker.stop() for broker in brokers] == [0] * len(brokers)
@@ -121,14 +158,39 @@ def start_broker(request, tmp_path):
 
 
 @pytest.fixture
+def start_broker(brokers, tmp_path):
+    """Starts brokers. Each has the listener `main` with a port of its own, and lets everyone in, unless told not to."""
+
+    def start(option="-j", **config):
+        brokers.append(Broker.of(configured(config), tmp_path / f"broker-{len(brokers)}.log", option))
+        brokers[-1].listen()
+        return brokers[-1]
+
+    return start
+
+
+@pytest.fixture
+def start_facts(brokers, tmp_path):
+    """Starts brokers that tell what their hooks see, as above."""
+
+    def start(**config):
+        command = [str(FACTS), json.dumps(configured(config))]
+        brokers.append(Broker(command, tmp_path / f"broker-{len(brokers)}.log"))
+        brokers[-1].listen()
+        return brokers[-1]
+
+    return start
+
+
+@pytest.fixture
 def broker(start_broker):
     """A broker with the defaults."""
     return start_broker()
 
 
 @pytest.fixture
-def client(start_broker):
-    """Makes clients, which are gone before the broker is: it asks for `start_broker` only for that order."""
+def client(brokers):
+    """Makes clients, which are gone before the brokers are: it asks for `brokers` only for that order."""
     clients = []
 
     def make(port, version, *args, connect=True, **options):
@@ -141,6 +203,26 @@ def client(start_broker):
     yield make
     for made in clients:
         made.close()
+
+
+@pytest.fixture
+def start_process(brokers, tmp_path):
+    """Starts other peers, such as load balancers, which are gone before the brokers are."""
+    processes = []
+
+    def start(command, ready):
+        processes.append(Process(command, tmp_path / f"process-{len(processes)}.log"))
+        processes[-1].wait_until(ready)
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(params=["3.1.1", "5"])

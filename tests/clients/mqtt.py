@@ -58,7 +58,16 @@ class Client:
         will=None,
         username=None,
         password=None,
+        host=HOST,
+        source="",
+        transport="tcp",
+        tls=None,
+        headers=None,
+        path="/mqtt",
     ):
+        """`host` is the path of the socket with `transport="unix"`; `source` is an address of this machine."""
+        self.host = host
+        self.source = source
         self.port = port
         self.version = version
         self.v5 = version == "5"
@@ -76,8 +85,17 @@ class Client:
 
         options = {} if self.v5 else {"clean_session": clean}
         self.paho = paho.Client(
-            CallbackAPIVersion.VERSION2, self.id, protocol=PROTOCOLS[version], reconnect_on_failure=False, **options
+            CallbackAPIVersion.VERSION2,
+            self.id,
+            protocol=PROTOCOLS[version],
+            transport=transport,
+            reconnect_on_failure=False,
+            **options,
         )
+        if tls is not None:
+            self.paho.tls_set_context(tls)
+        if transport == "websockets":
+            self.paho.ws_set_options(path, headers)
         if username is not None:
             self.paho.username_pw_set(username, password)
         if will is not None:
@@ -108,7 +126,7 @@ class Client:
         if self.v5:
             options["clean_start"] = self.clean
             options["properties"] = properties("CONNECT", SessionExpiryInterval=self.expiry)
-        self.paho.connect(HOST, self.port, self.keepalive, **options)
+        self.paho.connect(self.host, self.port, self.keepalive, self.source, **options)
         self.paho.loop_start()
         return self.connack.get(timeout=DEADLINE)
 

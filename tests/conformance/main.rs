@@ -24,7 +24,11 @@ mod topic_alias;
 mod topics;
 mod unsubscribe;
 mod v3;
+mod websocket;
 mod will;
 
+#[allow(dead_code, reason = "what clients over WebSocket are made of")]
+#[path = "../support/mqtt.rs"]
+mod mqtt;
 #[path = "../support/mod.rs"]
 mod support;

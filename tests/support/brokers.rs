@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rmqttc::broker::Broker;
 
-use crate::mqtt::{Connect, LONG};
+use crate::mqtt::{Client, Connect, LONG};
 
 /// A broker that lets everyone in. `more` is appended to the configuration, with a comma before it.
 pub fn broker(more: &str) -> (Broker, String) {
@@ -43,9 +43,14 @@ pub struct Bystander {
 
 impl Bystander {
     pub fn start(address: &str) -> Bystander {
+        Self::over(Client::open(address))
+    }
+
+    /// One whose connection is there already.
+    pub fn over(client: Client) -> Bystander {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let mut client = Connect::v5("bystander").open(address).unwrap();
+        let mut client = Connect::v5("bystander").over(client).unwrap();
         assert_eq!(client.subscribe_with("bystander", 1), Some(1));
         let thread = thread::spawn(move || {
             let mut rounds = 0u32;

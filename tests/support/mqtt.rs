@@ -11,7 +11,7 @@ pub const LONG: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Connect<'a> {
     pub id: &'a str,
-    /// 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5.0.
+    /// 4 for MQTT 3.1.1, 5 for 5.0.
     pub version: u8,
     pub clean: bool,
     pub keep_alive_s: u16,

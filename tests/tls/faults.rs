@@ -128,6 +128,16 @@ fn all_of_them_at_once() {
     assert_eq!(pointers, ["cert_pem", "key_pem", "certificates/0/key_file", "client_ca_pem", "crl_pem"]);
 }
 
+#[cfg(not(feature = "quic"))]
+#[test]
+fn quic_has_to_be_built_in() {
+    let (_, tls) = mutual("required", json!({}));
+    let Err(Error::InvalidConfig(faults)) = Broker::validate(&config("quic", tls, json!({})).to_string()) else {
+        panic!("no fault")
+    };
+    assert_eq!(faults.to_string(), "/listeners/0/type: is \"quic\", which this library has been built without");
+}
+
 /// Files are read again at each start: what has become of them meanwhile counts.
 #[test]
 fn files_are_read_at_each_start() {

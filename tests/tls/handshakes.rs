@@ -64,6 +64,17 @@ fn another_protocol_is_refused() {
     assert_eq!(stream.conn.alpn_protocol(), Some(&b"mqtt"[..]));
 }
 
+/// Web browsers have HTTP within.
+#[test]
+fn websocket_is_http() {
+    let authority = Authority::new("authority");
+    let (_broker, address) = start(&config("wss", material(&authority.server(&NAMES), json!({})), json!({})));
+    let mut client = authority.client_config(None);
+    client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let stream = handshake(&address, &client, "localhost").unwrap();
+    assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+}
+
 #[test]
 fn bytes_that_are_no_tls_are_refused() {
     let authority = Authority::new("authority");

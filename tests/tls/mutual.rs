@@ -1,25 +1,28 @@
+use std::io::{Read, Write};
+
+use rmqttc::broker::Broker;
+use rmqttc::hooks::Hook;
 use rustls::ClientConfig;
 use serde_json::{json, Value};
 
 use crate::certificates::Authority;
 use crate::mqtt::{Client, Connect};
-use crate::secured::{config, eventually, mutual, start, Witness};
-use crate::tls::{self, refusal};
-use rmqttc::hooks::Hook;
+use crate::secured::{config, eventually, material, mutual, start, Seen, Witness, NAMES};
+use crate::tls::{self, handshake, refusal};
 
 fn connect(address: &str, config: &ClientConfig) -> Client {
     Connect::v5("client").over(tls::open(address, config)).unwrap()
 }
 
 /// Nobody has to say who it is besides.
-fn serve(tls: Value) -> (rmqttc::broker::Broker, String) {
+fn serve(tls: Value) -> (Broker, String) {
     start(&config("tls", tls, json!({})))
 }
 
 #[test]
 fn nobody_is_asked_for_a_certificate() {
     let authority = Authority::new("authority");
-    let tls = crate::secured::material(&authority.server(&crate::secured::NAMES), json!({}));
+    let tls = material(&authority.server(&NAMES), json!({}));
     let (_broker, address) = serve(tls);
     let foreign = Authority::new("elsewhere").client("client").issue();
     for identity in [None, Some(&foreign)] {
@@ -42,15 +45,9 @@ fn a_certificate_may_be_optional_but_not_wrong() {
 
 #[test]
 fn certificates_that_are_not_valid_are_refused_with_an_alert() {
-    let authority = Authority::new("authority");
+    let (authority, mut tls) = mutual("required", json!({}));
     let revoked = authority.client("revoked").issue();
-    let tls = json!({"client_ca_pem": authority.pem(), "crl_pem": authority.revoking(&[&revoked])});
-    let (_, tls) = {
-        let server = authority.server(&crate::secured::NAMES);
-        let mut all = crate::secured::material(&server, json!({"client_auth": "required"}));
-        all.as_object_mut().unwrap().extend(tls.as_object().unwrap().clone());
-        (server, all)
-    };
+    tls["crl_pem"] = json!(authority.revoking(&[&revoked]));
     let (broker, address) = serve(tls);
     let good = authority.client("client").issue();
     let expired = authority.client("expired").valid(1999, 2000).issue();
@@ -71,13 +68,24 @@ fn certificates_that_are_not_valid_are_refused_with_an_alert() {
             (Some(&server), "UnsupportedCertificate"),
         ] {
             let said = refusal(&address, &client(identity));
-            println!("{version:?} {alert}: {said}");
-            assert!(said.starts_with("received fatal alert: "), "{alert}: {said}");
+            assert_eq!(said, format!("received fatal alert: {alert}"), "{version:?}");
             failed += 1;
         }
     }
     eventually("all of them counted", || broker.stats().handshakes_failed == failed);
     assert_eq!(broker.stats().connections, 2);
+}
+
+/// A client may have said much before it reads. It still learns why.
+#[test]
+fn the_alert_arrives_whatever_has_been_sent() {
+    let (authority, tls) = mutual("required", json!({}));
+    let (_broker, address) = serve(tls);
+    for _ in 0..10 {
+        let mut stream = handshake(&address, &authority.client_config(None), "localhost").unwrap();
+        let said = stream.write_all(&[0; 100_000]).and_then(|()| stream.read(&mut [0]));
+        assert_eq!(said.unwrap_err().to_string(), "received fatal alert: CertificateRequired");
+    }
 }
 
 #[test]
@@ -95,8 +103,8 @@ fn authorities_between_are_sent_along() {
 #[test]
 fn certificates_that_may_have_been_revoked_are_refused() {
     let (one, other) = (Authority::new("one"), Authority::new("other"));
-    let server = one.server(&crate::secured::NAMES);
-    let tls = crate::secured::material(
+    let server = one.server(&NAMES);
+    let tls = material(
         &server,
         json!({
             "client_ca_pem": one.pem() + &other.pem(), "crl_pem": one.revoking(&[]), "client_auth": "required"
@@ -129,7 +137,7 @@ fn the_certificate_is_the_user_name() {
         let witness = Witness::of(&broker, &[Hook::Authenticate]);
         Connect::v5("client").username("admin").over(tls::open(&address, &shown)).unwrap();
         let seen = witness.take(1);
-        let crate::secured::Seen::Authenticate(client, _) = &seen[0] else { panic!("{seen:?}") };
+        let Seen::Authenticate(client, _) = &seen[0] else { panic!("{seen:?}") };
         assert_eq!(client.username.as_deref(), Some(expected));
     }
 }

@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 
 use crate::scenario::Target;
 use crate::sys::{self, Epoll};
-use crate::Result;
+use crate::transport::Transport;
+use crate::{tls, Result};
 
 /// How a kind of broker is started. To measure another one, describe it here and put its configuration into `benches`.
 pub struct Kind {
     pub name: &'static str,
     /// Found on `PATH`, unless the command line says another one.
     pub program: &'static str,
-    /// Its file in `benches`. `{port}` in it is replaced by a free port.
+    /// Its file in `benches`. In it, `{tcp}`, `{tls}` and `{ws}` are replaced by free ports, `{cert}` and `{key}` by the
+    /// paths of a certificate and its key.
     config: &'static str,
     /// `{config}` is replaced by the path of the configuration.
     arguments: &'static [&'static str],
@@ -28,9 +30,9 @@ pub struct Kind {
 
 /// How a broker tells that it takes clients.
 enum Ready {
-    /// It can be connected to at the free port.
+    /// It can be connected to at the free ports.
     Port,
-    /// It prints a line with `"address":"IP:PORT"` on its standard output.
+    /// It prints a line on its standard output, with `"type":"tls","address":"IP:PORT"` for each listener.
     Line,
     /// It takes none, but measures by itself: see [`crate::in_process`].
     Never,
@@ -85,7 +87,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 pub struct Broker {
     child: Child,
-    address: SocketAddrV4,
+    addresses: Vec<(Transport, SocketAddrV4)>,
     log: PathBuf,
 }
 
@@ -93,11 +95,16 @@ impl Broker {
     /// Starts a broker and waits until it takes clients. Configuration and log are written to `directory`.
     pub fn start(kind: &Kind, program: &Path, configs: &Path, directory: &Path) -> Result<Self> {
         let told = |what: &Path, error| format!("{}: {error}", what.display());
-        let port = free_port()?;
+        let addresses = free_addresses()?;
         let template = configs.join(kind.config);
         let text = fs::read_to_string(&template).map_err(|error| told(&template, error))?;
         let config = directory.join(kind.config);
-        fs::write(&config, text.replace("{port}", &port.to_string())).map_err(|error| told(&config, error))?;
+        let path = |name| directory.join(name).display().to_string();
+        let mut text = text.replace("{cert}", &path(tls::CERTIFICATE)).replace("{key}", &path(tls::KEY));
+        for (transport, address) in &addresses {
+            text = text.replace(&format!("{{{}}}", transport.name()), &address.port().to_string());
+        }
+        fs::write(&config, text).map_err(|error| told(&config, error))?;
         let log = directory.join(format!("{}.log", kind.name));
         let errors = File::create(&log).map_err(|error| told(&log, error))?;
 
@@ -111,7 +118,7 @@ impl Broker {
             .process_group(0)
             .spawn()
             .map_err(|error| told(program, error))?;
-        let mut broker = Self { child, address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), log };
+        let mut broker = Self { child, addresses, log };
         let ready = match kind.ready {
             Ready::Port => broker.wait_for_port(),
             Ready::Line => broker.wait_for_line(),
@@ -122,7 +129,7 @@ impl Broker {
     }
 
     pub fn target(&self) -> Target {
-        Target { address: self.address, pid: Some(self.child.id()) }
+        Target { addresses: self.addresses.clone(), pid: Some(self.child.id()) }
     }
 
     /// Adds to the reason of a failure that the broker has ended, if so, and the last line that it wrote.
@@ -140,7 +147,7 @@ impl Broker {
     fn wait_for_port(&mut self) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < START {
-            if TcpStream::connect(self.address).is_ok() {
+            if self.addresses.iter().all(|(_, address)| TcpStream::connect(address).is_ok()) {
                 return Ok(());
             }
             if sys::interrupted() {
@@ -171,8 +178,11 @@ impl Broker {
             }
             if text.ends_with(b"\n") {
                 let line = String::from_utf8_lossy(&text);
-                self.address = address_in(&line).ok_or_else(|| format!("no address in: {line}"))?;
-                return Ok(());
+                self.addresses = addresses_in(&line);
+                return match self.addresses.is_empty() {
+                    true => Err(format!("no address in: {line}")),
+                    false => Ok(()),
+                };
             }
         }
         Err(format!("it does not tell its address after {START:?}"))
@@ -224,15 +234,26 @@ pub fn version(kind: &Kind, program: &Path) -> String {
     line.map_or_else(|| kind.name.to_owned(), |line| line.trim().to_owned())
 }
 
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
+/// An address of its own for each transport.
+fn free_addresses() -> Result<Vec<(Transport, SocketAddrV4)>> {
+    let failed = |error| format!("no free port: {error}");
+    // Held until all are known, so that they differ.
+    let bind = |transport| Ok((transport, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?));
+    let listeners = Transport::ALL.into_iter().map(bind).collect::<Result<Vec<_>>>()?;
+    let address = |(transport, listener): &(Transport, TcpListener)| {
+        let port = listener.local_addr().map_err(failed)?.port();
+        Ok((*transport, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))
+    };
+    listeners.iter().map(address).collect()
 }
 
-fn address_in(line: &str) -> Option<SocketAddrV4> {
-    let (_, rest) = line.split_once(r#""address":""#)?;
-    rest.split_once('"')?.0.parse().ok()
+/// The listeners that a broker tells of.
+fn addresses_in(line: &str) -> Vec<(Transport, SocketAddrV4)> {
+    let of = |transport: Transport| {
+        let (_, rest) = line.split_once(&format!(r#""type":"{}","address":""#, transport.name()))?;
+        Some((transport, rest.split_once('"')?.0.parse().ok()?))
+    };
+    Transport::ALL.into_iter().filter_map(of).collect()
 }
 
 #[cfg(test)]
@@ -240,10 +261,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_found() {
-        let line = r#"{"event":"listening","listeners":[{"name":"a","type":"tcp","address":"127.0.0.1:4711"}]}"#;
-        assert_eq!(address_in(line), Some("127.0.0.1:4711".parse().unwrap()));
-        assert_eq!(address_in(r#"{"address":"somewhere"}"#), None);
+    fn the_addresses_are_found() {
+        let line = r#"{"event":"listening","listeners":[{"name":"a","type":"tcp","address":"127.0.0.1:4711"},
+            {"name":"b","type":"ws","address":"127.0.0.1:4712"}]}"#;
+        let found = [(Transport::Tcp, "127.0.0.1:4711"), (Transport::WebSocket, "127.0.0.1:4712")];
+        assert_eq!(addresses_in(line), found.map(|(transport, address)| (transport, address.parse().unwrap())));
+        assert_eq!(addresses_in(r#"{"type":"tcp","address":"somewhere"}"#), []);
     }
 
     #[test]

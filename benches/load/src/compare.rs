@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::broker::{self, Broker, Kind};
 use crate::scenario::{Figure, Sample, Scenario, Target, Timing};
 use crate::table::{self, Outcome};
-use crate::{in_process, sys, Result};
+use crate::{in_process, sys, tls, Result};
 
 /// A broker to be started.
 pub struct Contender {
@@ -30,6 +30,7 @@ pub struct Plan {
 pub fn run(plan: &Plan) -> Result<bool> {
     let began = Instant::now();
     let directory = Directory::new()?;
+    tls::write_certificate(&directory.0)?;
     let programs: Vec<PathBuf> =
         plan.contenders.iter().map(|contender| broker::find(&contender.program)).collect::<Result<_>>()?;
     println!("{}", heading(plan, &programs));

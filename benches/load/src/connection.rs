@@ -1,11 +1,15 @@
 //! One client of the broker: a socket, what was received of a packet that is not whole yet, what waits to be sent.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddrV4, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::packet::{self, Packet, Version};
+use crate::scenario::Target;
+use crate::stream::Stream;
 use crate::sys::{Epoll, Event};
+use crate::transport::Transport;
+use crate::websocket::{self, Unframer};
 use crate::Result;
 
 /// How long the broker may take to answer while a client is set up.
@@ -21,23 +25,61 @@ impl Scratch {
 }
 
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     version: Version,
+    /// With WebSocket.
+    unframer: Option<Unframer>,
     partial: Vec<u8>,
-    output: Vec<u8>,
+    output: Output,
     flushed: usize,
     /// The socket took no more; the next event says when it does again.
     full: bool,
 }
 
+/// What waits to be sent.
+#[derive(Default)]
+pub struct Output {
+    bytes: Vec<u8>,
+    framed: bool,
+}
+
+impl Output {
+    /// Appends a packet, in a frame if the transport has them.
+    #[inline]
+    pub fn push(&mut self, packet: &[u8]) {
+        match self.framed {
+            false => self.bytes.extend_from_slice(packet),
+            true => websocket::frame(packet, &mut self.bytes),
+        }
+    }
+
+    /// Appends bytes that are as the transport wants them.
+    pub fn push_ready(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
 impl Connection {
     /// Connects, and waits until the broker has accepted the client.
-    pub fn open(to: SocketAddrV4, version: Version, client_id: &str) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&to.into(), ANSWER).map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
-        stream.set_write_timeout(Some(ANSWER)).map_err(failed)?;
-        let mut new = Self { stream, version, partial: Vec::new(), output: Vec::new(), flushed: 0, full: false };
+    pub fn open(target: &Target, transport: Transport, version: Version, client_id: &str) -> Result<Self> {
+        let socket = TcpStream::connect_timeout(&target.address(transport)?.into(), ANSWER).map_err(failed)?;
+        socket.set_nodelay(true).map_err(failed)?;
+        socket.set_read_timeout(Some(ANSWER)).map_err(failed)?;
+        socket.set_write_timeout(Some(ANSWER)).map_err(failed)?;
+        let mut stream = Stream::new(socket, transport.is_secure()).map_err(failed)?;
+        let framed = transport == Transport::WebSocket;
+        if framed {
+            websocket::upgrade(&mut stream)?;
+        }
+        let mut new = Self {
+            stream,
+            version,
+            unframer: framed.then(Unframer::default),
+            partial: Vec::new(),
+            output: Output { framed, ..Output::default() },
+            flushed: 0,
+            full: false,
+        };
         let answer = new.ask(&packet::connect(version, client_id), packet::CONNACK)?;
         match answer.get(1) {
             Some(0) => Ok(new),
@@ -56,7 +98,7 @@ impl Connection {
 
     /// From now on the socket does not block, and events come with this token.
     pub fn hand_over(&mut self, epoll: &Epoll, token: usize) -> Result<()> {
-        self.stream.set_nonblocking(true).map_err(failed)?;
+        self.stream.socket().set_nonblocking(true).map_err(failed)?;
         epoll.add(&self.stream, token).map_err(failed)
     }
 
@@ -65,7 +107,7 @@ impl Connection {
         &mut self,
         event: &Event,
         scratch: &mut Scratch,
-        mut each: impl FnMut(Packet, &mut Vec<u8>) -> Result<()>,
+        mut each: impl FnMut(Packet, &mut Output) -> Result<()>,
     ) -> Result<()> {
         let scratch = &mut scratch.0;
         loop {
@@ -74,7 +116,11 @@ impl Connection {
             match self.stream.read(&mut scratch[kept..]) {
                 Ok(0) => return Err("the broker closed a connection".to_owned()),
                 Ok(count) => {
-                    let filled = kept + count;
+                    let read = kept + count;
+                    let filled = match &mut self.unframer {
+                        None => read,
+                        Some(unframer) => kept + unframer.unframe(&mut scratch[kept..read])?,
+                    };
                     let used = packet::walk(&scratch[..filled], |packet| match packet.kind() {
                         packet::DISCONNECT => {
                             Err(format!("the broker disconnected a client, reason {:?}", packet.body.first()))
@@ -83,8 +129,8 @@ impl Connection {
                     })?;
                     self.partial.clear();
                     self.partial.extend_from_slice(&scratch[used..filled]);
-                    // A read that was not filled has emptied the socket.
-                    if filled < scratch.len() && !event.closing {
+                    let short = read < scratch.len();
+                    if short && self.stream.is_emptied_by_a_short_read() && !event.closing {
                         return Ok(());
                     }
                 }
@@ -100,21 +146,28 @@ impl Connection {
         self.full &= !event.writable;
     }
 
-    /// Appends to what waits to be sent.
-    pub fn output(&mut self) -> &mut Vec<u8> {
+    pub fn output(&mut self) -> &mut Output {
         &mut self.output
+    }
+
+    /// A packet as this connection sends it, to be sent again and again.
+    pub fn made_ready(&self, packet: &[u8]) -> Vec<u8> {
+        let mut ready = Output { framed: self.output.framed, ..Output::default() };
+        ready.push(packet);
+        ready.bytes
     }
 
     /// Sends what waits, as far as the socket takes it.
     pub fn flush(&mut self) -> Result<()> {
-        while self.flushed < self.output.len() && !self.full {
-            self.flushed += write(&mut self.stream, &self.output[self.flushed..], &mut self.full)?;
+        let waiting = &mut self.output.bytes;
+        while self.flushed < waiting.len() && !self.full {
+            self.flushed += write(&mut self.stream, &waiting[self.flushed..], &mut self.full)?;
         }
-        if self.flushed == self.output.len() {
-            self.output.clear();
+        if self.flushed == waiting.len() {
+            waiting.clear();
             self.flushed = 0;
         }
-        Ok(())
+        self.stream.flush().map_err(failed)
     }
 
     /// Sends from a buffer that is not copied. Tells how much the socket has taken: 0 means to wait for an event.
@@ -127,12 +180,14 @@ impl Connection {
 
     /// Sends a packet and waits for the answer, of which it gives the body.
     fn ask(&mut self, question: &[u8], answer: u8) -> Result<Vec<u8>> {
-        self.stream.write_all(question).map_err(failed)?;
+        let question = self.made_ready(question);
+        self.stream.write_all(&question).map_err(failed)?;
         let mut bytes = Vec::new();
         loop {
             let mut byte = [0];
             self.stream.read_exact(&mut byte).map_err(failed)?;
-            bytes.push(byte[0]);
+            let count = self.unframer.as_mut().map_or(Ok(1), |unframer| unframer.unframe(&mut byte))?;
+            bytes.extend_from_slice(&byte[..count]);
             let mut found = None;
             packet::walk(&bytes, |packet| {
                 found = Some((packet.kind(), packet.body.to_vec()));
@@ -147,7 +202,7 @@ impl Connection {
     }
 }
 
-fn write(stream: &mut TcpStream, bytes: &[u8], full: &mut bool) -> Result<usize> {
+fn write(stream: &mut Stream, bytes: &[u8], full: &mut bool) -> Result<usize> {
     match stream.write(bytes) {
         Ok(count) => Ok(count),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -1,13 +1,15 @@
 //! Many clients that connect and do nothing: how fast they are let in, and what each costs in memory.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use crate::packet::{self, Version};
 use crate::process;
 use crate::scenario::{Sample, Target, Timing};
+use crate::stream::Stream;
 use crate::sys::{self, Epoll, Event};
+use crate::transport::Transport;
 use crate::Result;
 
 /// Clients on their way in while memory is measured: few, so that no backlog overflows, which would cost seconds.
@@ -26,8 +28,8 @@ const LIMIT: Duration = Duration::from_secs(25);
 const FIRST: usize = 100;
 
 /// How fast clients are let in, of whom so many are on their way in at the same time.
-pub fn rate(target: &Target, clients: usize, at_once: usize) -> Result<Sample> {
-    let mut dial = Dial::new(target.address)?;
+pub fn rate(target: &Target, transport: Transport, clients: usize, at_once: usize) -> Result<Sample> {
+    let mut dial = Dial::new(target, transport)?;
     dial.connect(clients / 10, FEW, After::Leave)?;
     let began = Instant::now();
     dial.connect(clients, at_once, After::Leave)?;
@@ -42,7 +44,7 @@ pub fn memory(target: &Target, timing: &Timing, clients: usize) -> Result<Sample
     if sys::raise_descriptor_limit(needed) < needed {
         return Err(format!("{clients} clients need {needed} descriptors; raise `ulimit -n`"));
     }
-    let mut dial = Dial::new(target.address)?;
+    let mut dial = Dial::new(target, Transport::Tcp)?;
     dial.connect(FIRST, FEW, After::Stay)?;
     dial.idle(timing.settle)?;
     let before = process::resident_bytes(pid)?;
@@ -60,6 +62,7 @@ enum After {
 
 struct Dial {
     address: SocketAddrV4,
+    secure: bool,
     epoll: Epoll,
     /// By token. A client that has left makes room for the next one.
     clients: Vec<Option<Client>>,
@@ -69,16 +72,17 @@ struct Dial {
 }
 
 struct Client {
-    stream: TcpStream,
+    stream: Stream,
     asked: bool,
     answer: Vec<u8>,
     accepted: bool,
 }
 
 impl Dial {
-    fn new(address: SocketAddrV4) -> Result<Self> {
+    fn new(target: &Target, transport: Transport) -> Result<Self> {
         let epoll = Epoll::new().map_err(|error| format!("epoll: {error}"))?;
-        Ok(Self { address, epoll, clients: Vec::new(), free: Vec::new(), number: 0 })
+        let (address, secure) = (target.address(transport)?, transport.is_secure());
+        Ok(Self { address, secure, epoll, clients: Vec::new(), free: Vec::new(), number: 0 })
     }
 
     /// Lets `count` more clients connect, and waits until the broker has accepted each.
@@ -104,7 +108,7 @@ impl Dial {
                 accepted += 1;
                 if after == After::Leave {
                     if let Some(client) = place.take() {
-                        sys::send_with_end(client.stream, &packet::disconnect());
+                        client.stream.end(&packet::disconnect());
                     }
                     self.free.push(event.token);
                 }
@@ -120,7 +124,8 @@ impl Dial {
 
     fn begin(&mut self) -> Result<()> {
         let from = self.address.ip().is_loopback().then(|| Ipv4Addr::new(127, 0, 0, 2 + (self.number % SOURCES) as u8));
-        let stream = sys::connecting(self.address, from).map_err(failed)?;
+        let socket = sys::connecting(self.address, from).map_err(failed)?;
+        let stream = Stream::new(socket, self.secure).map_err(failed)?;
         let token = self.free.pop().unwrap_or_else(|| {
             self.clients.push(None);
             self.clients.len() - 1

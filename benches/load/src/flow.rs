@@ -10,11 +10,13 @@ use crate::packet::{self, Version};
 use crate::process;
 use crate::scenario::{Sample, Target, Timing};
 use crate::sys::{Epoll, Event};
+use crate::transport::Transport;
 use crate::Result;
 
 /// A topic is a group of its own: what its publishers send, all its receivers get.
 #[derive(Clone, Copy)]
 pub struct Shape {
+    pub transport: Transport,
     pub version: Version,
     pub qos: u8,
     pub topics: usize,
@@ -89,7 +91,7 @@ impl Load {
             for index in 0..shape.receivers {
                 in_time()?;
                 let name = format!("receiver-{group}-{index}");
-                let mut connection = Connection::open(target.address, shape.version, &name)?;
+                let mut connection = Connection::open(target, shape.transport, shape.version, &name)?;
                 connection.subscribe(&topic, shape.qos)?;
                 connection.hand_over(&load.epoll, load.places.len())?;
                 load.places.push(Place::Receiver(group, index));
@@ -99,7 +101,7 @@ impl Load {
             for index in 0..shape.publishers {
                 in_time()?;
                 let name = format!("publisher-{group}-{index}");
-                let mut connection = Connection::open(target.address, shape.version, &name)?;
+                let mut connection = Connection::open(target, shape.transport, shape.version, &name)?;
                 connection.hand_over(&load.epoll, load.places.len())?;
                 load.places.push(Place::Publisher(group, index));
                 publishers.push(Publisher::new(connection, &shape, &topic));
@@ -224,7 +226,7 @@ impl Group {
 struct Publisher {
     connection: Connection,
     qos: u8,
-    /// Encoded messages of the same length, with packet identifiers from 1.
+    /// Encoded messages of the same length, with packet identifiers from 1, as the transport wants them.
     ring: Vec<u8>,
     message_len: usize,
     /// Messages that were given to send, bytes of them that the socket has taken, messages that are acknowledged.
@@ -235,7 +237,7 @@ struct Publisher {
 
 impl Publisher {
     fn new(connection: Connection, shape: &Shape, topic: &str) -> Self {
-        let encode = |id| packet::publish(shape.version, topic, shape.qos, id, &PAYLOAD);
+        let encode = |id| connection.made_ready(&packet::publish(shape.version, topic, shape.qos, id, &PAYLOAD));
         let message_len = encode(1).len();
         let count = RING_BYTES / message_len;
         let ring = (1..=count as u16).flat_map(encode).collect();
@@ -251,7 +253,7 @@ impl Publisher {
             // Few enough to be copied, which keeps them in order with the other packets of the handshake.
             while self.unsent() > 0 {
                 let bytes = slice(&self.ring, self.message_len, self.offered, self.sent_bytes);
-                self.connection.output().extend_from_slice(bytes);
+                self.connection.output().push_ready(bytes);
                 self.sent_bytes += bytes.len() as u64;
             }
         }
@@ -282,7 +284,7 @@ impl Publisher {
         self.connection.receive(event, scratch, |packet, out| {
             match packet.kind() {
                 packet::PUBACK | packet::PUBCOMP => *acknowledged += 1,
-                packet::PUBREC => packet::acknowledge(packet::PUBREL, packet.id()?, out),
+                packet::PUBREC => out.push(&packet::acknowledge(packet::PUBREL, packet.id()?)),
                 kind => return Err(format!("the broker sent packet {kind} to a publisher")),
             }
             match packet.reason() {
@@ -316,11 +318,11 @@ impl Receiver {
                     *received += 1;
                     match packet.qos() {
                         0 => {}
-                        1 => packet::acknowledge(packet::PUBACK, packet.publish_id()?, out),
-                        _ => packet::acknowledge(packet::PUBREC, packet.publish_id()?, out),
+                        1 => out.push(&packet::acknowledge(packet::PUBACK, packet.publish_id()?)),
+                        _ => out.push(&packet::acknowledge(packet::PUBREC, packet.publish_id()?)),
                     }
                 }
-                packet::PUBREL => packet::acknowledge(packet::PUBCOMP, packet.id()?, out),
+                packet::PUBREL => out.push(&packet::acknowledge(packet::PUBCOMP, packet.id()?)),
                 kind => return Err(format!("the broker sent packet {kind} to a receiver")),
             }
             Ok(())

@@ -6,6 +6,7 @@ use crate::connection::{Connection, Scratch};
 use crate::packet::{self, Version};
 use crate::scenario::{Sample, Target, Timing};
 use crate::sys::{Epoll, Timer};
+use crate::transport::Transport;
 use crate::Result;
 
 const TOPIC: &str = "bench/00";
@@ -28,10 +29,10 @@ const TIMER: usize = 2;
 pub fn run(target: &Target, timing: &Timing, per_second: u32) -> Result<Sample> {
     let mut epoll = Epoll::new().map_err(|error| format!("epoll: {error}"))?;
     let mut scratch = Scratch::new();
-    let mut receiver = Connection::open(target.address, Version::V3, "receiver")?;
+    let mut receiver = Connection::open(target, Transport::Tcp, Version::V3, "receiver")?;
     receiver.subscribe(TOPIC, 0)?;
     receiver.hand_over(&epoll, RECEIVER)?;
-    let mut publisher = Connection::open(target.address, Version::V3, "publisher")?;
+    let mut publisher = Connection::open(target, Transport::Tcp, Version::V3, "publisher")?;
     publisher.hand_over(&epoll, PUBLISHER)?;
     let timer = Timer::new(TICK).map_err(|error| format!("timer: {error}"))?;
     epoll.add(&timer, TIMER).map_err(|error| format!("timer: {error}"))?;
@@ -51,7 +52,7 @@ pub fn run(target: &Target, timing: &Timing, per_second: u32) -> Result<Sample> 
             late += u32::from(now - TICK * ticks > LATE);
             message[stamp_at..stamp_at + 8].copy_from_slice(&(now.as_nanos() as u64).to_be_bytes());
             for _ in 0..per_tick {
-                publisher.output().extend_from_slice(&message);
+                publisher.output().push(&message);
             }
             publisher.flush()?;
             ticks += 1;

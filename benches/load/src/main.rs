@@ -10,8 +10,12 @@ mod latency;
 mod packet;
 mod process;
 mod scenario;
+mod stream;
 mod sys;
 mod table;
+mod tls;
+mod transport;
+mod websocket;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +24,7 @@ use std::time::Duration;
 use broker::{Kind, HOOKED, IN_PROCESS, OURS, PEERS};
 use compare::{Contender, Plan};
 use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, IN_PROCESS_SCENARIOS, SCENARIOS};
+use transport::Transport;
 
 /// A failure is a sentence for whoever reads the table.
 pub type Result<T> = std::result::Result<T, String>;
@@ -38,7 +43,7 @@ compare:
   --in-process PROGRAM one that publishes to itself (build/bin/bench-in-process)
   --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto=mosquitto)
   --configs DIRECTORY  where the configurations are (benches)
-  --limit S            what has not begun after so many seconds is left out (310)
+  --limit S            what has not begun after so many seconds is left out (450)
 against:
   --pid PID            the process of the broker, to measure its CPU and memory
 Exit status: 0; 1 if a scenario failed or messages were lost; 2 for a fault of the command line.
@@ -115,7 +120,7 @@ impl Options {
             in_process: IN_PROCESS.program.into(),
             peers: Vec::new(),
             configs: "benches".into(),
-            limit: 310,
+            limit: 450,
         };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -179,7 +184,10 @@ impl Options {
             }
             Command::Against => {
                 let address = self.address.ok_or("against needs an address")?;
-                let target = Target { address: parse("the address", &address)?, pid: self.pid };
+                // Whoever names the address knows which scenarios its listener is for.
+                let address = parse("the address", &address)?;
+                let addresses = Transport::ALL.map(|transport| (transport, address)).to_vec();
+                let target = Target { addresses, pid: self.pid };
                 compare::against(&target, &self.scenarios, &timing)
             }
             Command::List => {

@@ -120,9 +120,9 @@ pub fn publish(version: Version, topic: &str, qos: u8, id: u16, payload: &[u8]) 
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP: the same bytes in every version, as a reason code of 0 may be left out.
-pub fn acknowledge(kind: u8, id: [u8; 2], out: &mut Vec<u8>) {
+pub fn acknowledge(kind: u8, id: [u8; 2]) -> [u8; 4] {
     let flags = if kind == PUBREL { 2 } else { 0 };
-    out.extend_from_slice(&[kind << 4 | flags, 2, id[0], id[1]]);
+    [kind << 4 | flags, 2, id[0], id[1]]
 }
 
 pub fn disconnect() -> [u8; 2] {

@@ -5,13 +5,21 @@ use std::time::Duration;
 
 use crate::flow::{self, Shape};
 use crate::packet::Version;
+use crate::transport::Transport;
 use crate::{dial, latency, Result};
 
 /// A broker that runs.
 pub struct Target {
-    pub address: SocketAddrV4,
+    pub addresses: Vec<(Transport, SocketAddrV4)>,
     /// Without it, neither processor time nor memory is measured.
     pub pid: Option<u32>,
+}
+
+impl Target {
+    pub fn address(&self, transport: Transport) -> Result<SocketAddrV4> {
+        let found = self.addresses.iter().find(|(known, _)| *known == transport);
+        found.map(|(_, address)| *address).ok_or_else(|| format!("the broker has no listener for {}", transport.name()))
+    }
 }
 
 /// How much of everything.
@@ -67,7 +75,7 @@ pub struct Scenario {
 pub enum Work {
     Flow(Shape),
     Latency { per_second: u32 },
-    ConnectRate { at_once: usize },
+    ConnectRate { transport: Transport, at_once: usize },
     IdleMemory,
 }
 
@@ -102,7 +110,7 @@ impl Scenario {
         match self.work {
             Work::Flow(shape) => flow::run(target, timing, shape),
             Work::Latency { per_second } => latency::run(target, timing, per_second),
-            Work::ConnectRate { at_once } => dial::rate(target, timing.connects, at_once),
+            Work::ConnectRate { transport, at_once } => dial::rate(target, transport, timing.connects, at_once),
             Work::IdleMemory => dial::memory(target, timing, timing.idle_clients),
         }
     }
@@ -122,14 +130,30 @@ impl Figure {
     }
 }
 
-const ONE_TO_ONE: Shape =
-    Shape { version: Version::V3, qos: 0, topics: 1, publishers: 1, receivers: 1, outstanding: 20_000, window: 100 };
+const ONE_TO_ONE: Shape = Shape {
+    transport: Transport::Tcp,
+    version: Version::V3,
+    qos: 0,
+    topics: 1,
+    publishers: 1,
+    receivers: 1,
+    outstanding: 20_000,
+    window: 100,
+};
+
+const OVER_TLS: Shape = Shape { transport: Transport::Tls, ..ONE_TO_ONE };
+
+const OVER_WEBSOCKET: Shape = Shape { transport: Transport::WebSocket, ..ONE_TO_ONE };
 
 /// With fifty receivers, this is as many deliveries as elsewhere.
 const FAN_OUT: Shape = Shape { receivers: 50, outstanding: 400, ..ONE_TO_ONE };
 
 const fn messages(title: &'static str, times: f64) -> Figure {
-    Figure { title, unit: "k msg/s", value: Value::At(0), goal: Goal::Times(times) }
+    Figure { goal: Goal::Times(times), ..throughput(title) }
+}
+
+const fn throughput(title: &'static str) -> Figure {
+    Figure { title, unit: "k msg/s", value: Value::At(0), goal: Goal::None }
 }
 
 /// What an inline `authorize_publish` hook costs: a broker with one against the same broker without.
@@ -207,13 +231,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "connect",
-        work: Work::ConnectRate { at_once: 50 },
+        work: Work::ConnectRate { transport: Transport::Tcp, at_once: 50 },
         figures: &[Figure { title: "connects, 50 at once", unit: "k/s", value: Value::At(0), goal: Goal::None }],
     },
     // More than fit into the backlog of many brokers: what does not fit comes again a second later.
     Scenario {
         name: "storm",
-        work: Work::ConnectRate { at_once: 500 },
+        work: Work::ConnectRate { transport: Transport::Tcp, at_once: 500 },
         figures: &[Figure {
             title: "connects, 500 at once",
             unit: "k/s",
@@ -230,5 +254,22 @@ pub const SCENARIOS: &[Scenario] = &[
             value: Value::At(0),
             goal: Goal::AtMost(2.5),
         }],
+    },
+    Scenario { name: "tls-qos0", work: Work::Flow(OVER_TLS), figures: &[throughput("TLS, QoS 0, 1→1")] },
+    Scenario {
+        name: "tls-qos1",
+        work: Work::Flow(Shape { qos: 1, ..OVER_TLS }),
+        figures: &[throughput("TLS, QoS 1, 1→1, window 100")],
+    },
+    Scenario {
+        name: "tls-connect",
+        work: Work::ConnectRate { transport: Transport::Tls, at_once: 50 },
+        figures: &[Figure { title: "TLS connects, 50 at once", unit: "k/s", value: Value::At(0), goal: Goal::None }],
+    },
+    Scenario { name: "ws-qos0", work: Work::Flow(OVER_WEBSOCKET), figures: &[throughput("WebSocket, QoS 0, 1→1")] },
+    Scenario {
+        name: "ws-qos1",
+        work: Work::Flow(Shape { qos: 1, ..OVER_WEBSOCKET }),
+        figures: &[throughput("WebSocket, QoS 1, 1→1, window 100")],
     },
 ];

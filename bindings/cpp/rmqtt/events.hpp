@@ -5,7 +5,7 @@
 #ifndef RMQTT_EVENTS_HPP
 #define RMQTT_EVENTS_HPP
 
-#include <rmqtt/error.hpp>
+#include <rmqtt/connection.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -404,6 +404,8 @@ struct AuthEvent {
     std::uint16_t receive_maximum = 0;
     /// Topic aliases that the client takes.
     std::uint16_t topic_alias_maximum = 0;
+    /// What is known of the connection.
+    Connection connection;
 };
 
 /// A client authenticates in a way of its own, round by round: MQTT 5 enhanced authentication.
@@ -418,14 +420,20 @@ struct AuthExchangeEvent {
     std::uint32_t round = 0;
     /// Whether the client is connected already, and authenticates again.
     bool again = false;
+    /// What is known of the connection; nothing with `again`.
+    std::optional<Connection> connection;
 };
 
-/// A connection that has sent nothing yet.
+/// A connection that has sent nothing yet in MQTT.
 struct PreConnectEvent {
     /// Where it comes from, such as `192.0.2.1:49152`.
     std::string_view address;
     /// The name of the listener that accepted it.
     std::string_view listener;
+    /// What is known of it so far.
+    Connection connection;
+    /// How far it has come.
+    Stage stage = Stage::accepted;
 };
 
 /// A message is to be published.
@@ -700,15 +708,34 @@ inline AuthEvent event(const rmqtt_authenticate_t &from) noexcept {
         event.receive_maximum = from.receive_maximum;
         event.topic_alias_maximum = from.topic_alias_maximum;
     }
+    if (reaches(from, from.connection) && from.connection) {
+        event.connection = connection(*from.connection);
+    }
     return event;
 }
 
 inline AuthExchangeEvent event(const rmqtt_auth_exchange_t &from) noexcept {
-    return {client(*from.client), view(from.method), optional_view(from.data), from.round, from.again};
+    AuthExchangeEvent event;
+    event.client = client(*from.client);
+    event.method = view(from.method);
+    event.data = optional_view(from.data);
+    event.round = from.round;
+    event.again = from.again;
+    if (reaches(from, from.connection) && from.connection) {
+        event.connection = connection(*from.connection);
+    }
+    return event;
 }
 
 inline PreConnectEvent event(const rmqtt_pre_connect_t &from) noexcept {
-    return {view(from.address), view(from.listener)};
+    PreConnectEvent event;
+    event.address = view(from.address);
+    event.listener = view(from.listener);
+    if (reaches(from, from.stage)) {
+        event.connection = connection(*from.connection);
+        event.stage = static_cast<Stage>(from.stage);
+    }
+    return event;
 }
 
 inline PublishEvent event(const rmqtt_authorize_publish_t &from) noexcept {

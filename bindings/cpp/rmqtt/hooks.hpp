@@ -315,7 +315,9 @@ struct Hooks {
     /// Decides about each round of an enhanced authentication, in the place of Hooks::authenticate: yes, no, or
     /// Answer::challenge(). Without it, a client that asks for one is refused with 0x8C.
     std::function<Answer(const AuthExchangeEvent &)> auth_exchange;
-    /// Decides whether a connection may say anything; if not, it is closed without a word.
+    /// Decides whether a connection may say anything; if not, it is closed without a word. Asked when the connection has
+    /// been accepted, before any handshake costs anything, and on listeners with TLS, WebSocket or QUIC once more after
+    /// that, when the certificate and the address that a reverse proxy tells of are known.
     std::function<Answer(const PreConnectEvent &)> pre_connect;
     /// Decides whether a message may be published, be it of a client, a will, or this program's own, and as what.
     /// Without it, every message may, but no client's to `$SYS/#`.

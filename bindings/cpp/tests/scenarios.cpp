@@ -32,7 +32,9 @@ static_assert(std::is_trivially_copyable_v<rmqtt::Decision>);
 void versions() {
     CHECK_EQ(rmqtt::abi_version(), static_cast<std::uint32_t>(RMQTT_ABI_VERSION));
     CHECK(!rmqtt::version().empty());
-    CHECK(rmqtt::has_feature("tcp"));
+    for (const char *built_in : {"tcp", "tls", "websocket", "unix"}) {
+        CHECK(rmqtt::has_feature(built_in));
+    }
     CHECK(!rmqtt::has_feature("telepathy"));
     CHECK(!rmqtt::has_feature(""));
 }

@@ -159,6 +159,32 @@ namespace Rmqtt
         }
 
         /// <summary>
+        /// Puts another configuration in the place of the one that there is. Of a broker that runs, everything changes
+        /// at once that can, and the rest at the next start; docs/configuration.md says which keys are which.
+        /// Certificates, keys and lists are read again, also where the text is the same. Clients stay connected. A
+        /// second call waits for the first one to end.
+        /// </summary>
+        /// <param name="configJson">The whole new configuration as JSON.</param>
+        /// <returns>JSON text, <c>{"applied":[...],"needs_restart":[...],"rejected":[],"closed":[...]}</c>: JSON
+        /// pointers into the new configuration, of what has changed and holds now, and of what differs from what holds
+        /// until the next start; and the names of listeners that have been closed.</returns>
+        /// <exception cref="RmqttException">The configuration has faults, or certificates and keys that are of no use;
+        /// with <see cref="Status.Bind" />, a new listener cannot be bound. Nothing has changed then.</exception>
+        public string Reload(string configJson)
+        {
+            var config = Utf8.Encode(configJson, nameof(configJson));
+            fixed (byte* pinned = config)
+            {
+                var view = Utf8.View(pinned, config);
+                var status = Native.BrokerReload(_handle, view, out var report, out var error);
+                // There is a report after a failure, too. It says what the exception does.
+                var text = Utf8.Take(report);
+                RmqttException.ThrowIfFailed(status, error);
+                return text;
+            }
+        }
+
+        /// <summary>
         /// Closes the listeners, then every connection; waits for callbacks that run. A broker that does not run stays
         /// as it is.
         /// </summary>

@@ -15,7 +15,8 @@ namespace Rmqtt
             CleanStart = native->CleanStart != 0;
             UserProperties = new UserProperties();
             // A library of an earlier version does not tell the rest.
-            if ((ulong)native->StructSize < (ulong)sizeof(Native.Authenticate)) return;
+            var told = (byte*)native + (ulong)native->StructSize;
+            if ((byte*)(&native->TopicAliasMaximum + 1) > told) return;
             RequestResponseInformation = native->RequestResponseInformation != 0;
             RequestProblemInformation = native->RequestProblemInformation != 0;
             UserProperties = Rmqtt.UserProperties.Copy(native->UserProperties, native->UserPropertyCount);
@@ -23,6 +24,8 @@ namespace Rmqtt
             MaximumPacketSize = native->MaximumPacketSize;
             ReceiveMaximum = native->ReceiveMaximum;
             TopicAliasMaximum = native->TopicAliasMaximum;
+            if ((byte*)(&native->Connection + 1) > told) return;
+            Connection = Connection.Copy(native->Connection);
         }
 
         /// <summary>Who wants to connect.</summary>
@@ -76,15 +79,23 @@ namespace Rmqtt
 
         /// <summary>Topic aliases that the client takes.</summary>
         public ushort TopicAliasMaximum { get; }
+
+        /// <summary>What is known of the connection: TLS, certificate, load balancer.</summary>
+        public Connection Connection { get; }
     }
 
-    /// <summary>A connection that has sent nothing yet.</summary>
+    /// <summary>A connection that has sent nothing yet in MQTT.</summary>
     public sealed class PreConnectEvent
     {
         internal unsafe PreConnectEvent(Native.PreConnect* native)
         {
             Address = Utf8.Copy(native->Address);
             Listener = Utf8.Copy(native->Listener);
+            // A library of an earlier version does not tell the rest, and asks at one stage only.
+            Stage = Stage.Accepted;
+            if ((ulong)native->StructSize < (ulong)sizeof(Native.PreConnect)) return;
+            Connection = Connection.Copy(native->Connection);
+            Stage = (Stage)native->Stage;
         }
 
         /// <summary>Where it comes from, such as <c>192.0.2.1:49152</c>.</summary>
@@ -92,6 +103,12 @@ namespace Rmqtt
 
         /// <summary>The name of the listener that accepted it.</summary>
         public string Listener { get; }
+
+        /// <summary>What is known of it so far.</summary>
+        public Connection Connection { get; }
+
+        /// <summary>How far it has come.</summary>
+        public Stage Stage { get; }
     }
 
     /// <summary>A message is to be published.</summary>
@@ -195,6 +212,9 @@ namespace Rmqtt
             Data = Utf8.Copy(native->Data);
             Round = native->Round;
             Again = native->Again != 0;
+            // A library of an earlier version does not tell the rest.
+            if ((ulong)native->StructSize < (ulong)sizeof(Native.AuthExchange)) return;
+            Connection = Connection.Copy(native->Connection);
         }
 
         /// <summary>Who authenticates.</summary>
@@ -212,6 +232,10 @@ namespace Rmqtt
 
         /// <summary>Whether the client is connected already, and authenticates again.</summary>
         public bool Again { get; }
+
+        /// <summary>What is known of the connection: TLS, certificate, load balancer; null with
+        /// <see cref="Again" />.</summary>
+        public Connection Connection { get; }
     }
 
     /// <summary>A CONNECT that could be read has been answered.</summary>

@@ -30,7 +30,10 @@ namespace Rmqtt
         /// <summary>Hears that a client that was connected is gone.</summary>
         public Action<DisconnectedEvent> Disconnected { get; set; }
 
-        /// <summary>Decides whether a connection may say anything; if not, it is closed without a word.</summary>
+        /// <summary>Decides whether a connection may say anything; if not, it is closed without a word. Asked when the
+        /// connection has been accepted, before any handshake costs anything, and on listeners with TLS, WebSocket or
+        /// QUIC once more after that, when the certificate and the address that a reverse proxy tells of are
+        /// known.</summary>
         public Func<PreConnectEvent, CancellationToken, Task<Verdict>> PreConnect { get; set; }
 
         /// <summary>Decides whether a message may be published, be it of a client, a will, or this program's own, and

@@ -161,6 +161,44 @@ namespace Rmqtt
         }
 
         [StructLayout(LayoutKind.Sequential)]
+        internal struct Certificate
+        {
+            internal UIntPtr StructSize;
+            internal Str Subject;
+            internal Str CommonName;
+            internal Str Issuer;
+            internal Str Serial;
+            internal Str Sha256;
+            internal IntPtr AlternativeNames;
+            internal UIntPtr AlternativeNameCount;
+            internal long NotBeforeS;
+            internal long NotAfterS;
+            internal Bytes Der;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Connection
+        {
+            internal UIntPtr StructSize;
+            internal Str Transport;
+            internal Str ProxyAddress;
+            internal Str ProxyAuthority;
+            internal Str ProxyAlpn;
+            internal Str ProxyTlsVersion;
+            internal Str ProxyCommonName;
+            internal Bytes ProxyUniqueId;
+            internal Str TlsVersion;
+            internal Str CipherSuite;
+            internal Str ServerName;
+            internal Str Alpn;
+            internal IntPtr Certificate;
+            internal int Pid;
+            internal uint Uid;
+            internal uint Gid;
+            internal fixed byte Reserved[4];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
         internal struct Authenticate
         {
             internal UIntPtr StructSize;
@@ -179,6 +217,7 @@ namespace Rmqtt
             internal ushort ReceiveMaximum;
             internal ushort TopicAliasMaximum;
             internal fixed byte ReservedTail[4];
+            internal IntPtr Connection;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -205,6 +244,9 @@ namespace Rmqtt
             internal UIntPtr StructSize;
             internal Str Address;
             internal Str Listener;
+            internal IntPtr Connection;
+            internal int Stage;
+            internal fixed byte Reserved[4];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -256,6 +298,7 @@ namespace Rmqtt
             internal uint Round;
             internal byte Again;
             internal fixed byte Reserved[3];
+            internal IntPtr Connection;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -458,6 +501,7 @@ namespace Rmqtt
             internal ulong QueuedBytes;
             internal ulong InFlight;
             internal ulong DelayedMessages;
+            internal ulong HandshakesFailed;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -650,6 +694,10 @@ namespace Rmqtt
 
         [DllImport(Library, EntryPoint = "rmqtt_broker_start", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerStart(BrokerHandle broker, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_reload", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerReload(
+            BrokerHandle broker, Str configJson, out IntPtr reportJson, out IntPtr error);
 
         [DllImport(Library, EntryPoint = "rmqtt_broker_stop", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerStop(BrokerHandle broker, uint graceMs);

@@ -3,7 +3,7 @@ using System.Threading;
 
 namespace Rmqtt
 {
-    /// <summary>Times as MQTT has them.</summary>
+    /// <summary>Times in whole seconds.</summary>
     internal static class Seconds
     {
         /// <summary>For intervals that can be without an end.</summary>
@@ -17,6 +17,14 @@ namespace Rmqtt
         internal static uint OrInfinite(TimeSpan time, string parameter)
         {
             return time == Timeout.InfiniteTimeSpan ? Infinite : Of(time, Infinite, parameter);
+        }
+
+        /// <summary>What is before the year 1 or after 9999 is the first or the last moment that there is.</summary>
+        internal static DateTimeOffset Since1970(long seconds)
+        {
+            var first = DateTimeOffset.MinValue.ToUnixTimeSeconds();
+            var last = DateTimeOffset.MaxValue.ToUnixTimeSeconds();
+            return DateTimeOffset.FromUnixTimeSeconds(Math.Min(Math.Max(seconds, first), last));
         }
 
         /// <summary>A part of a second counts as one: nothing but zero becomes 0, which often means something else

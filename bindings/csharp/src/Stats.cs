@@ -50,6 +50,7 @@ namespace Rmqtt
             QueuedBytes = (long)native.QueuedBytes;
             InFlight = (long)native.InFlight;
             DelayedMessages = (long)native.DelayedMessages;
+            HandshakesFailed = (long)native.HandshakesFailed;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -180,5 +181,10 @@ namespace Rmqtt
 
         /// <summary>Gauge: messages of the program that are to be published later.</summary>
         public long DelayedMessages { get; }
+
+        /// <summary>Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake
+        /// of TLS, WebSocket or QUIC, failed. Those that were too slow are in
+        /// <see cref="ConnectionsTimedOut" />.</summary>
+        public long HandshakesFailed { get; }
     }
 }

@@ -64,6 +64,7 @@ namespace Rmqtt.Tests
             AddEnum(bound, "RESOURCE", typeof(Resource));
             AddEnum(bound, "OVERFLOW", typeof(Overflow));
             AddEnum(bound, "PUBLISH", typeof(PublishStage));
+            AddEnum(bound, "STAGE", typeof(Stage));
             AddEnum(bound, "PRESENCE", typeof(Presence));
             AddEnum(bound, "ACTION", typeof(ClientAction));
             Same(recorded, bound);

@@ -11,9 +11,9 @@ namespace Rmqtt.Tests
 
         private static int Main(string[] args)
         {
-            if (args.Length < 2 || args.Length > 3)
+            if (args.Length < 3 || args.Length > 4)
             {
-                Console.Error.WriteLine("usage: tests LAYOUT HEADER [PART OF A NAME]");
+                Console.Error.WriteLine("usage: tests LAYOUT HEADER CERTIFICATES [PART OF A NAME]");
                 return 2;
             }
             var tests = new List<KeyValuePair<string, Action>>();
@@ -24,6 +24,8 @@ namespace Rmqtt.Tests
             AuthorizationTests.Register(add);
             ForwardTests.Register(add);
             ConnectTests.Register(add);
+            ConnectionTests.Register(add, args[2]);
+            ReloadTests.Register(add);
             EventTests.Register(add);
             MessageTests.Register(add);
             PublishTests.Register(add);
@@ -34,7 +36,7 @@ namespace Rmqtt.Tests
             CallbackTests.Register(add);
             ObserveTests.Register(add);
 
-            if (args.Length == 3) tests.RemoveAll(test => !test.Key.Contains(args[2]));
+            if (args.Length == 4) tests.RemoveAll(test => !test.Key.Contains(args[3]));
 
             var failed = 0;
             foreach (var test in tests)

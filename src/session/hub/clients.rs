@@ -133,7 +133,12 @@ fn is_from(address: &str, wanted: &str) -> bool {
     fn bare(host: &str) -> &str {
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
-    address == wanted || address.rsplit_once(':').is_some_and(|(host, _)| bare(host) == bare(wanted))
+    // An IPv6 address that has a port is between brackets: the last colon of one that has none is its own.
+    let host = match address.rsplit_once(':') {
+        Some((host, _)) if !host.contains(':') || host.ends_with(']') => host,
+        _ => address,
+    };
+    address == wanted || bare(host) == bare(wanted)
 }
 
 impl Hub {
@@ -307,5 +312,16 @@ mod tests {
         }
         assert!(!is_from("[::1]:1883", "[:"));
         assert!(is_from("memory", "memory") && !is_from("memory", "mem"));
+    }
+
+    #[test]
+    fn addresses_that_have_no_port_match() {
+        assert!(is_from("127.0.0.1", "127.0.0.1") && !is_from("127.0.0.1", "127.0.0.1:1883"));
+        for wanted in ["2001:db8::1:2", "[2001:db8::1:2]"] {
+            assert!(is_from("2001:db8::1:2", wanted), "{wanted}");
+        }
+        for wanted in ["2001:db8::1", "2001:db8::", "2001:db8::1:", "[2001:db8::1:2]:1883"] {
+            assert!(!is_from("2001:db8::1:2", wanted), "{wanted}");
+        }
     }
 }

@@ -164,7 +164,7 @@ impl Hub {
         self.schedule(handle, &mut state);
     }
 
-    /// Asks every client to go, and returns when all have gone or `grace` has passed.
+    /// Asks every client to go, and returns when all have gone and know why, or `grace` has passed.
     pub async fn stop(&self, grace: Duration) {
         self.stopping.store(true, Release);
         let handles: Vec<_> = self.sessions.lock().values().cloned().collect();
@@ -176,7 +176,8 @@ impl Hub {
                 let nobody = self.nobody.notified();
                 tokio::pin!(nobody);
                 nobody.as_mut().enable();
-                if self.connected.load(SeqCst) == 0 && self.wills_asked.load(SeqCst) == 0 {
+                let left = [&self.connected, &self.served, &self.wills_asked];
+                if left.iter().all(|count| count.load(SeqCst) == 0) {
                     return;
                 }
                 nobody.await;

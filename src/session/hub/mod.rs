@@ -72,6 +72,8 @@ pub struct Hub {
     delayed: Delayed<Waiting>,
     backlog: Backlog,
     connected: AtomicU64,
+    /// Connections that have been accepted, until nothing more is to be said to their clients.
+    served: AtomicU64,
     /// Wills that a hook is being asked about.
     wills_asked: AtomicU64,
     /// Told when the last client may have gone, with its will.
@@ -82,6 +84,17 @@ pub struct Hub {
     sweep_at: Mutex<Option<Instant>>,
     overloads: Overloads,
     stopping: AtomicBool,
+}
+
+/// A connection that is served.
+pub(in crate::session) struct Serving<'a>(&'a Hub);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        if self.0.served.fetch_sub(1, SeqCst) == 1 {
+            self.0.nobody.notify_waiters();
+        }
+    }
 }
 
 impl Hub {
@@ -110,6 +123,7 @@ impl Hub {
             delayed: Delayed::new(unlimited(config.delayed.max_messages.into()), unlimited(config.delayed.max_bytes)),
             backlog: Backlog::default(),
             connected: AtomicU64::new(0),
+            served: AtomicU64::new(0),
             wills_asked: AtomicU64::new(0),
             nobody: Notify::new(),
             turn_of_filters: Mutex::default(),
@@ -348,6 +362,12 @@ impl Hub {
         if self.connected.fetch_sub(1, SeqCst) == 1 {
             self.nobody.notify_waiters();
         }
+    }
+
+    /// Counts a connection as one that is served, until what is returned is dropped.
+    pub(in crate::session) fn serving(&self) -> Serving<'_> {
+        self.served.fetch_add(1, SeqCst);
+        Serving(self)
     }
 
     pub(in crate::session) fn is_stopping(&self) -> bool {
