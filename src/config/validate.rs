@@ -328,6 +328,10 @@ mod tests {
                 "/acl/rules/0/topics/0: \"$share/g/a\" is shared; rules are about the filter behind the group",
             ),
             (r#"{"acl":{"rules":[{"effect":"deny","topics":["a"],"qos":[3]}]}}"#, "/acl/rules/0/qos/0: 3 is above the maximum, 2"),
+            (
+                r#"{"session":{"max_expiry_s":4294967296}}"#,
+                "/session/max_expiry_s: 4294967296 is above the maximum, 4294967295",
+            ),
             (r#"{"persistence":{"engine":"redb"}}"#, "/persistence: is not supported yet"),
             (r#"{"limits":{"conn_rate_per_sec":1}}"#, "/limits/conn_rate_per_sec: is not supported yet"),
             (r#"{"sys_topics":{"enabled":true}}"#, "/sys_topics/enabled: is not supported yet"),
