@@ -161,7 +161,8 @@ impl Rights {
             let open = own.is_none() && hub.settings().access.rules().are_open_to_publish();
             *self = Rights { version, open, ..Rights::default() };
         }
-        if self.open && !topic.starts_with(SYSTEM_TOPICS) {
+        let is_system = topic.starts_with(SYSTEM_TOPICS);
+        if self.open && !is_system {
             return true;
         }
         let bit = 1 << (2 * qos as u8 + u8::from(retain));
@@ -170,7 +171,8 @@ impl Rights {
         if let Some(allowed) = known.and_then(|answers| answers.get(bit)) {
             return allowed;
         }
-        if topic::check_name(topic, hub.max_topic_levels()).is_err() {
+        // The rule for topics of the broker comes before a look at the topic, other rules behind it.
+        if !is_system && topic::check_name(topic, hub.max_topic_levels()).is_err() {
             return true; // What is wrong with the topic is said where it is routed.
         }
         let allowed = Policy::of(&hub.settings(), own).publishing(client, topic, qos, retain).allows();
