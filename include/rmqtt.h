@@ -3057,14 +3057,15 @@ rmqtt_status_t rmqtt_broker_set_hooks(struct rmqtt_broker_t *broker,
  * @param broker A broker that does not run.
  * @param err Receives the error. May be NULL.
  * @return `RMQTT_OK`; `RMQTT_ERR_BIND`; `RMQTT_ERR_IO` if threads cannot be started; `RMQTT_ERR_INVALID_STATE` if it
- *         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts or stops the broker;
+ *         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts, stops or reloads the broker;
  *         `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
  *
  * **Threads.** Any. The threads that the broker starts block the signals that are meant for the process, such as
  * SIGTERM, SIGCHLD and SIGPIPE, and those that the caller blocks. They leave real-time signals and faults alone, which
  * managed runtimes need on threads that call them.
  */
-rmqtt_status_t rmqtt_broker_start(struct rmqtt_broker_t *broker, struct rmqtt_error_t **err);
+rmqtt_status_t rmqtt_broker_start(struct rmqtt_broker_t *broker,
+                                  struct rmqtt_error_t **err);
 
 /**
  * Closes the listeners, then every connection; waits for callbacks that run and delivers the events that are queued;

@@ -18,6 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rmqttc::broker::{Broker, Error, Report};
+use rmqttc::config::{schema, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::ClientConfig;
 use serde_json::{json, Value};
@@ -176,6 +177,64 @@ fn a_listener_becomes_a_secured_one() {
     broker.reload(&plain).unwrap();
     let mut again = Client::connect(&address, "again").unwrap();
     assert!(before.ping() && after.ping() && again.ping());
+}
+
+/// What the table of docs/configuration.md says: whether what is changed waits for the next start.
+fn documented() -> Vec<(String, bool)> {
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")).unwrap();
+    let (_, table) = document.split_once("| keys | change |\n").expect("the table is there");
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let keys = rows.flat_map(|row| {
+        let (keys, change) = row[1..].split_once('|').unwrap();
+        let waits = change.trim_start().starts_with("with the next start");
+        keys.split('`').skip(1).step_by(2).map(move |key| (format!("/{}", key.replace('.', "/")), waits))
+    });
+    keys.collect()
+}
+
+/// Another value for each key that can be changed without thought: numbers, switches, choices.
+fn other_values(pointer: &str, schema: &Value, default: &Value, found: &mut Vec<(String, Value)>) {
+    for (key, property) in schema["properties"].as_object().unwrap() {
+        let (pointer, default) = (format!("{pointer}/{key}"), &default[key]);
+        let choices = property["oneOf"].as_array().into_iter().flatten().map(|choice| &choice["const"]);
+        let other = match default {
+            Value::Object(_) => {
+                other_values(&pointer, property, default, found);
+                continue;
+            }
+            Value::Bool(default) => Some(json!(!default)),
+            Value::Number(default) => {
+                let default = default.as_u64().unwrap();
+                let (min, max) = (property["minimum"].as_u64().unwrap_or(0), property["maximum"].as_u64());
+                [default + 1, min].into_iter().find(|other| max.is_none_or(|max| *other <= max)).map(Value::from)
+            }
+            default => choices.clone().find(|choice| *choice != default).cloned(),
+        };
+        found.extend(other.map(|other| (pointer, other)));
+    }
+}
+
+#[test]
+fn every_key_changes_when_the_documentation_says() {
+    let _alone = alone();
+    let documented = documented();
+    let mut changes = vec![("/id".to_owned(), json!("other")), ("/runtime/thread_name".to_owned(), json!("other"))];
+    other_values("", &schema(), &serde_json::to_value(Config::default()).unwrap(), &mut changes);
+    assert!(changes.len() > 30, "{changes:?}");
+    let (broker, _) = start(&json!({"listeners": [{"address": "127.0.0.1:0"}]}).to_string());
+    for (pointer, value) in changes {
+        let nested = pointer[1..].rsplit('/').fold(value, |value, key| json!({ key: value }));
+        let mut config = json!({"listeners": [{"address": "127.0.0.1:0"}]});
+        config.as_object_mut().unwrap().extend(nested.as_object().unwrap().clone());
+        let report = broker.reload(&config.to_string()).unwrap_or_else(|error| panic!("{pointer}: {error}"));
+        // The key itself, or the closest one above it.
+        let covers = |key: &str| pointer.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let known = documented.iter().filter(|(key, _)| covers(key)).max_by_key(|(key, _)| key.len());
+        let (_, waits) = known.unwrap_or_else(|| panic!("{pointer} is not in docs/configuration.md"));
+        assert_eq!(report.needs_restart.contains(&pointer), *waits, "{pointer}: {report:?}");
+        assert_eq!(report.applied.contains(&pointer), !waits, "{pointer}: {report:?}");
+        assert_eq!(report.needs_restart.len(), usize::from(*waits), "{report:?}");
+    }
 }
 
 /// Bytes of memory that the process has in use.

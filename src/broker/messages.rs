@@ -8,11 +8,10 @@ use bytes::Bytes;
 
 use super::{Broker, Error, Inner, NOT_RUNNING};
 use crate::codec::encode_properties;
-use crate::config::Config;
 use crate::hooks::in_place;
 use crate::model::{topic, EncodedProperties, Properties, QoS, RetainHandling, SubscriptionOptions, Text};
 use crate::session::{
-    self, Completion, Consumer, HostMessage, NotPublished, Overflow, Service, SubscriptionStats, Unpublished,
+    self, Bounds, Completion, Consumer, HostMessage, NotPublished, Overflow, Service, SubscriptionStats, Unpublished,
 };
 
 /// The largest packet that MQTT can express, without its fixed header `[MQTT-2.1.4]`.
@@ -118,7 +117,6 @@ impl Broker {
         messages: impl IntoIterator<Item = Result<Publish, Error>>,
     ) -> (usize, Result<(), Error>) {
         let mut messages = messages.into_iter();
-        let config = self.inner.config.load();
         let mut published = 0;
         let mut checked = Checked::default();
         let mut next = None;
@@ -127,7 +125,7 @@ impl Broker {
             let (hub, blocked, deadline) = {
                 let run = self.inner.run();
                 let Some(run) = run.as_ref() else { break Err(NOT_RUNNING) };
-                let mut publisher = run.hub.publisher();
+                let (mut publisher, bounds) = (run.hub.publisher(), run.hub.bounds());
                 let blocked = loop {
                     let (message, deadline) = match next.take() {
                         Some(next) => next,
@@ -136,7 +134,7 @@ impl Broker {
                             Some(Err(error)) => break Err(error),
                             Some(Ok(message)) => {
                                 let wait = message.wait;
-                                match Self::check(&config, message, &mut checked) {
+                                match Self::check(bounds, message, &mut checked) {
                                     Err(error) => break Err(error),
                                     Ok(message) => (message, deadline(wait)),
                                 }
@@ -169,16 +167,16 @@ impl Broker {
     }
 
     /// Checks a message as if it came from a client.
-    pub(super) fn check(config: &Config, publish: Publish, checked: &mut Checked) -> Result<HostMessage, Error> {
-        let levels = config.limits.max_topic_levels as usize;
+    pub(super) fn check(bounds: Bounds, publish: Publish, checked: &mut Checked) -> Result<HostMessage, Error> {
+        let levels = bounds.max_topic_levels;
         if checked.0.as_ref().is_none_or(|topic| *topic != publish.topic) {
             topic::check_name(&publish.topic, levels).map_err(|error| invalid(format!("the topic {error}")))?;
             checked.0 = Some(publish.topic.clone());
         }
-        if publish.qos as u8 > config.limits.max_qos {
-            return Err(invalid(format!("the QoS is above limits.max_qos, {}", config.limits.max_qos)));
+        if publish.qos as u8 > bounds.max_qos {
+            return Err(invalid(format!("the QoS is above limits.max_qos, {}", bounds.max_qos)));
         }
-        if publish.retain && !config.retain.enabled {
+        if publish.retain && !bounds.retain {
             return Err(invalid("retained messages are turned off by retain.enabled"));
         }
         if publish.retain && publish.client_id.is_some() {

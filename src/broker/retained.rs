@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::messages::Checked;
 use super::{Broker, Error, Publish};
 use crate::model::{topic, Message};
-use crate::session::Full;
+use crate::session::{Bounds, Full};
 
 const FULL: &str = "as many messages are retained as retain.max_messages allows";
 
@@ -46,7 +46,7 @@ impl Broker {
             let text = "a message that is retained without being sent has no delay, and nobody to report to";
             return Err(Error::InvalidArgument(text.to_owned()));
         }
-        let message = Self::check(&config, Publish { retain: true, ..message }, &mut Checked::default())?;
+        let message = Self::check(Bounds::of(&config), Publish { retain: true, ..message }, &mut Checked::default())?;
         let (size, max) = (message.payload.len(), config.retain.max_payload_bytes as usize);
         if size == 0 {
             return Err(Error::InvalidArgument("the payload is empty: nothing retains that".to_owned()));

@@ -229,6 +229,7 @@ pub enum SlowConsumer {
 pub struct Session {
     /// The longest time that a session outlives its connection, in seconds; 4294967295 means for ever. An MQTT 5 client
     /// that asks for more is told; for an older one without clean session it is the time.
+    #[schemars(range(max = 4_294_967_295u64))]
     pub max_expiry_s: u32,
 }
 

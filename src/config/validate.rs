@@ -298,6 +298,10 @@ mod tests {
                 r#"{"listeners":[{"type":"tpc","address":"127.0.0.1:0"}]}"#,
                 "/listeners/0/type: \"tpc\" is not one of \"tcp\", \"tls\", \"ws\", \"wss\", \"quic\", \"unix\"",
             ),
+            (
+                r#"{"session":{"max_expiry_s":4294967296}}"#,
+                "/session/max_expiry_s: 4294967296 is above the maximum, 4294967295",
+            ),
             (r#"{"persistence":{"engine":"redb"}}"#, "/persistence: is not supported yet"),
             (r#"{"limits":{"conn_rate_per_sec":1}}"#, "/limits/conn_rate_per_sec: is not supported yet"),
             (r#"{"sys_topics":{"enabled":true}}"#, "/sys_topics/enabled: is not supported yet"),

@@ -223,7 +223,7 @@ unsafe fn rescue_user_data(hooks: *const rmqtt_hooks_t) -> Option<UserData> {
 /// @param broker A broker that does not run.
 /// @param err Receives the error. May be NULL.
 /// @return `RMQTT_OK`; `RMQTT_ERR_BIND`; `RMQTT_ERR_IO` if threads cannot be started; `RMQTT_ERR_INVALID_STATE` if it
-///         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts or stops the broker;
+///         runs already; `RMQTT_ERR_WOULD_DEADLOCK` in a callback while another thread starts, stops or reloads the broker;
 ///         `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
 ///
 /// **Threads.** Any. The threads that the broker starts block the signals that are meant for the process, such as

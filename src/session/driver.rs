@@ -341,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     fn room_for_replay(&self) -> usize {
         let handle = self.lease.handle();
-        handle.mailbox().room(&handle.quota())
+        handle.mailbox().room(handle.quota())
     }
 
     fn may_replay(&self) -> bool {
@@ -473,7 +473,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
                 self.taken.push_back(delivery);
             }
         }
-        mailbox.release_publishers(&handle.quota());
+        mailbox.release_publishers(handle.quota());
         drop(mailbox);
 
         let are_messages = !self.taken.is_empty() || self.forwarding.is_some();

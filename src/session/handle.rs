@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::closing::Closing;
 use super::mailbox::Mailbox;
-use super::quota::{Quota, SharedQuota};
+use super::quota::SharedQuota;
 use super::state::State;
 use super::subscriptions::Subscriptions;
 use super::tally::{Taken, Tally};
@@ -68,9 +68,8 @@ impl Handle {
         &self.client_id
     }
 
-    /// The one that holds now.
-    pub(super) fn quota(&self) -> Quota {
-        self.quota.get()
+    pub(super) fn quota(&self) -> &SharedQuota {
+        &self.quota
     }
 
     /// The last connection that had the session.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::blocks::{Block, Blocks, SHARED_PAYLOAD};
 use super::closing::Closing;
 use super::delivery::{Delivery, Outgoing};
-use super::quota::Quota;
+use super::quota::SharedQuota;
 use super::receiver::Receiver;
 use super::replays::Replays;
 use super::visit::Visit;
@@ -105,7 +105,7 @@ impl Lost {
 
 /// What decides whether there is room for a message, and what is lost of those that give way to it.
 pub(super) struct Room<'a> {
-    pub(super) quota: Quota,
+    pub(super) quota: &'a SharedQuota,
     pub(super) now: Instant,
     pub(super) lost: &'a mut Lost,
 }
@@ -279,7 +279,7 @@ impl Mailbox {
             };
             let packet = self.encoded.push_encoded(outgoing.frame(wants.v5));
             packet[0] |= u8::from(retain);
-            return self.queued(dropped, &room.quota);
+            return self.queued(dropped, room.quota);
         }
         let len = outgoing.head(wants.v5, retain).packet_len();
         if len > wants.maximum_packet_size {
@@ -293,7 +293,7 @@ impl Mailbox {
         self.encoded.push(len, &payload, |out| {
             outgoing.head(wants.v5, retain).encode(out);
         });
-        self.queued(dropped, &room.quota)
+        self.queued(dropped, room.quota)
     }
 
     /// Takes in a message that is kept.
@@ -313,10 +313,10 @@ impl Mailbox {
             QoS::AtMostOnce => self.plain.push_back(delivery),
             _ => self.assured.push_back(delivery),
         }
-        self.queued(dropped, &room.quota)
+        self.queued(dropped, room.quota)
     }
 
-    fn queued(&mut self, dropped: Gone, quota: &Quota) -> Outcome {
+    fn queued(&mut self, dropped: Gone, quota: &SharedQuota) -> Outcome {
         let wake = self.notify();
         if dropped == Gone::default() {
             Outcome::Queued { wake, crowded: self.is_crowded(quota) }
@@ -329,7 +329,7 @@ impl Mailbox {
     fn make_room(&mut self, len: usize, qos: QoS, room: &mut Room<'_>) -> Result<Gone, Outcome> {
         let (quota, now, lost) = (room.quota, room.now, &mut *room.lost);
         let mut dropped = Gone::default();
-        while self.messages() >= quota.max_messages || self.bytes() + len > quota.max_bytes.max(len) {
+        while self.messages() >= quota.max_messages() || self.bytes() + len > quota.max_bytes().max(len) {
             // What has expired has no claim on the room.
             if self.assured.front().is_some_and(|oldest| oldest.message.is_expired(now)) {
                 if let Some(expired) = self.pop_assured() {
@@ -338,7 +338,7 @@ impl Mailbox {
                 dropped.expired += 1;
                 continue;
             }
-            let made = match quota.policy {
+            let made = match quota.policy() {
                 SlowConsumer::DropOldest => self.drop_oldest(qos, lost),
                 SlowConsumer::DropNewest => false,
                 SlowConsumer::Disconnect => {
@@ -394,8 +394,8 @@ impl Mailbox {
     }
 
     /// Whether publishers should wait. Half of the room is left then, for those who have not noticed yet.
-    pub(super) fn is_crowded(&self, quota: &Quota) -> bool {
-        let much = 2 * self.messages() >= quota.max_messages || 2 * self.bytes() >= quota.max_bytes;
+    pub(super) fn is_crowded(&self, quota: &SharedQuota) -> bool {
+        let much = 2 * self.messages() >= quota.max_messages() || 2 * self.bytes() >= quota.max_bytes();
         // Nobody waits for a client that is away, or that kept others waiting, or whose acknowledgements are not read
         // because it waits itself.
         let stuck = self.lagging || (self.owner_waits && !self.assured.is_empty());
@@ -411,7 +411,7 @@ impl Mailbox {
     }
 
     /// Has `waker` woken when there is room again; `false` if there is.
-    pub(super) fn await_room(&mut self, waker: &Waker, quota: &Quota) -> bool {
+    pub(super) fn await_room(&mut self, waker: &Waker, quota: &SharedQuota) -> bool {
         if !self.is_crowded(quota) {
             return false;
         }
@@ -428,7 +428,7 @@ impl Mailbox {
     }
 
     /// Wakes the publishers that wait, if there is room for them.
-    pub(super) fn release_publishers(&mut self, quota: &Quota) {
+    pub(super) fn release_publishers(&mut self, quota: &SharedQuota) {
         if self.messages() == 0 {
             self.lagging = false;
         }
@@ -472,11 +472,11 @@ impl Mailbox {
     }
 
     /// How many more messages may be put here without pushing others out: half of what the quota leaves.
-    pub(super) fn room(&self, quota: &Quota) -> usize {
-        if 2 * self.bytes() >= quota.max_bytes {
+    pub(super) fn room(&self, quota: &SharedQuota) -> usize {
+        if 2 * self.bytes() >= quota.max_bytes() {
             return 0;
         }
-        (quota.max_messages / 2 + 1).saturating_sub(self.messages())
+        (quota.max_messages() / 2 + 1).saturating_sub(self.messages())
     }
 
     /// Puts back what has been taken but not sent, in its order: for the next connection, or, with QoS 0, to be dropped with

@@ -53,3 +53,4 @@ pub use hub::{
 pub use in_process::{acknowledge, Consumer, Delivered, Overflow, Service, Subscription, SubscriptionStats};
 pub use receipt::{Completion, Report, Stage};
 pub use serve::{guarded, may_begin, serve, Identity, Peer};
+pub use settings::Bounds;

@@ -13,7 +13,7 @@ pub(super) struct Quota {
 }
 
 /// The quota of all sessions, which can be changed while they are filled. It is looked at for each message: its parts are
-/// read one by one, as each of them holds for itself.
+/// read one by one, when they are needed, as each of them holds for itself.
 pub(super) struct SharedQuota {
     max_messages: AtomicUsize,
     max_bytes: AtomicUsize,
@@ -37,12 +37,16 @@ impl SharedQuota {
         self.policy.store(quota.policy as u8, Relaxed);
     }
 
-    pub(super) fn get(&self) -> Quota {
-        Quota {
-            max_messages: self.max_messages.load(Relaxed),
-            max_bytes: self.max_bytes.load(Relaxed),
-            policy: POLICIES.get(usize::from(self.policy.load(Relaxed))).copied().unwrap_or_default(),
-        }
+    pub(super) fn max_messages(&self) -> usize {
+        self.max_messages.load(Relaxed)
+    }
+
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes.load(Relaxed)
+    }
+
+    pub(super) fn policy(&self) -> SlowConsumer {
+        POLICIES.get(usize::from(self.policy.load(Relaxed))).copied().unwrap_or_default()
     }
 }
 
@@ -55,8 +59,7 @@ mod tests {
         let shared = SharedQuota::new(Quota { max_messages: 0, max_bytes: 0, policy: SlowConsumer::default() });
         for (number, policy) in POLICIES.into_iter().enumerate() {
             shared.set(Quota { max_messages: number, max_bytes: 2 * number, policy });
-            let Quota { max_messages, max_bytes, policy: read } = shared.get();
-            assert_eq!((max_messages, max_bytes, read), (number, 2 * number, policy));
+            assert_eq!((shared.max_messages(), shared.max_bytes(), shared.policy()), (number, 2 * number, policy));
         }
     }
 }

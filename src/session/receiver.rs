@@ -57,7 +57,7 @@ impl Receiver {
     /// Has `waker` woken when there is room again; `false` if there is.
     pub(super) fn await_room(&self, waker: &Waker) -> bool {
         match self {
-            Receiver::Session(handle) => handle.mailbox().await_room(waker, &handle.quota()),
+            Receiver::Session(handle) => handle.mailbox().await_room(waker, handle.quota()),
             Receiver::Host(subscription) => subscription.await_room(waker),
         }
     }
@@ -65,7 +65,7 @@ impl Receiver {
     /// Whether publishers should wait.
     pub(super) fn is_crowded(&self) -> bool {
         match self {
-            Receiver::Session(handle) => handle.mailbox().is_crowded(&handle.quota()),
+            Receiver::Session(handle) => handle.mailbox().is_crowded(handle.quota()),
             Receiver::Host(subscription) => subscription.is_crowded(),
         }
     }

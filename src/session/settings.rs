@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
@@ -68,11 +68,32 @@ impl Settings {
     }
 }
 
+/// What messages of the host program keep to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub max_topic_levels: usize,
+    pub max_qos: u8,
+    /// Whether they may be retained.
+    pub retain: bool,
+}
+
+impl Bounds {
+    pub fn of(config: &Config) -> Self {
+        Bounds {
+            max_topic_levels: config.limits.max_topic_levels as usize,
+            max_qos: config.limits.max_qos,
+            retain: config.retain.enabled,
+        }
+    }
+}
+
 /// The settings that hold, which can be exchanged while clients are served.
 pub(super) struct InForce {
     all: ArcSwap<Settings>,
     /// What of them is looked at for each message, so that this costs no more than to read it.
     max_topic_levels: AtomicUsize,
+    max_qos: AtomicU8,
+    retain: AtomicBool,
     quota: Arc<SharedQuota>,
 }
 
@@ -80,6 +101,8 @@ impl InForce {
     pub(super) fn new(settings: Settings) -> Self {
         InForce {
             max_topic_levels: AtomicUsize::new(settings.max_topic_levels),
+            max_qos: AtomicU8::new(settings.max_qos as u8),
+            retain: AtomicBool::new(settings.retain),
             quota: Arc::new(SharedQuota::new(settings.quota)),
             all: ArcSwap::from_pointee(settings),
         }
@@ -87,6 +110,8 @@ impl InForce {
 
     pub(super) fn set(&self, settings: Settings) {
         self.max_topic_levels.store(settings.max_topic_levels, Relaxed);
+        self.max_qos.store(settings.max_qos as u8, Relaxed);
+        self.retain.store(settings.retain, Relaxed);
         self.quota.set(settings.quota);
         self.all.store(Arc::new(settings));
     }
@@ -97,6 +122,14 @@ impl InForce {
 
     pub(super) fn max_topic_levels(&self) -> usize {
         self.max_topic_levels.load(Relaxed)
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds {
+            max_topic_levels: self.max_topic_levels(),
+            max_qos: self.max_qos.load(Relaxed),
+            retain: self.retain.load(Relaxed),
+        }
     }
 
     pub(super) fn quota(&self) -> &Arc<SharedQuota> {

@@ -32,7 +32,7 @@ use super::overload::Overloads;
 use super::receipt::Receipts;
 use super::receiver::Receiver;
 use super::retained::{LookUps, Retained};
-use super::settings::{unlimited, InForce, Settings};
+use super::settings::{unlimited, Bounds, InForce, Settings};
 use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
@@ -153,6 +153,11 @@ impl Hub {
     /// The settings that hold now, to be looked at without waiting for anything.
     pub(in crate::session) fn settings(&self) -> Guard<Arc<Settings>> {
         self.settings.all()
+    }
+
+    /// What messages of the host program keep to now.
+    pub fn bounds(&self) -> Bounds {
+        self.settings.bounds()
     }
 
     pub(in crate::session) fn max_topic_levels(&self) -> usize {

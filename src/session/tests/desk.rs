@@ -19,8 +19,8 @@ use crate::router::{Identifiers, Target};
 /// What a client gets as it is encoded for all.
 pub(super) const PLAIN: Wants = Wants { v5: true, maximum_packet_size: usize::MAX, aliases: false };
 
-pub(super) fn quota(policy: SlowConsumer, max_messages: usize, max_bytes: usize) -> Quota {
-    Quota { max_messages, max_bytes, policy }
+pub(super) fn quota(policy: SlowConsumer, max_messages: usize, max_bytes: usize) -> Arc<SharedQuota> {
+    Arc::new(SharedQuota::new(Quota { max_messages, max_bytes, policy }))
 }
 
 pub(super) fn client() -> Arc<Client> {
@@ -40,7 +40,7 @@ pub(super) fn client() -> Arc<Client> {
 /// A mailbox, and a publisher who fills it.
 pub(super) struct Desk {
     pub(super) mailbox: Mailbox,
-    pub(super) quota: Quota,
+    pub(super) quota: Arc<SharedQuota>,
     pub(super) now: Instant,
     pub(super) topic: &'static str,
     pub(super) retain: bool,
@@ -49,8 +49,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(quota: Quota) -> Desk {
-        let handle = Arc::new(Handle::new(1, Text::from("c"), Arc::new(SharedQuota::new(quota))));
+    pub(super) fn new(quota: Arc<SharedQuota>) -> Desk {
+        let handle = Arc::new(Handle::new(1, Text::from("c"), quota.clone()));
         let target = Target {
             key: handle.key(),
             subscriber: Receiver::Session(handle),
@@ -69,7 +69,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn connected(quota: Quota) -> Desk {
+    pub(super) fn connected(quota: Arc<SharedQuota>) -> Desk {
         let mut desk = Desk::new(quota);
         desk.connect(PLAIN);
         desk.mailbox.look();
@@ -87,7 +87,7 @@ impl Desk {
     }
 
     pub(super) fn offer_delivery(&mut self, delivery: Delivery) -> Outcome {
-        let room = Room { quota: self.quota, now: self.now, lost: &mut self.lost };
+        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
         self.mailbox.offer_delivery(delivery, room)
     }
 
@@ -117,7 +117,7 @@ impl Desk {
         };
         let mut outgoing = Outgoing::new(source);
         let way = Way { fan_out, in_advance: true };
-        let room = Room { quota: self.quota, now: self.now, lost: &mut self.lost };
+        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
         self.mailbox.offer(&mut outgoing, &self.target, None, way, room)
     }
 
@@ -145,7 +145,7 @@ impl Desk {
 
     /// What the messages take, by the mailbox's own account: there is room as long as half of the quota is left.
     pub(super) fn bytes(&self) -> usize {
-        let has_room = |max_bytes| self.mailbox.room(&Quota { max_bytes, max_messages: usize::MAX, ..self.quota }) > 0;
+        let has_room = |max_bytes| self.mailbox.room(&quota(self.quota.policy(), usize::MAX, max_bytes)) > 0;
         let (mut none, mut some) = (0, 1 << 40);
         assert!(!has_room(none) && has_room(some));
         while some - none > 1 {
