@@ -1,6 +1,9 @@
 //! QUIC as clients and hooks see it.
 #![cfg(feature = "quic")]
 
+#[path = "support/brokers.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod brokers;
 #[path = "support/certificates.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod certificates;

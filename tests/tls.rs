@@ -1,5 +1,8 @@
 //! TLS as clients and hooks see it.
 
+#[path = "support/brokers.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod brokers;
 #[path = "support/certificates.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod certificates;

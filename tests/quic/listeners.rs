@@ -87,7 +87,7 @@ fn a_socket_may_be_bound_already() {
     // One of another kind would be of no use.
     *INHERITED.lock().unwrap() = Some(TcpListener::bind("127.0.0.1:0").unwrap().into());
     let Err(Error::Bind(fault)) = broker.start() else { panic!("started") };
-    assert!(fault.message.contains("it is not a UDP socket"), "{fault}");
+    assert!(fault.message.contains("not a UDP socket"), "{fault}");
 }
 
 #[test]

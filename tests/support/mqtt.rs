@@ -1,6 +1,6 @@
 //! A client of a few lines: enough of MQTT 3.1.1 and 5.0 to see what the broker does, without hiding any byte.
 
-use std::io::{BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -111,9 +111,28 @@ pub trait Wire: Read + Write + Send {}
 
 impl<S: Read + Write + Send> Wire for S {}
 
+enum Stream {
+    Socket(TcpStream),
+    Other(Box<dyn Wire>),
+}
+
+impl Stream {
+    fn wire(&mut self) -> &mut dyn Wire {
+        match self {
+            Stream::Socket(socket) => socket,
+            Stream::Other(wire) => wire,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.wire().read(room)
+    }
+}
+
 pub struct Client {
-    stream: BufReader<Box<dyn Wire>>,
-    socket: Option<TcpStream>,
+    stream: BufReader<Stream>,
     version: u8,
     pub session_present: bool,
 }
@@ -125,13 +144,16 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.set_write_timeout(Some(LONG)).unwrap();
-        let socket = stream.try_clone().unwrap();
-        Client { socket: Some(socket), ..Client::over(stream) }
+        Client::of(Stream::Socket(stream))
     }
 
     /// One whose bytes are carried by something else than a socket. It has to give up waiting after a while.
     pub fn over(stream: impl Wire + 'static) -> Client {
-        Client { stream: BufReader::new(Box::new(stream)), socket: None, version: 4, session_present: false }
+        Client::of(Stream::Other(Box::new(stream)))
+    }
+
+    fn of(stream: Stream) -> Client {
+        Client { stream: BufReader::new(stream), version: 4, session_present: false }
     }
 
     /// Connects with MQTT 3.1.1; the return code of CONNACK is the error.
@@ -140,7 +162,10 @@ impl Client {
     }
 
     pub fn socket(&self) -> &TcpStream {
-        self.socket.as_ref().expect("it has no socket of its own")
+        match self.stream.get_ref() {
+            Stream::Socket(socket) => socket,
+            Stream::Other(_) => panic!("it has no socket of its own"),
+        }
     }
 
     pub fn send(&mut self, first: u8, body: &[u8]) {
@@ -149,7 +174,7 @@ impl Client {
 
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         // A broker that has closed the connection meanwhile shows at the next read.
-        let stream = self.stream.get_mut();
+        let stream = self.stream.get_mut().wire();
         let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     }
 

@@ -2,16 +2,14 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rmqttc::broker::Broker;
 use rmqttc::hooks::{Answer, Event, Hook, HookSet, Hooks, Question, Stage, Verdict};
 use rmqttc::model::{Client, ConnectionInfo};
 use serde_json::{json, Value};
 
+pub use crate::brokers::eventually;
 use crate::certificates::{Authority, Issued};
-use crate::mqtt::LONG;
 
 /// What servers of tests are called.
 pub const NAMES: [&str; 2] = ["DNS:localhost", "IP:127.0.0.1"];
@@ -44,14 +42,6 @@ pub fn mutual(client_auth: &str, more: Value) -> (Authority, Value) {
     let mut tls = material(&server, json!({"client_ca_pem": authority.pem(), "client_auth": client_auth}));
     tls.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     (authority, tls)
-}
-
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < LONG, "never came true: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Lets everyone in, and remembers what it has been shown.

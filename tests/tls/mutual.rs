@@ -99,6 +99,19 @@ fn authorities_between_are_sent_along() {
     assert!(connect(&address, &authority.client_config(Some(&with))).ping());
 }
 
+/// Clients are told whom the broker trusts. All of these would not fit.
+#[test]
+fn there_may_be_many_authorities() {
+    let (authority, mut tls) = mutual("required", json!({}));
+    let others = (0..1_000).map(|number| Authority::new(&format!("{number:0100}")).pem());
+    tls["client_ca_pem"] = json!(others.collect::<String>() + &authority.pem());
+    let (_broker, address) = serve(tls);
+    for version in rustls::ALL_VERSIONS {
+        let identity = authority.client("client").issue();
+        assert!(connect(&address, &authority.client_config_with(Some(&identity), &[version])).ping());
+    }
+}
+
 /// With lists, an authority without one has nothing to say.
 #[test]
 fn certificates_that_may_have_been_revoked_are_refused() {

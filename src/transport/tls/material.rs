@@ -12,6 +12,9 @@ use crate::config::Fault;
 /// What is read of a file at most. Revocation lists of large authorities have some megabytes.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
+/// What a key says that is.
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
 /// Reads all that there is for one listener.
 pub(super) struct Material(Context);
 
@@ -101,8 +104,6 @@ impl Pem {
         })
     }
 }
-
-const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 fn read_file(path: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
