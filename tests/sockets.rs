@@ -151,16 +151,6 @@ fn an_ipv4_client_of_ipv6_is_in_the_networks_of_ipv4() {
     }
 }
 
-fn connect(version: u8) -> Vec<u8> {
-    let packet = Connect { version, ..Connect::v3("client") }.packet();
-    if version > 3 {
-        return packet;
-    }
-    // MQTT 3.1 has another protocol name.
-    let name = 2..2 + mqtt::text("MQTT").len();
-    mqtt::packet(packet[0], &[&mqtt::text("MQIsdp"), &packet[name.end..]].concat())
-}
-
 #[test]
 fn only_the_configured_versions_are_spoken() {
     for (protocols, accepted) in [
@@ -173,7 +163,7 @@ fn only_the_configured_versions_are_spoken() {
         let address = broker.listener(0).unwrap().address;
         for ((version, accepted), refusal) in [3, 4, 5].into_iter().zip(accepted).zip([1, 1, 0x84]) {
             let mut client = Client::open(&address);
-            client.send_bytes(&connect(version));
+            client.send_bytes(&Connect { version, ..Connect::v3("client") }.packet());
             let code = if accepted { 0 } else { refusal };
             let connack = client.expect(0x20);
             assert_eq!((connack[0], connack[1]), (0, code), "{protocols} {version}");
