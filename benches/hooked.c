@@ -56,7 +56,8 @@ int main(int argc, char **argv) {
     if (rmqtt_broker_listener_info(broker, 0, &listener) != RMQTT_OK) {
         fail("the listener", NULL);
     }
-    printf("{\"event\":\"listening\",\"listeners\":[{\"address\":\"%s\"}]}\n", listener.address.ptr);
+    printf("{\"event\":\"listening\",\"listeners\":[{\"type\":\"%s\",\"address\":\"%s\"}]}\n", listener.type.ptr,
+           listener.address.ptr);
     fflush(stdout);
 
     int signal_number;

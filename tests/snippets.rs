@@ -5,6 +5,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 
+use rmqttc::config::Config;
+
 const MARK: &str = "<!-- file: ";
 
 /// A document with each block behind a mark as its file is now, and the files that it shows.
@@ -21,6 +23,14 @@ fn rendered(document: &str) -> (String, BTreeSet<String>) {
         files.insert(file.to_owned());
     }
     (text, files)
+}
+
+#[test]
+fn configurations_of_documents_are_valid() {
+    let document = support::read("docs/transports.md");
+    let blocks = document.split("```json\n").skip(1).filter_map(|rest| Some(rest.split_once("```\n")?.0));
+    let faults: Vec<_> = blocks.filter_map(|block| Config::parse(block).err()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
 }
 
 #[test]

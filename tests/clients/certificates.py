@@ -97,8 +97,8 @@ class Authority:
             path.write_bytes(text)
         return Issued(certificate, *paths)
 
-    def revoke(self, *issued):
-        """A list with these certificates, in a file."""
+    def revoke(self, path, *issued):
+        """Writes a list with these certificates."""
         now = datetime.datetime.now(datetime.timezone.utc)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.name)
         builder = builder.last_update(now - DAY).next_update(now + DAY)
@@ -106,9 +106,7 @@ class Authority:
         for one in issued:
             revoked = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number)
             builder = builder.add_revoked_certificate(revoked.revocation_date(now - DAY).build())
-        path = self.directory / "revoked.crl"
         path.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        return path
 
 
 class Pki:
@@ -124,7 +122,8 @@ class Pki:
         self.client = self.ca.issue("pump-7", client_names, ExtendedKeyUsageOID.CLIENT_AUTH)
         self.revoked = self.ca.issue("pump-8", (), ExtendedKeyUsageOID.CLIENT_AUTH)
         self.unknown = self.stranger.issue("pump-9", (), ExtendedKeyUsageOID.CLIENT_AUTH)
-        self.crl_file = self.ca.revoke(self.revoked)
+        self.crl_file = directory / "revoked.crl"
+        self.ca.revoke(self.crl_file, self.revoked)
 
     def trusting(self, client=None, version=None, alpn=None):
         """What a client needs that believes the authority, with a certificate of its own or without."""

@@ -98,12 +98,12 @@ def test_material_of_no_use_changes_nothing(running, live, client, pki, version)
 
 
 def test_revocation(running, live, client, pki, version):
-    live.crl.write_bytes(pki.ca.revoke().read_bytes())
+    pki.ca.revoke(live.crl)
     authority = {"client_ca_file": str(pki.ca.file), "client_auth": "required", "crl_file": str(live.crl)}
     broker = running(live.listener(**authority))
     port = broker.ports["tls"]
     stays = client(port, version, tls=pki.trusting(pki.client))
-    live.crl.write_bytes(pki.ca.revoke(pki.client).read_bytes())
+    pki.ca.revoke(live.crl, pki.client)
     assert broker.reload()["applied"] == ["/listeners/0/tls"]
     assert is_refused(port, pki.trusting(pki.client))
     # Who is connected has been let in.
