@@ -9,5 +9,5 @@ mod source;
 pub use gate::{Barred, Gate};
 pub use places::{Place, Places};
 pub use rate::{Allowance, Bucket};
-pub use shield::{Ban, BanCause, BanPolicy, Shield};
+pub use shield::{Ban, BanPolicy, Shield};
 pub use source::{Network, Source};

@@ -1,5 +1,6 @@
 //! Everything that the sessions of one run of a broker share.
 
+mod bans;
 mod clients;
 mod host;
 mod host_retained;
