@@ -5,9 +5,6 @@
 const KEYS: &[&str] = &[
     "/limits/conn_rate_per_sec",
     "/limits/conn_rate_per_ip_per_sec",
-    "/limits/publish_msgs_per_sec",
-    "/limits/publish_bytes_per_sec",
-    "/limits/on_rate_exceeded",
     "/limits/memory_budget_bytes",
     "/limits/ban",
     "/persistence",

@@ -93,6 +93,12 @@ pub struct rmqtt_stats_t {
     /// Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
     /// QUIC, failed. Those that were too slow are in `connections_timed_out`.
     pub handshakes_failed: u64,
+    /// Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
+    pub messages_dropped_rate: u64,
+    /// Counter: messages after which a client was not read from for a while, because it had published too fast.
+    pub publishes_throttled: u64,
+    /// Counter: connections closed because their client published faster than `limits` lets it.
+    pub connections_closed_rate: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -121,6 +127,7 @@ from_stats! {
     messages_dropped_client_gone messages_dropped_refused connections_refused connections_timed_out connection_panics
     decisions_without_ticket decisions_failed decisions_stopped decisions_departed events_told slow_hook_calls
     bytes_received bytes_sent queued_messages queued_bytes in_flight delayed_messages handshakes_failed
+    messages_dropped_rate publishes_throttled connections_closed_rate
 }
 
 /// How many ranges the times of a hook are counted in.

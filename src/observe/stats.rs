@@ -86,4 +86,10 @@ pub struct Stats {
     /// Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
     /// QUIC, failed.
     pub handshakes_failed: u64,
+    /// Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
+    pub messages_dropped_rate: u64,
+    /// Counter: messages after which a client was not read from for a while, because it had published too fast.
+    pub publishes_throttled: u64,
+    /// Counter: connections closed because their client published faster than `limits` lets it.
+    pub connections_closed_rate: u64,
 }

@@ -42,6 +42,7 @@ mod subscriptions;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod visit;
 mod window;
 

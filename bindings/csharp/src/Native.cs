@@ -502,6 +502,9 @@ namespace Rmqtt
             internal ulong InFlight;
             internal ulong DelayedMessages;
             internal ulong HandshakesFailed;
+            internal ulong MessagesDroppedRate;
+            internal ulong PublishesThrottled;
+            internal ulong ConnectionsClosedRate;
         }
 
         [StructLayout(LayoutKind.Sequential)]
