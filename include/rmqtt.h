@@ -2435,6 +2435,22 @@ typedef struct rmqtt_stats_t {
      */
     uint64_t handshakes_failed;
     /**
+     * Counter: of the connections refused, those from networks that `limits.ip_allow` and `limits.ip_deny` keep out.
+     */
+    uint64_t connections_refused_network;
+    /**
+     * Counter: of the connections refused, those of whom is banned.
+     */
+    uint64_t connections_refused_banned;
+    /**
+     * Counter: of the connections refused, those above `limits.conn_rate_per_sec` or `limits.conn_rate_per_ip_per_sec`.
+     */
+    uint64_t connections_refused_rate;
+    /**
+     * Counter: of the connections refused, those whose client could not authenticate.
+     */
+    uint64_t connections_refused_authentication;
+    /**
      * Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
      */
     uint64_t messages_dropped_rate;

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,8 +24,13 @@ enum Ready<S> {
 
 /// Has a connection served by a task of its own until it ends and gives its places back. Needs a runtime.
 pub(super) fn spawn(hub: &Arc<Hub>, in_all: &Places, accepted: Accepted) {
-    let (hub, in_all) = (hub.clone(), in_all.clone());
     let Accepted { incoming, door, places } = accepted;
+    // Whom a proxy speaks for is not known yet.
+    let ip = incoming.ip().filter(|_| !door.is_behind_proxy());
+    if !may_come(hub, &incoming.address(), ip, true) {
+        return incoming.turn_away();
+    }
+    let (hub, in_all) = (hub.clone(), in_all.clone());
     tokio::spawn(async move {
         let peer = peer_of(&incoming, &door);
         match incoming {
@@ -37,6 +42,19 @@ pub(super) fn spawn(hub: &Arc<Hub>, in_all: &Places, accepted: Accepted) {
         drop(places);
         hub.connection_closed(in_all.taken());
     });
+}
+
+/// Whether a connection is let in that comes from there. `is_new`: it counts as one more.
+fn may_come(hub: &Hub, address: &str, ip: Option<IpAddr>, is_new: bool) -> bool {
+    let (gate, now) = (hub.gate(), Instant::now());
+    let admitted = if is_new { gate.admits_one() } else { Ok(()) };
+    match admitted.and_then(|()| ip.map_or(Ok(()), |ip| gate.admits(ip, now))) {
+        Ok(()) => true,
+        Err(why) => {
+            hub.bar(why, address, ip, now);
+            false
+        }
+    }
 }
 
 /// Has a connection served that the host program has brought, as above.
@@ -110,6 +128,9 @@ async fn prepare<S: Socket + Send + 'static>(
         if let Some(source) = source {
             come_from(peer, Text::from(source.to_string()));
             remote = Some(source);
+            if !may_come(hub, &peer.address, Some(source.ip()), false) {
+                return None;
+            }
         }
         info(peer).proxy = told;
     }
@@ -121,7 +142,7 @@ async fn prepare<S: Socket + Send + 'static>(
         (None, None) => return Some(Ready::Plain(link)),
         (None, Some(websocket)) => {
             let (stream, client) = in_time(hub, peer, peer.connect_by, "WebSocket", websocket.accept(link, ip)).await?;
-            client.into_iter().for_each(|client| come_from(peer, client));
+            be_forwarded(hub, &door, peer, client, ip)?;
             Box::new(stream)
         }
         (Some(tls), websocket) => {
@@ -132,13 +153,28 @@ async fn prepare<S: Socket + Send + 'static>(
                 Some(websocket) => {
                     let (stream, client) =
                         in_time(hub, peer, peer.connect_by, "WebSocket", websocket.accept(stream, ip)).await?;
-                    client.into_iter().for_each(|client| come_from(peer, client));
+                    be_forwarded(hub, &door, peer, client, ip)?;
                     Box::new(stream)
                 }
             }
         }
     };
     session::may_begin(hub, peer, Stage::Established).await.then_some(Ready::Wrapped(stream))
+}
+
+/// Notes where a reverse proxy says that the client is; `None` if it is not let in from there.
+fn be_forwarded(hub: &Hub, door: &Door, peer: &mut Peer, client: Option<Text>, remote: Option<IpAddr>) -> Option<()> {
+    let ip = match client {
+        Some(client) => {
+            let ip = session::ip_of(&client);
+            come_from(peer, client);
+            ip
+        }
+        // It has come without a proxy, or by one that says nothing, and has not been looked at yet.
+        None => remote.filter(|_| door.proxy.is_none()),
+    };
+    let is_known = !door.websocket.as_ref().is_some_and(|websocket| websocket.trusts_proxies());
+    (is_known || may_come(hub, &peer.address, ip, false)).then_some(())
 }
 
 /// Serves a connection of QUIC.

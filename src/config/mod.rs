@@ -16,6 +16,7 @@ mod schema;
 mod succession;
 mod validate;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +143,26 @@ pub struct Limits {
     #[schemars(range(max = 2_147_483_647))]
     pub max_connections: u32,
 
+    /// Connections that are let in within a second, from wherever; one more is closed at once, before anything is read. 0 means
+    /// no limit. After a pause, a second's worth may come at once.
+    #[schemars(range(max = 1_000_000))]
+    pub conn_rate_per_sec: u32,
+
+    /// The same for each address: one of IPv4, or a /64 network of IPv6. Behind a proxy, the client's address counts.
+    #[schemars(range(max = 1_000_000))]
+    pub conn_rate_per_ip_per_sec: u32,
+
+    /// The networks that connections may come from, such as `10.0.0.0/8`. Empty: all.
+    #[schemars(length(max = 65_536), with = "Vec<String>", extend("items" = {"type": "string", "format": "ip-network"}))]
+    pub ip_allow: Vec<IpNet>,
+
+    /// The networks that connections may not come from, whatever `ip_allow` says.
+    #[schemars(length(max = 65_536), with = "Vec<String>", extend("items" = {"type": "string", "format": "ip-network"}))]
+    pub ip_deny: Vec<IpNet>,
+
+    /// Who misbehaves is kept out for a while.
+    pub ban: Ban,
+
     /// Sessions in all, those of absent clients included; 0 means no limit.
     #[schemars(range(max = 2_147_483_647))]
     pub max_sessions: u32,
@@ -209,6 +230,44 @@ pub struct Limits {
 
     /// What becomes of a client that publishes faster than that.
     pub on_rate_exceeded: RateExceeded,
+}
+
+/// Who misbehaves is kept out for a while.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ban {
+    /// So many attempts to authenticate that fail within `window_ms` are a ban; 0 for never.
+    #[schemars(range(max = 1_000_000))]
+    pub failures: u32,
+
+    /// So many connections within `window_ms` are a ban; 0 for never.
+    #[schemars(range(max = 1_000_000))]
+    pub flaps: u32,
+
+    /// What is looked at, in milliseconds up to now.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub window_ms: u64,
+
+    /// How long a ban lasts, in milliseconds.
+    #[schemars(range(min = 1, max = 31_536_000_000u64))]
+    pub ban_ms: u64,
+
+    /// Who is counted, and banned. By client identifier or user name, anybody can have another client locked out by failing in
+    /// its name.
+    #[schemars(length(min = 1, max = 3))]
+    pub by: Vec<BanBy>,
+}
+
+/// Who is counted, and banned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BanBy {
+    /// The address: one of IPv4, or a /64 network of IPv6.
+    Ip,
+    /// The client identifier.
+    ClientId,
+    /// The user name.
+    User,
 }
 
 /// What happens to a message for a client for which as much waits as allowed. Whatever is dropped is counted.
@@ -356,6 +415,11 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             max_connections: 0,
+            conn_rate_per_sec: 0,
+            conn_rate_per_ip_per_sec: 0,
+            ip_allow: Vec::new(),
+            ip_deny: Vec::new(),
+            ban: Ban::default(),
             max_sessions: 0,
             max_client_id_length: 256,
             max_keepalive_s: 65_535,
@@ -373,6 +437,12 @@ impl Default for Limits {
             publish_burst_bytes: 0,
             on_rate_exceeded: RateExceeded::default(),
         }
+    }
+}
+
+impl Default for Ban {
+    fn default() -> Self {
+        Ban { failures: 0, flaps: 0, window_ms: 60_000, ban_ms: 300_000, by: vec![BanBy::Ip] }
     }
 }
 

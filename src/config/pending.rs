@@ -3,10 +3,7 @@
 
 /// Pointers with `*` for any array index. A key below one of them is covered by it.
 const KEYS: &[&str] = &[
-    "/limits/conn_rate_per_sec",
-    "/limits/conn_rate_per_ip_per_sec",
     "/limits/memory_budget_bytes",
-    "/limits/ban",
     "/persistence",
     "/sys_topics/enabled",
     "/sys_topics/namespace",

@@ -93,6 +93,14 @@ pub struct rmqtt_stats_t {
     /// Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
     /// QUIC, failed. Those that were too slow are in `connections_timed_out`.
     pub handshakes_failed: u64,
+    /// Counter: of the connections refused, those from networks that `limits.ip_allow` and `limits.ip_deny` keep out.
+    pub connections_refused_network: u64,
+    /// Counter: of the connections refused, those of whom is banned.
+    pub connections_refused_banned: u64,
+    /// Counter: of the connections refused, those above `limits.conn_rate_per_sec` or `limits.conn_rate_per_ip_per_sec`.
+    pub connections_refused_rate: u64,
+    /// Counter: of the connections refused, those whose client could not authenticate.
+    pub connections_refused_authentication: u64,
     /// Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
     pub messages_dropped_rate: u64,
     /// Counter: messages after which a client was not read from for a while, because it had published too fast.
@@ -127,6 +135,8 @@ from_stats! {
     messages_dropped_client_gone messages_dropped_refused connections_refused connections_timed_out connection_panics
     decisions_without_ticket decisions_failed decisions_stopped decisions_departed events_told slow_hook_calls
     bytes_received bytes_sent queued_messages queued_bytes in_flight delayed_messages handshakes_failed
+    connections_refused_network connections_refused_banned connections_refused_rate
+    connections_refused_authentication
     messages_dropped_rate publishes_throttled connections_closed_rate
 }
 

@@ -26,8 +26,10 @@ const MAX_DELAY: Duration = Duration::from_secs(5);
 /// When somebody is banned, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BanPolicy {
-    /// So many failures within the window; 0 for never.
+    /// So many attempts to authenticate that fail within the window; 0 for never.
     pub failures: u32,
+    /// So many connections within the window; 0 for never.
+    pub flaps: u32,
     pub window: Duration,
     pub ban: Duration,
 }
@@ -96,16 +98,20 @@ impl Shield {
         Some(Ban { source: source.clone(), cause, until })
     }
 
-    /// Counts a failure; the ban that it brings about.
+    /// Counts a failure, or a connection; the ban that it brings about.
     pub fn failed(&self, source: &Source, cause: BanCause, now: Instant) -> Option<Ban> {
         let mut state = self.0.lock();
         let policy = state.policy;
-        if policy.failures == 0 {
+        let allowed = match cause {
+            BanCause::Flapping => policy.flaps,
+            BanCause::Authentication | BanCause::Api => policy.failures,
+        };
+        if allowed == 0 {
             return None;
         }
         let key = (source.clone(), cause as BanCauseKey);
         let window = state.counted.get_or_insert_mut(key.clone(), || Window::new(now));
-        if window.count(now, policy.window) < policy.failures {
+        if window.count(now, policy.window) < allowed {
             return None;
         }
         state.counted.pop(&key);
@@ -187,7 +193,8 @@ mod tests {
     use super::*;
     use crate::model::Text;
 
-    const POLICY: BanPolicy = BanPolicy { failures: 3, window: Duration::from_secs(10), ban: Duration::from_secs(60) };
+    const POLICY: BanPolicy =
+        BanPolicy { failures: 3, flaps: 3, window: Duration::from_secs(10), ban: Duration::from_secs(60) };
 
     fn address(number: u32) -> Source {
         Source::Ip(IpAddr::from(Ipv4Addr::from(number)).into())

@@ -86,6 +86,14 @@ pub struct Stats {
     /// Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
     /// QUIC, failed.
     pub handshakes_failed: u64,
+    /// Counter: of the connections refused, those from networks that are not let in.
+    pub connections_refused_network: u64,
+    /// Counter: of the connections refused, those of whom is banned.
+    pub connections_refused_banned: u64,
+    /// Counter: of the connections refused, those above a rate.
+    pub connections_refused_rate: u64,
+    /// Counter: of the connections refused, those whose client could not authenticate.
+    pub connections_refused_authentication: u64,
     /// Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
     pub messages_dropped_rate: u64,
     /// Counter: messages after which a client was not read from for a while, because it had published too fast.

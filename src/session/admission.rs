@@ -14,6 +14,7 @@ use super::rights::Policy;
 use super::ruling::Refusal;
 use super::serve::Peer;
 use super::settings::Settings;
+use super::suspect::{is_failed_attempt, Suspect};
 use crate::access::{Credentials, Granted, Outcome, Rules};
 use crate::codec::{Connect, Will};
 use crate::hooks::{Authenticate, Changes, Hook, Key, OwnedQuestion, Verdict};
@@ -55,13 +56,14 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     settings: &Settings,
 ) -> Result<Admitted, Failure> {
     handshake::check(connect, peer, settings)?;
-    let identified = match &connect.authentication_method {
-        // The host program has said who it is.
-        _ if peer.identity.is_some() => Identified::default(),
-        Some(method) => {
-            Identified::by_program(exchange::authenticate(hub, arrival, connect, client, peer, method).await?)
+    let suspect = Suspect::of(hub, client);
+    suspect.check(hub)?;
+    let identified = match identify(hub, arrival, connect, client, peer, settings).await {
+        Err(Failure::Refused(refusal)) if is_failed_attempt(refusal.reason) => {
+            arrival.wait_in_time(suspect.fail(hub)).await?;
+            return Err(refusal.into());
         }
-        None => arrival.wait_in_time(authenticate(hub, connect, client, peer, settings)).await??,
+        other => other?,
     };
     let Identified { changes, rules, expires_at } = identified;
     let granted = changes.unwrap_or_default();
@@ -74,8 +76,30 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE).into());
     }
     match arrival.wait_for(Lease::take(hub, &client.id, connect.clean_start)).await? {
-        Ok(lease) => Ok(Admitted { lease, granted, rules, expires_at }),
+        Ok(lease) => {
+            suspect.connected(hub);
+            Ok(Admitted { lease, granted, rules, expires_at })
+        }
         Err(_) => Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED).into()),
+    }
+}
+
+/// Finds out who a client is.
+async fn identify<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: &Hub,
+    arrival: &mut Arrival<S>,
+    connect: &Connect,
+    client: &mut Arc<Client>,
+    peer: &Peer,
+    settings: &Settings,
+) -> Result<Identified, Failure> {
+    match &connect.authentication_method {
+        // The host program has said who it is.
+        _ if peer.identity.is_some() => Ok(Identified::default()),
+        Some(method) => {
+            Ok(Identified::by_program(exchange::authenticate(hub, arrival, connect, client, peer, method).await?))
+        }
+        None => Ok(arrival.wait_in_time(authenticate(hub, connect, client, peer, settings)).await??),
     }
 }
 

@@ -39,6 +39,7 @@ mod serve;
 mod settings;
 mod state;
 mod subscriptions;
+mod suspect;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -54,5 +55,6 @@ pub use hub::{
 };
 pub use in_process::{acknowledge, Consumer, Delivered, Overflow, Service, Subscription, SubscriptionStats};
 pub use receipt::{Completion, Report, Stage};
+pub use rights::ip_of;
 pub use serve::{guarded, may_begin, serve, Identity, Peer};
 pub use settings::Bounds;

@@ -111,7 +111,7 @@ impl<'a> Policy<'a> {
 }
 
 /// The address of a client, if it is one of the Internet.
-pub(super) fn ip_of(address: &str) -> Option<IpAddr> {
+pub fn ip_of(address: &str) -> Option<IpAddr> {
     address.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| address.parse()).ok()
 }
 

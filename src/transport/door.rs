@@ -70,6 +70,13 @@ impl Door {
     }
 }
 
+impl Door {
+    /// Whether its connections may be those of a proxy, which tells of the client only later.
+    pub fn is_behind_proxy(&self) -> bool {
+        self.proxy.is_some() || self.websocket.as_ref().is_some_and(WebSocketPolicy::trusts_proxies)
+    }
+}
+
 fn protocol(spoken: Spoken) -> Protocol {
     match spoken {
         Spoken::V3_1 => Protocol::V3_1,

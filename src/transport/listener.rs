@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +131,16 @@ impl Bound {
 }
 
 impl Incoming {
+    /// Where it comes from, if that is an address of the Internet.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Incoming::Tcp(_, address) => Some(address.ip()),
+            Incoming::Unix(_) => None,
+            #[cfg(feature = "quic")]
+            Incoming::Quic(incoming) => Some(canonical(incoming.remote_address()).ip()),
+        }
+    }
+
     /// Where it comes from, as hooks and the log show it.
     pub fn address(&self) -> Text {
         match self {
@@ -141,7 +151,8 @@ impl Incoming {
         }
     }
 
-    fn turn_away(self) {
+    /// Closes it at once.
+    pub fn turn_away(self) {
         match self {
             Incoming::Tcp(..) | Incoming::Unix(_) => {}
             #[cfg(feature = "quic")]

@@ -9,6 +9,7 @@ mod subscribing;
 mod wills;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, SeqCst},
@@ -38,6 +39,7 @@ use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
 };
+use crate::limits::{Barred, Gate};
 use crate::model::topic;
 use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
@@ -84,6 +86,7 @@ pub struct Hub {
     /// When expired retained messages are looked for next.
     sweep_at: Mutex<Option<Instant>>,
     overloads: Overloads,
+    gate: Gate,
     stopping: AtomicBool,
 }
 
@@ -131,6 +134,7 @@ impl Hub {
             turn_of_filters: Mutex::default(),
             sweep_at: Mutex::default(),
             overloads: Overloads::of(config),
+            gate: Gate::new(&config.limits),
             stopping: AtomicBool::new(false),
         };
         (Arc::new(hub), waiting)
@@ -140,6 +144,7 @@ impl Hub {
     /// are connected stays.
     pub fn adopt(&self, config: &Config, access: Access) {
         self.settings.set(Settings::of(config, Arc::new(access)));
+        self.gate.set(&config.limits);
         self.retained.set_max_messages(config.retain.max_messages as usize);
         self.receipts.set_max(config.callbacks.max_pending as usize);
         self.delayed.set_limits(unlimited(config.delayed.max_messages.into()), unlimited(config.delayed.max_bytes));
@@ -343,6 +348,26 @@ impl Hub {
         self.counters.connections_refused.fetch_add(1, Relaxed);
         if none_in_all {
             self.overloads.connections.begin(&self.callbacks);
+        }
+    }
+
+    /// Who may connect at all.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Counts a connection that is not let in because of where it comes from.
+    pub fn bar(&self, why: Barred, address: &str, ip: Option<IpAddr>, now: Instant) {
+        add(&self.counters.connections_refused, 1);
+        match why {
+            Barred::Network => add(&self.counters.refused_network, 1),
+            Barred::Banned => add(&self.counters.refused_banned, 1),
+            Barred::Rate => add(&self.counters.refused_rate, 1),
+        }
+        if self.gate.is_worth_a_line(why, ip, now) {
+            tracing::warn!(%address, ?why, "a connection is closed at once; more of the same are logged at debug for a while");
+        } else {
+            tracing::debug!(%address, ?why, "closed at once");
         }
     }
 

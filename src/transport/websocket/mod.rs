@@ -54,6 +54,11 @@ impl WebSocketPolicy {
         }
     }
 
+    /// Whether a proxy may say whom it speaks for.
+    pub fn trusts_proxies(&self) -> bool {
+        self.forwarders.is_some()
+    }
+
     /// Answers the request. Besides the stream, the address of the client if a proxy at `remote` that is trusted tells it;
     /// `remote` is `None` for Unix sockets, which are trusted.
     #[allow(clippy::result_large_err, reason = "tungstenite wants its callback so")]

@@ -1,0 +1,158 @@
+//! Who may connect at all, before anything is read: networks, bans, and how many come in a second.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use super::{Allowance, BanPolicy, Bucket, Network, Shield, Source};
+use crate::config::{self, BanBy};
+
+/// Addresses that a rate is kept of.
+const MAX_RATED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
+
+/// Sources that are remembered to have been logged.
+const MAX_LOGGED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
+
+/// How often the same is logged of the same source.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why a connection is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Barred {
+    /// Its network is not let in.
+    Network,
+    /// It is banned.
+    Banned,
+    /// Too many connections have come in this second, in all or from there.
+    Rate,
+}
+
+/// Decides about connections by where they come from. What it remembers is bounded.
+pub struct Gate {
+    policy: ArcSwap<Policy>,
+    rates: Mutex<LruCache<Network, Bucket>>,
+    logged: Mutex<LruCache<(Barred, Option<Network>), Instant>>,
+    shield: Shield,
+}
+
+struct Policy {
+    allow: Vec<IpNet>,
+    deny: Vec<IpNet>,
+    in_all: Option<Bucket>,
+    per_ip: Option<Allowance>,
+    /// Empty if nothing is counted.
+    by: Vec<BanBy>,
+}
+
+impl Gate {
+    pub fn new(limits: &config::Limits) -> Self {
+        Gate {
+            policy: ArcSwap::from_pointee(Policy::of(limits)),
+            rates: Mutex::new(LruCache::new(MAX_RATED)),
+            logged: Mutex::new(LruCache::new(MAX_LOGGED)),
+            shield: Shield::new(ban_policy(&limits.ban)),
+        }
+    }
+
+    /// Has other limits hold from now on. Bans stay.
+    pub fn set(&self, limits: &config::Limits) {
+        let policy = Policy::of(limits);
+        if policy.per_ip != self.policy.load().per_ip {
+            self.rates.lock().clear();
+        }
+        self.policy.store(Arc::new(policy));
+        self.shield.set_policy(ban_policy(&limits.ban));
+    }
+
+    /// Whether one more connection may come, from wherever.
+    pub fn admits_one(&self) -> Result<(), Barred> {
+        match &self.policy.load().in_all {
+            Some(bucket) if bucket.take(1).is_err() => Err(Barred::Rate),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a connection may come from there.
+    pub fn admits(&self, address: IpAddr, now: Instant) -> Result<(), Barred> {
+        let address = address.to_canonical();
+        let policy = self.policy.load();
+        let is_in = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
+        if is_in(&policy.deny) || !(policy.allow.is_empty() || is_in(&policy.allow)) {
+            return Err(Barred::Network);
+        }
+        let network = Network::from(address);
+        if self.shield.ban_of(&Source::Ip(network), now).is_some() {
+            return Err(Barred::Banned);
+        }
+        if let Some(allowance) = policy.per_ip {
+            let mut rates = self.rates.lock();
+            let bucket = rates.get_or_insert(network, || Bucket::new(allowance));
+            if bucket.take(1).is_err() {
+                return Err(Barred::Rate);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn shield(&self) -> &Shield {
+        &self.shield
+    }
+
+    /// Who is counted, and banned, of a client that comes from there and calls itself so.
+    pub fn sources(&self, address: Option<IpAddr>, client_id: &str, username: Option<&str>) -> Vec<Source> {
+        let source = |by: &BanBy| match by {
+            BanBy::Ip => address.map(|address| Source::Ip(address.into())),
+            BanBy::ClientId => Some(Source::ClientId(client_id.into())),
+            BanBy::User => username.map(|name| Source::Username(name.into())),
+        };
+        self.policy.load().by.iter().filter_map(source).collect()
+    }
+
+    /// Whether it is time to log this of a source again.
+    pub fn is_worth_a_line(&self, why: Barred, address: Option<IpAddr>, now: Instant) -> bool {
+        let key = (why, address.map(Network::from));
+        let mut logged = self.logged.lock();
+        if logged.get(&key).is_some_and(|at| now.saturating_duration_since(*at) < LOG_INTERVAL) {
+            return false;
+        }
+        logged.put(key, now);
+        true
+    }
+}
+
+impl Policy {
+    fn of(limits: &config::Limits) -> Self {
+        let allowance = |per_second| Allowance::new(per_second, 0);
+        let mut by = Vec::new();
+        for one in &limits.ban.by {
+            if !by.contains(one) {
+                by.push(*one);
+            }
+        }
+        if limits.ban.failures == 0 && limits.ban.flaps == 0 {
+            by.clear();
+        }
+        Policy {
+            allow: limits.ip_allow.clone(),
+            deny: limits.ip_deny.clone(),
+            in_all: allowance(limits.conn_rate_per_sec).map(Bucket::new),
+            per_ip: allowance(limits.conn_rate_per_ip_per_sec),
+            by,
+        }
+    }
+}
+
+fn ban_policy(ban: &config::Ban) -> BanPolicy {
+    BanPolicy {
+        failures: ban.failures,
+        flaps: ban.flaps,
+        window: Duration::from_millis(ban.window_ms),
+        ban: Duration::from_millis(ban.ban_ms),
+    }
+}

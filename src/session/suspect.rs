@@ -1,0 +1,71 @@
+//! Whether a client that says who it is has failed before.
+
+use std::time::Instant;
+
+use tokio::time::sleep;
+
+use super::counters::add;
+use super::hub::Hub;
+use super::rights::ip_of;
+use super::ruling::Refusal;
+use crate::limits::{Ban, BanCause, Source};
+use crate::model::{Client, ReasonCode};
+
+/// Who is counted if a client fails, and who must not be banned for it to go on.
+pub(super) struct Suspect {
+    sources: Vec<Source>,
+}
+
+/// Whether a refusal with this reason is an attempt to be somebody else. That a service cannot be asked is not the client's
+/// fault.
+pub(super) fn is_failed_attempt(reason: ReasonCode) -> bool {
+    [ReasonCode::BAD_USER_NAME_OR_PASSWORD, ReasonCode::NOT_AUTHORIZED].contains(&reason)
+}
+
+impl Suspect {
+    pub(super) fn of(hub: &Hub, client: &Client) -> Self {
+        let ip = ip_of(&client.address);
+        Suspect { sources: hub.gate().sources(ip, &client.id, client.username.as_deref()) }
+    }
+
+    /// Refuses one that is banned.
+    pub(super) fn check(&self, hub: &Hub) -> Result<(), Refusal> {
+        let now = Instant::now();
+        match self.sources.iter().any(|source| hub.gate().shield().ban_of(source, now).is_some()) {
+            false => Ok(()),
+            true => {
+                add(&hub.counters().refused_banned, 1);
+                Err(Refusal::new(ReasonCode::BANNED))
+            }
+        }
+    }
+
+    /// Counts a failure, and waits before the client hears of it: the longer, the more often that has happened.
+    pub(super) async fn fail(&self, hub: &Hub) {
+        let (shield, now) = (hub.gate().shield(), Instant::now());
+        add(&hub.counters().refused_authentication, 1);
+        let delay = self.sources.iter().map(|source| shield.delay(source, now)).max().unwrap_or_default();
+        for source in &self.sources {
+            if let Some(ban) = shield.failed(source, BanCause::Authentication, now) {
+                tell(&ban);
+            }
+        }
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+    }
+
+    /// Counts a connection; those that come and go all the time are banned, which holds from the next one on.
+    pub(super) fn connected(&self, hub: &Hub) {
+        let now = Instant::now();
+        for source in &self.sources {
+            if let Some(ban) = hub.gate().shield().failed(source, BanCause::Flapping, now) {
+                tell(&ban);
+            }
+        }
+    }
+}
+
+fn tell(ban: &Ban) {
+    tracing::warn!(source = %ban.source, cause = ?ban.cause, "banned");
+}
