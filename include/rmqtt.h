@@ -553,6 +553,10 @@ enum rmqtt_drop_cause
      * A hook or a rule refused it.
      */
     RMQTT_DROP_REFUSED = 5,
+    /**
+     * Its client has published faster than `limits` lets it.
+     */
+    RMQTT_DROP_RATE_EXCEEDED = 6,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -2553,6 +2557,18 @@ typedef struct rmqtt_stats_t {
      * Counter: of the connections refused, those whose client could not authenticate.
      */
     uint64_t connections_refused_authentication;
+    /**
+     * Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
+     */
+    uint64_t messages_dropped_rate;
+    /**
+     * Counter: messages after which a client was not read from for a while, because it had published too fast.
+     */
+    uint64_t publishes_throttled;
+    /**
+     * Counter: connections closed because their client published faster than `limits` lets it.
+     */
+    uint64_t connections_closed_rate;
 } rmqtt_stats_t;
 
 /**

@@ -48,6 +48,10 @@ fn is_required(schema: &Value, key: &str) -> bool {
 }
 
 fn kind(property: &Value) -> String {
+    if let Some(Value::Array(any_of)) = property.get("anyOf") {
+        // One of them is null.
+        return any_of.iter().find(|one| one["type"] != "null").map(kind).unwrap_or_default();
+    }
     let name = match &property["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or_default(),
         name => name.as_str().unwrap_or_default(),

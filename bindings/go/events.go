@@ -130,15 +130,16 @@ type DropCause int32
 
 // Why messages are dropped.
 const (
-	DropQueueFull  DropCause = C.RMQTT_DROP_QUEUE_FULL  // as much waits for the receiver as may
-	DropExpired    DropCause = C.RMQTT_DROP_EXPIRED     // the message has expired
-	DropTooLarge   DropCause = C.RMQTT_DROP_TOO_LARGE   // the client takes no packets so large
-	DropClientGone DropCause = C.RMQTT_DROP_CLIENT_GONE // the client went before it was sent, and it is not kept
-	DropRefused    DropCause = C.RMQTT_DROP_REFUSED     // a hook or a rule refused it
+	DropQueueFull    DropCause = C.RMQTT_DROP_QUEUE_FULL    // as much waits for the receiver as may
+	DropExpired      DropCause = C.RMQTT_DROP_EXPIRED       // the message has expired
+	DropTooLarge     DropCause = C.RMQTT_DROP_TOO_LARGE     // the client takes no packets so large
+	DropClientGone   DropCause = C.RMQTT_DROP_CLIENT_GONE   // the client went before it was sent, and it is not kept
+	DropRefused      DropCause = C.RMQTT_DROP_REFUSED       // a hook or a rule refused it
+	DropRateExceeded DropCause = C.RMQTT_DROP_RATE_EXCEEDED // its client has published too fast
 )
 
 func (cause DropCause) String() string {
-	return name(int32(cause), "queue full", "expired", "too large", "client gone", "refused")
+	return name(int32(cause), "queue full", "expired", "too large", "client gone", "refused", "rate exceeded")
 }
 
 // RetainedEvent is a change of the retained message of a topic.

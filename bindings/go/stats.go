@@ -48,6 +48,9 @@ type Stats struct {
 	InFlight                  uint64 // gauge: messages of QoS 1 and 2 sent to clients, and not acknowledged to the end
 	DelayedMessages           uint64 // gauge: of this program, to be published later
 	HandshakesFailed          uint64 // connections whose PROXY header, or handshake of TLS, WebSocket or QUIC, failed
+	MessagesDroppedRate       uint64 // of those that were dropped, because their client published too fast
+	PublishesThrottled        uint64 // messages after which a client was not read from for a while: it published too fast
+	ConnectionsClosedRate     uint64 // connections closed because their client published too fast
 }
 
 // Hook names a field of Hooks.
@@ -162,6 +165,9 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		InFlight:                  uint64(stats.in_flight),
 		DelayedMessages:           uint64(stats.delayed_messages),
 		HandshakesFailed:          uint64(stats.handshakes_failed),
+		MessagesDroppedRate:       uint64(stats.messages_dropped_rate),
+		PublishesThrottled:        uint64(stats.publishes_throttled),
+		ConnectionsClosedRate:     uint64(stats.connections_closed_rate),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

@@ -87,6 +87,7 @@ fn peer_of(incoming: &Incoming, door: &Door) -> Peer {
         allow_anonymous: door.allow_anonymous,
         certified: None,
         identity: None,
+        limits: door.limits.clone(),
         connect_by: Instant::now() + door.connect_timeout,
     }
 }

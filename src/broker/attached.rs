@@ -126,6 +126,7 @@ impl Peer {
             allow_anonymous,
             certified: None,
             identity: self.authenticated.then_some(Identity { username: self.username }),
+            limits: None,
             connect_by: Instant::now() + timeout,
         }
     }

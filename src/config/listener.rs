@@ -6,6 +6,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ListenerLimits;
+
 /// One place where clients connect.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +71,10 @@ pub struct Listener {
     #[serde(default = "default_protocols")]
     #[schemars(length(min = 1, max = 3))]
     pub protocols: Vec<Spoken>,
+
+    /// Limits of its clients, where they are not those of `limits`. They hold for connections that come from then on.
+    #[serde(default)]
+    pub limits: ListenerLimits,
 
     /// Load balancers and reverse proxies in front, and what they tell of the client.
     #[serde(default)]

@@ -5,6 +5,7 @@
 
 mod acl;
 mod auth;
+mod client_limits;
 mod difference;
 mod fault;
 mod listener;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, AclAction, AclRule, Effect, SysTopicsAccess};
 pub use auth::{Auth, AuthMethod, HttpAuth, Jwt, JwtAlgorithm, JwtFrom};
+pub use client_limits::{ListenerLimits, RateExceeded};
 pub use difference::{differences, gone};
 pub use fault::{Fault, Faults};
 pub use listener::{
@@ -59,7 +61,8 @@ pub struct Config {
     /// What clients may do when no hook decides about it.
     pub acl: Acl,
 
-    /// What one client may use of the broker.
+    /// What clients may use of the broker. `listeners[].limits` has what may differ from listener to listener; what holds for
+    /// the broker as a whole stands here only.
     pub limits: Limits,
 
     /// The sessions of clients.
@@ -206,6 +209,27 @@ pub struct Limits {
     /// The highest QoS.
     #[schemars(range(max = 2))]
     pub max_qos: u8,
+
+    /// Messages that one client may publish in a second; 0 means no limit. Wills, and what the host program publishes, do not
+    /// count, here and below.
+    #[schemars(range(max = 1_000_000_000))]
+    pub publish_msgs_per_sec: u32,
+
+    /// Messages that one client may publish at once after a pause; 0 means as many as in a second.
+    #[schemars(range(max = 1_000_000_000))]
+    pub publish_burst_msgs: u32,
+
+    /// Bytes that one client may publish in a second: topic, properties and payload; 0 means no limit.
+    #[schemars(range(max = 4_294_967_295u64))]
+    pub publish_bytes_per_sec: u32,
+
+    /// Bytes that one client may publish at once after a pause; 0 means as many as in a second. A message that is larger
+    /// may come when nothing has come for so long that so many could.
+    #[schemars(range(max = 4_294_967_295u64))]
+    pub publish_burst_bytes: u32,
+
+    /// What becomes of a client that publishes faster than that.
+    pub on_rate_exceeded: RateExceeded,
 }
 
 /// Who misbehaves is kept out for a while.
@@ -407,6 +431,11 @@ impl Default for Limits {
             max_subscriptions: 0,
             max_topic_levels: 64,
             max_qos: 2,
+            publish_msgs_per_sec: 0,
+            publish_burst_msgs: 0,
+            publish_bytes_per_sec: 0,
+            publish_burst_bytes: 0,
+            on_rate_exceeded: RateExceeded::default(),
         }
     }
 }

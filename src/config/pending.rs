@@ -3,9 +3,6 @@
 
 /// Pointers with `*` for any array index. A key below one of them is covered by it.
 const KEYS: &[&str] = &[
-    "/limits/publish_msgs_per_sec",
-    "/limits/publish_bytes_per_sec",
-    "/limits/on_rate_exceeded",
     "/limits/memory_budget_bytes",
     "/persistence",
     "/sys_topics/enabled",

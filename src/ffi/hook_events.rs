@@ -202,6 +202,8 @@ pub enum rmqtt_drop_cause {
     RMQTT_DROP_CLIENT_GONE = 4,
     /// A hook or a rule refused it.
     RMQTT_DROP_REFUSED = 5,
+    /// Its client has published faster than `limits` lets it.
+    RMQTT_DROP_RATE_EXCEEDED = 6,
 }
 
 /// A value of `enum rmqtt_drop_cause`.

@@ -101,6 +101,12 @@ pub struct rmqtt_stats_t {
     pub connections_refused_rate: u64,
     /// Counter: of the connections refused, those whose client could not authenticate.
     pub connections_refused_authentication: u64,
+    /// Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
+    pub messages_dropped_rate: u64,
+    /// Counter: messages after which a client was not read from for a while, because it had published too fast.
+    pub publishes_throttled: u64,
+    /// Counter: connections closed because their client published faster than `limits` lets it.
+    pub connections_closed_rate: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -131,6 +137,7 @@ from_stats! {
     bytes_received bytes_sent queued_messages queued_bytes in_flight delayed_messages handshakes_failed
     connections_refused_network connections_refused_banned connections_refused_rate
     connections_refused_authentication
+    messages_dropped_rate publishes_throttled connections_closed_rate
 }
 
 /// How many ranges the times of a hook are counted in.

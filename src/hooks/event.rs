@@ -200,6 +200,8 @@ pub enum DropCause {
     ClientGone = 4,
     /// A hook or a rule said no.
     Refused = 5,
+    /// Its client has published too fast.
+    RateExceeded = 6,
 }
 
 /// A message does not reach a receiver, or nobody at all.

@@ -1,12 +1,14 @@
 //! What the broker gives to all clients together.
 
 mod gate;
+mod meter;
 mod places;
 mod rate;
 mod shield;
 mod source;
 
 pub use gate::{Barred, Gate};
+pub use meter::Meter;
 pub use places::{Place, Places};
 pub use rate::{Allowance, Bucket};
 pub use shield::{Ban, BanPolicy, Shield};

@@ -21,6 +21,14 @@ impl Allowance {
         let per_second = NonZeroU32::new(per_second)?;
         Some(Allowance { per_second, burst: NonZeroU32::new(burst).unwrap_or(per_second) })
     }
+
+    pub(super) fn per_second(&self) -> u32 {
+        self.per_second.get()
+    }
+
+    pub(super) fn burst(&self) -> u32 {
+        self.burst.get()
+    }
 }
 
 /// A bucket that fills up with time, and that whatever comes takes from.

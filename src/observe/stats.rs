@@ -94,4 +94,10 @@ pub struct Stats {
     pub connections_refused_rate: u64,
     /// Counter: of the connections refused, those whose client could not authenticate.
     pub connections_refused_authentication: u64,
+    /// Counter: of `messages_dropped`, dropped because their client published faster than `limits` lets it.
+    pub messages_dropped_rate: u64,
+    /// Counter: messages after which a client was not read from for a while, because it had published too fast.
+    pub publishes_throttled: u64,
+    /// Counter: connections closed because their client published faster than `limits` lets it.
+    pub connections_closed_rate: u64,
 }

@@ -27,6 +27,9 @@ pub struct SessionCounters {
     pub dropped_too_large: AtomicU64,
     pub dropped_client_gone: AtomicU64,
     pub dropped_refused: AtomicU64,
+    pub dropped_rate: AtomicU64,
+    pub publishes_throttled: AtomicU64,
+    pub closed_rate: AtomicU64,
     next_serial: AtomicU64,
 }
 
@@ -44,6 +47,7 @@ impl SessionCounters {
             &self.dropped_too_large,
             &self.dropped_client_gone,
             &self.dropped_refused,
+            &self.dropped_rate,
         ]
         .map(|count| count.load(Relaxed))
         .iter()

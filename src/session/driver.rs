@@ -28,10 +28,12 @@ use super::receipt::Token;
 use super::receiver::Receiver;
 use super::replays::Replays;
 use super::rights::{Policy, Rights};
-use super::ruling::{FilterLimits, Refusal, Ruling, Standing};
+use super::ruling::{FilterLimits, Pace, Refusal, Ruling, Standing};
 use super::state::State;
+use super::throttle::Throttle;
 use crate::access::Rules;
 use crate::codec::{Decoder, Publish};
+use crate::config::{ListenerLimits, RateExceeded};
 use crate::hooks::{
     Asked, Asker, AuthExchange, AuthorizeForward, AuthorizeSubscribe, AuthorizeUnsubscribe, Changes, Decision,
     DisconnectedBy, DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Room,
@@ -65,6 +67,10 @@ pub(super) struct Permit {
     pub(super) rules: Option<Arc<Rules>>,
     /// When it has to go.
     pub(super) expires_at: Option<Instant>,
+    /// Limits of its listener.
+    pub(super) limits: Option<Arc<ListenerLimits>>,
+    /// How fast it may publish, if that is limited.
+    pub(super) throttle: Option<Box<Throttle>>,
 }
 
 struct Driving<S> {
@@ -186,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closing> {
         for _ in 0..READS_PER_TURN {
             let now = Instant::now();
+            self.end_pause(now);
             if self.is_held_back(cx) {
                 // Answers that have been given are not held back.
                 return self.write(cx, now);
@@ -269,6 +276,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             hub: &self.hub,
             client: &self.client,
             rules: self.permit.rules.as_deref(),
+            limits: self.permit.limits.as_deref(),
+            throttle: self.permit.throttle.as_deref_mut(),
             rights: &mut self.rights,
             handle: self.lease.handle().clone(),
             dispatch: &mut self.dispatch,
@@ -296,7 +305,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     }
 
     fn may_read(&self) -> bool {
-        self.waiting_for.is_none() && self.connection.out.len() < MAX_ANSWERS
+        self.waiting_for.is_none() && self.paused_until().is_none() && self.connection.out.len() < MAX_ANSWERS
+    }
+
+    /// Until when a client that has published too fast is not read from.
+    fn paused_until(&self) -> Option<Instant> {
+        self.permit.throttle.as_ref()?.paused_until()
+    }
+
+    fn end_pause(&mut self, now: Instant) {
+        if self.permit.throttle.as_mut().is_some_and(|throttle| throttle.may_go_on(now)) {
+            // It may have talked all the time, and nobody has listened.
+            self.inbox.last_packet = now;
+        }
     }
 
     /// Looks whether the receiver that this publisher waits for has room again.
@@ -326,6 +347,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             while !host.dispatch.is_full()
                 && connection.out.len() < MAX_ANSWERS
                 && !connection.is_held()
+                && !host.is_paused()
                 && !callbacks.is_crowded()
             {
                 let Some(packet) = inbox.decoder.decode(&mut inbox.input)? else { return Ok(true) };
@@ -540,9 +562,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         if self.asked.is_some() {
             return Ok(()); // It has a deadline of its own.
         }
+        let paused_until = self.paused_until();
         let next = match &self.waiting_for {
             // What a publisher that is held back has sent meanwhile is not known yet.
             Some((receiver, since)) => receiver.patience().map(|patience| *since + patience),
+            None if paused_until.is_some() => paused_until,
             None => self.keep_alive.map(|keep_alive| self.inbox.last_packet + keep_alive),
         };
         if self.permit.expires_at.is_some_and(|at| at <= now) {
@@ -553,7 +577,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         let next = next.into_iter().chain(self.permit.expires_at).min();
         let Some(at) = next else { return Ok(()) };
-        if at <= now && self.waiting_for.is_none() {
+        if at <= now && self.waiting_for.is_none() && paused_until.is_none() {
             // [MQTT-3.1.2-22]
             return Err(Closing::by_broker(ReasonCode::KEEP_ALIVE_TIMEOUT, "keep alive timeout"));
         }
@@ -588,6 +612,8 @@ struct Doors<'a> {
     hub: &'a Hub,
     client: &'a Arc<Client>,
     rules: Option<&'a Rules>,
+    limits: Option<&'a ListenerLimits>,
+    throttle: Option<&'a mut Throttle>,
     rights: &'a mut Rights,
     handle: Arc<Handle>,
     dispatch: &'a mut Dispatch,
@@ -616,6 +642,16 @@ impl Doors<'_> {
         Key::Client(self.client.id.clone())
     }
 
+    fn max_topic_levels(&self) -> usize {
+        let of_all = self.hub.max_topic_levels();
+        self.limits.map_or(of_all, |own| own.topic_levels(of_all))
+    }
+
+    /// Whether the client has published too fast.
+    fn is_paused(&self) -> bool {
+        self.throttle.as_ref().is_some_and(|throttle| throttle.paused_until().is_some())
+    }
+
     /// The message as it is routed, which borrows the packet.
     fn source<'b>(&self, topic: &'b str, publish: &'b Publish) -> Source<'b>
     where
@@ -636,6 +672,28 @@ impl Doors<'_> {
 }
 
 impl Host for Doors<'_> {
+    fn pace(&mut self, topic: &str, publish: &Publish) -> Pace {
+        let Some(throttle) = &mut self.throttle else { return Pace::Kept };
+        let bytes = topic.len() + publish.properties.len() + publish.payload.len();
+        let pace = match throttle.count(bytes, self.now) {
+            None => return Pace::Kept,
+            Some(RateExceeded::Throttle) => {
+                add(&self.hub.counters().publishes_throttled, 1);
+                return Pace::Kept;
+            }
+            Some(RateExceeded::Drop) => Pace::Dropped,
+            Some(RateExceeded::Disconnect) => {
+                add(&self.hub.counters().closed_rate, 1);
+                Pace::Exceeded
+            }
+        };
+        self.received += 1;
+        add(&self.hub.counters().dropped_rate, 1);
+        let source = self.source(topic, publish);
+        self.hub.tell_dropped(None, || Outgoing::new(source).message().clone(), DropCause::RateExceeded);
+        pace
+    }
+
     fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling {
         let hub = self.hub;
         let callbacks = hub.callbacks();
@@ -648,7 +706,7 @@ impl Host for Doors<'_> {
         }
         if self.asked_topic.as_ref().is_none_or(|known| **known != *topic) {
             *self.asked_topic = None;
-            if topic::check_name(topic, self.hub.max_topic_levels()).is_err() {
+            if topic::check_name(topic, self.max_topic_levels()).is_err() {
                 return Ruling::Allowed(None); // What is wrong with the topic is said where it is routed.
             }
         }
@@ -718,6 +776,13 @@ impl Host for Doors<'_> {
     fn publish(&mut self, topic: &str, publish: &Publish, changes: Option<&Changes>) -> Result<ReasonCode, TopicError> {
         self.received += 1;
         let mut source = self.source(topic, publish);
+        if self.limits.is_some() {
+            // The router knows only what holds for all.
+            if let Err(error) = topic::check_name(topic, self.max_topic_levels()) {
+                self.hub.refuse(|| Outgoing::new(source).message().clone());
+                return Err(error);
+            }
+        }
         if let Some(changes) = changes {
             match self.hub.change(source, changes) {
                 Some(changed) => source = changed,
@@ -751,7 +816,7 @@ impl Host for Doors<'_> {
     }
 
     fn limits(&self) -> FilterLimits {
-        self.hub.settings().filters()
+        self.hub.settings().filters(self.limits)
     }
 
     fn subscriptions(&self, wanted: &str) -> Standing {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::hub::Hub;
 use super::rights::{Basis, Policy};
 use super::ruling::{bad_topic, bar_to_subscribing, Bar, Standing};
-use crate::access::Rules;
+use super::visit::Visit;
 use crate::hooks::Hook;
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Protocol, QoS, ReasonCode, Text};
@@ -60,7 +60,11 @@ pub enum DecidedBy {
 const SYS_TOPICS: &str = "acl.sys_topics";
 const DEFAULT_PUBLISH: &str = "acl.default_publish";
 const DEFAULT_SUBSCRIBE: &str = "acl.default_subscribe";
-const MAX_TOPIC_LEVELS: &str = "limits.max_topic_levels";
+const MAX_TOPIC_LEVELS: [&str; 2] = ["limits.max_topic_levels", "listeners[].limits.max_topic_levels"];
+const MAX_SUBSCRIPTIONS: [&str; 2] = ["limits.max_subscriptions", "listeners[].limits.max_subscriptions"];
+
+/// What is said besides of a client whose listener, or the broker, has a limit for it.
+const PACED: &str = ", as fast as publish_msgs_per_sec and publish_bytes_per_sec let the client";
 
 /// An answer before it is known whose it is.
 struct Finding {
@@ -101,10 +105,11 @@ impl Finding {
         }
     }
 
-    fn malformed(what: &str, error: TopicError, reason: ReasonCode) -> Self {
+    /// `levels`: the key that says how many a topic may have.
+    fn malformed(what: &str, error: TopicError, levels: &str, reason: ReasonCode) -> Self {
         let detail = format!("the {what} {error}");
         match error {
-            TopicError::TooManyLevels { .. } => Finding::no(DecidedBy::Limit, Some(MAX_TOPIC_LEVELS), reason, detail),
+            TopicError::TooManyLevels { .. } => Finding::no(DecidedBy::Limit, Some(levels), reason, detail),
             _ => Finding::no(DecidedBy::Validation, None, reason, detail),
         }
     }
@@ -145,15 +150,14 @@ impl Hub {
     /// `None`: there is no such client.
     pub fn explain(&self, client_id: &str, action: Action, topic: &str) -> Option<Explanation> {
         let (handle, client) = self.find(client_id)?;
-        let rules = handle.mailbox().visit().rules.clone();
-        let own = rules.as_deref();
+        let visit = handle.mailbox().visit().clone();
         let finding = match action {
-            Action::Publish => self.explain_publishing(&client, own, topic),
+            Action::Publish => self.explain_publishing(&client, &visit, topic),
             Action::Subscribe => {
                 let subscriptions = handle.subscriptions();
                 let standing = Standing { count: subscriptions.len(), known: subscriptions.contains(topic) };
                 drop(subscriptions);
-                self.explain_subscribing(&client, own, topic, standing)
+                self.explain_subscribing(&client, &visit, topic, standing)
             }
         };
         Some(Explanation {
@@ -169,49 +173,62 @@ impl Hub {
         })
     }
 
-    fn explain_publishing(&self, client: &Client, own: Option<&Rules>, topic: &str) -> Finding {
+    fn explain_publishing(&self, client: &Client, visit: &Visit, topic: &str) -> Finding {
+        let of_all = self.max_topic_levels();
+        let levels = visit.limits.as_deref().map_or(of_all, |own| own.topic_levels(of_all));
+        let levels_key = MAX_TOPIC_LEVELS[usize::from(levels < of_all)];
         if topic.is_empty() {
             let v5 = client.protocol == Protocol::V5;
             let reason = if v5 { ReasonCode::PROTOCOL_ERROR } else { ReasonCode::MALFORMED_PACKET };
-            return Finding::malformed("topic name", TopicError::Empty, reason);
+            return Finding::malformed("topic name", TopicError::Empty, levels_key, reason);
         }
         let is_asked = self.callbacks().wants(Hook::AuthorizePublish);
         // As a message of QoS 0 that is not to be retained.
-        let basis = Policy::of(&self.settings(), own).publishing(client, topic, QoS::AtMostOnce, false);
+        let basis =
+            Policy::of(&self.settings(), visit.rules.as_deref()).publishing(client, topic, QoS::AtMostOnce, false);
         // The rule for topics of the broker comes before a look at the topic, hooks and other rules behind it.
         if !is_asked && basis == (Basis::SystemTopic { allowed: false }) {
             return Finding::of(basis, DEFAULT_PUBLISH);
         }
-        if let Err(error) = topic::check_name(topic, self.max_topic_levels()) {
-            return Finding::malformed("topic name", error, bad_topic(error));
+        if let Err(error) = topic::check_name(topic, levels) {
+            return Finding::malformed("topic name", error, levels_key, bad_topic(error));
         }
-        match is_asked {
+        let mut finding = match is_asked {
             true => Finding::asked(Hook::AuthorizePublish),
             false => Finding::of(basis, DEFAULT_PUBLISH),
+        };
+        if visit.is_paced && finding.allowed != Some(false) {
+            finding.detail.push_str(PACED);
         }
+        finding
     }
 
-    fn explain_subscribing(&self, client: &Client, own: Option<&Rules>, filter: &str, standing: Standing) -> Finding {
+    fn explain_subscribing(&self, client: &Client, visit: &Visit, filter: &str, standing: Standing) -> Finding {
         let settings = self.settings();
-        let limits = settings.filters();
+        let own = visit.limits.as_deref();
+        let limits = settings.filters(own);
         if let Some(bar) = bar_to_subscribing(filter, &limits, standing) {
             let reason = bar.reason();
             return match bar {
-                Bar::Filter(error) => Finding::malformed("topic filter", error, reason),
+                Bar::Filter(error) => {
+                    let is_own = limits.max_topic_levels < self.max_topic_levels();
+                    Finding::malformed("topic filter", error, MAX_TOPIC_LEVELS[usize::from(is_own)], reason)
+                }
                 Bar::NoShared => {
                     let detail = "shared subscriptions are turned off".to_owned();
                     Finding::no(DecidedBy::Rule, Some("shared_subscriptions.enabled"), reason, detail)
                 }
                 Bar::TooMany => {
                     let detail = format!("the client has {} subscriptions", standing.count);
-                    Finding::no(DecidedBy::Limit, Some("limits.max_subscriptions"), reason, detail)
+                    let is_own = own.is_some_and(|own| own.max_subscriptions.is_some());
+                    Finding::no(DecidedBy::Limit, Some(MAX_SUBSCRIPTIONS[usize::from(is_own)]), reason, detail)
                 }
             };
         }
         match self.callbacks().wants(Hook::AuthorizeSubscribe) {
             true => Finding::asked(Hook::AuthorizeSubscribe),
             false => {
-                let basis = Policy::of(&settings, own).subscribing(client, filter, QoS::AtMostOnce);
+                let basis = Policy::of(&settings, visit.rules.as_deref()).subscribing(client, filter, QoS::AtMostOnce);
                 Finding::of(basis, DEFAULT_SUBSCRIBE)
             }
         }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::closing::Closing;
 use super::mailbox::Mailbox;
-use super::quota::SharedQuota;
+use super::quota::{SessionQuota, SharedQuota};
 use super::state::State;
 use super::subscriptions::Subscriptions;
 use super::tally::{Taken, Tally};
@@ -19,7 +19,7 @@ use crate::model::{Client, ReasonCode, Text};
 pub(super) struct Handle {
     number: u64,
     client_id: Text,
-    quota: Arc<SharedQuota>,
+    quota: SessionQuota,
     mailbox: Mutex<Mailbox>,
     /// Wakes the connection.
     waker: AtomicWaker,
@@ -41,7 +41,7 @@ impl Handle {
         Handle {
             number,
             client_id,
-            quota,
+            quota: SessionQuota::new(quota),
             mailbox: Mutex::default(),
             waker: AtomicWaker::new(),
             online: AtomicBool::new(false),
@@ -68,7 +68,8 @@ impl Handle {
         &self.client_id
     }
 
-    pub(super) fn quota(&self) -> &SharedQuota {
+    /// The one that holds now.
+    pub(super) fn quota(&self) -> &SessionQuota {
         &self.quota
     }
 

@@ -54,7 +54,7 @@ pub(super) fn change_client(client: &mut Arc<Client>, granted: &Changes, setting
 }
 
 fn has_room(client_id: &str, settings: &Settings) -> bool {
-    settings.max_client_id_length == 0 || client_id.len() <= settings.max_client_id_length
+    settings.limits.max_client_id_length == 0 || client_id.len() <= settings.limits.max_client_id_length
 }
 
 /// The packet that tells of a refusal, if it fits into what the client takes.
@@ -84,15 +84,15 @@ pub(super) fn check(connect: &Connect, peer: &Peer, settings: &Settings) -> Resu
     if !has_room(&connect.client_id, settings) {
         return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
     }
-    if connect.protocol != Protocol::V5 && connect.keep_alive_s > settings.max_keepalive_s {
+    if connect.protocol != Protocol::V5 && connect.keep_alive_s > settings.limits.max_keepalive_s {
         // Nothing in CONNACK could tell of another keep alive.
         return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE));
     }
     if let Some(will) = &connect.will {
-        if topic::check_name(&will.topic, settings.max_topic_levels).is_err() {
+        if topic::check_name(&will.topic, settings.limits.max_topic_levels).is_err() {
             return Err(Refusal::new(ReasonCode::TOPIC_NAME_INVALID));
         }
-        if will.qos > settings.max_qos {
+        if will.qos > settings.limits.max_qos {
             return Err(Refusal::new(ReasonCode::QOS_NOT_SUPPORTED)); // [MQTT-3.2.2-12]
         }
         if will.retain && !settings.retain && connect.protocol == Protocol::V5 {
@@ -125,15 +125,15 @@ pub(super) fn terms(connect: &Connect, settings: &Settings, granted: &Changes) -
     Terms {
         protocol: connect.protocol,
         // A client of MQTT before 5 cannot say how much it takes.
-        receive_maximum: usize::from(connect.receive_maximum.min(settings.max_inflight)),
-        own_receive_maximum: usize::from(settings.max_inflight),
+        receive_maximum: usize::from(connect.receive_maximum.min(settings.limits.max_inflight)),
+        own_receive_maximum: usize::from(settings.limits.max_inflight),
         maximum_packet_size: connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
         topic_alias_maximum: connect.topic_alias_maximum,
         request_problem_information: connect.request_problem_information,
         session_expiry_s: decided.unwrap_or(connect.session_expiry_s).min(max_session_expiry_s),
         session_may_last: connect.session_expiry_s > 0,
         max_session_expiry_s,
-        max_qos: settings.max_qos,
+        max_qos: settings.limits.max_qos,
         retain_available: settings.retain,
     }
 }
@@ -148,7 +148,7 @@ pub(super) fn keep_alive(connect: &Connect, settings: &Settings, granted: &Chang
     if connect.protocol != Protocol::V5 {
         return connect.keep_alive_s;
     }
-    let max = settings.max_keepalive_s;
+    let max = settings.limits.max_keepalive_s;
     let wanted = granted.keep_alive_s.unwrap_or(connect.keep_alive_s);
     let too_long = wanted > max || (wanted == 0 && max < u16::MAX);
     if too_long {
@@ -173,10 +173,10 @@ pub(super) fn accept<'a>(
         session_present,
         reason: ReasonCode::SUCCESS,
         session_expiry_s: (terms.session_expiry_s != connect.session_expiry_s).then_some(terms.session_expiry_s),
-        receive_maximum: settings.max_inflight,
-        maximum_qos: settings.max_qos,
+        receive_maximum: settings.limits.max_inflight,
+        maximum_qos: settings.limits.max_qos,
         retain_available: settings.retain,
-        maximum_packet_size: settings.max_packet_bytes,
+        maximum_packet_size: settings.limits.max_packet_bytes,
         assigned_client_id: connect.client_id.is_empty().then_some(&*client.id), // [MQTT-3.1.3-7]
         topic_alias_maximum: TOPIC_ALIASES,
         server_keep_alive_s: (keep_alive_s != connect.keep_alive_s).then_some(keep_alive_s),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::blocks::{Block, Blocks, SHARED_PAYLOAD};
 use super::closing::Closing;
 use super::delivery::{Delivery, Outgoing};
-use super::quota::SharedQuota;
+use super::quota::SessionQuota;
 use super::receiver::Receiver;
 use super::replays::Replays;
 use super::visit::Visit;
@@ -105,7 +105,7 @@ impl Lost {
 
 /// What decides whether there is room for a message, and what is lost of those that give way to it.
 pub(super) struct Room<'a> {
-    pub(super) quota: &'a SharedQuota,
+    pub(super) quota: &'a SessionQuota,
     pub(super) now: Instant,
     pub(super) lost: &'a mut Lost,
 }
@@ -316,7 +316,7 @@ impl Mailbox {
         self.queued(dropped, room.quota)
     }
 
-    fn queued(&mut self, dropped: Gone, quota: &SharedQuota) -> Outcome {
+    fn queued(&mut self, dropped: Gone, quota: &SessionQuota) -> Outcome {
         let wake = self.notify();
         if dropped == Gone::default() {
             Outcome::Queued { wake, crowded: self.is_crowded(quota) }
@@ -394,7 +394,7 @@ impl Mailbox {
     }
 
     /// Whether publishers should wait. Half of the room is left then, for those who have not noticed yet.
-    pub(super) fn is_crowded(&self, quota: &SharedQuota) -> bool {
+    pub(super) fn is_crowded(&self, quota: &SessionQuota) -> bool {
         let much = 2 * self.messages() >= quota.max_messages() || 2 * self.bytes() >= quota.max_bytes();
         // Nobody waits for a client that is away, or that kept others waiting, or whose acknowledgements are not read
         // because it waits itself.
@@ -411,7 +411,7 @@ impl Mailbox {
     }
 
     /// Has `waker` woken when there is room again; `false` if there is.
-    pub(super) fn await_room(&mut self, waker: &Waker, quota: &SharedQuota) -> bool {
+    pub(super) fn await_room(&mut self, waker: &Waker, quota: &SessionQuota) -> bool {
         if !self.is_crowded(quota) {
             return false;
         }
@@ -428,7 +428,7 @@ impl Mailbox {
     }
 
     /// Wakes the publishers that wait, if there is room for them.
-    pub(super) fn release_publishers(&mut self, quota: &SharedQuota) {
+    pub(super) fn release_publishers(&mut self, quota: &SessionQuota) {
         if self.messages() == 0 {
             self.lagging = false;
         }
@@ -472,7 +472,7 @@ impl Mailbox {
     }
 
     /// How many more messages may be put here without pushing others out: half of what the quota leaves.
-    pub(super) fn room(&self, quota: &SharedQuota) -> usize {
+    pub(super) fn room(&self, quota: &SessionQuota) -> usize {
         if 2 * self.bytes() >= quota.max_bytes() {
             return 0;
         }

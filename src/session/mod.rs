@@ -43,6 +43,7 @@ mod suspect;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod visit;
 mod window;
 

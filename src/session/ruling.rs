@@ -14,6 +14,17 @@ pub(super) fn bad_topic(error: TopicError) -> ReasonCode {
     }
 }
 
+/// What becomes of a message because of how fast they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It is handled as any other.
+    Kept,
+    /// It goes nowhere.
+    Dropped,
+    /// It goes nowhere, and the client has to go.
+    Exceeded,
+}
+
 /// What bounds the filters of clients.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FilterLimits {

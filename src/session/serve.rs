@@ -26,8 +26,10 @@ use super::mailbox::Wants;
 use super::metered::Metered;
 use super::ruling::Refusal;
 use super::settings::Settings;
+use super::throttle::Throttle;
 use super::visit::Visit;
 use crate::codec::{Connect, Packet};
+use crate::config::ListenerLimits;
 use crate::hooks::{Connack, DisconnectedBy, Event, Hook, Key, OwnedQuestion, PreConnect, Stage, Verdict};
 use crate::model::{Client, ConnectionInfo, Protocol, Protocols, ReasonCode, Text};
 
@@ -50,6 +52,8 @@ pub struct Peer {
     pub certified: Option<Text>,
     /// Who it is, if the host program has made that out: nobody is asked then.
     pub identity: Option<Identity>,
+    /// Limits of its listener, where they are not those of the broker.
+    pub limits: Option<Arc<ListenerLimits>>,
     /// When the client has to have said all that CONNACK needs.
     pub connect_by: Instant,
 }
@@ -102,7 +106,9 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) -> Option<Driver<Metered<S>>> {
     // What holds when it comes is what the client is told of, and what it is held to.
     let settings = Guard::into_inner(hub.settings());
-    let mut arrival = Arrival::new(Metered::new(stream, hub.clone()), settings.max_packet_bytes, peer.connect_by);
+    let settings = peer.limits.as_ref().map_or(settings.clone(), |own| Arc::new(settings.under(own)));
+    let mut arrival =
+        Arrival::new(Metered::new(stream, hub.clone()), settings.limits.max_packet_bytes, peer.connect_by);
     let connect = match arrival.packet().await {
         Ok(Packet::Connect(connect)) => connect,
         // The decoder refuses any other packet before CONNECT [MQTT-3.1.0-1].
@@ -120,7 +126,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer
     let serial = hub.counters().next_serial();
     let mut client = Arc::new(handshake::client(&connect, &peer, settings.node_id, serial));
     match admit(hub, &mut arrival, &connect, &mut client, &peer, &settings).await {
-        Ok(admitted) => begin(hub, arrival, &connect, client, admitted, &settings),
+        Ok(admitted) => begin(hub, arrival, &connect, client, admitted, &settings, peer.limits),
         Err(failure) => {
             if let Some(refusal) = count(hub, &peer, failure) {
                 tell_connack(hub, &client, refusal.reason, refusal.words.clone(), false);
@@ -177,6 +183,7 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     client: Arc<Client>,
     admitted: Admitted,
     settings: &Settings,
+    limits: Option<Arc<ListenerLimits>>,
 ) -> Option<Driver<Metered<S>>> {
     let Admitted { mut lease, granted, rules, expires_at } = admitted;
     let terms = handshake::terms(connect, settings, &granted);
@@ -201,9 +208,19 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     let keep_alive_s = handshake::keep_alive(connect, settings, &granted);
     let Arrival { mut stream, decoder, input, .. } = arrival;
     stream.belong_to(lease.handle().clone());
-    let visit = Visit::begin(terms.session_expiry_s, keep_alive_s, connect.clean_start, rules.clone());
-    lease.connect(client.clone(), will, visit, wants);
-    let permit = Permit { rules, expires_at };
+    let throttle = Throttle::new(&settings.limits.rates, Instant::now());
+    let visit = Visit {
+        rules: rules.clone(),
+        limits: limits.clone(),
+        session_expiry_s: terms.session_expiry_s,
+        keep_alive_s,
+        clean_start: connect.clean_start,
+        is_paced: throttle.is_some(),
+        ..Visit::default()
+    };
+    lease.handle().quota().set_own(limits.as_deref());
+    lease.connect(client.clone(), will, visit.begin(), wants);
+    let permit = Permit { rules, expires_at, limits, throttle };
     let silence = handshake::silence(keep_alive_s);
     Some(Driver::new(stream, hub.clone(), client, permit, lease, decoder, connection, input, silence))
 }

@@ -8,8 +8,9 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::quota::{Quota, SharedQuota};
 use super::ruling::FilterLimits;
+use super::throttle::Rates;
 use crate::access::Access;
-use crate::config::{Config, SysTopicsAccess};
+use crate::config::{Config, Limits, ListenerLimits, SysTopicsAccess};
 use crate::model::QoS;
 
 /// What the configuration says about sessions.
@@ -21,6 +22,18 @@ pub(super) struct Settings {
     pub(super) sys_topics_readable: bool,
     /// 0 for no limit, as below.
     pub(super) max_sessions: usize,
+    pub(super) limits: ClientLimits,
+    /// Where those come from.
+    configured: Arc<Limits>,
+    pub(super) max_session_expiry_s: u32,
+    pub(super) retain: bool,
+    pub(super) max_retained_payload_bytes: usize,
+    pub(super) shared_subscriptions: bool,
+}
+
+/// What holds for one client.
+#[derive(Clone, Copy)]
+pub(super) struct ClientLimits {
     pub(super) max_client_id_length: usize,
     pub(super) max_keepalive_s: u16,
     pub(super) max_packet_bytes: u32,
@@ -28,21 +41,13 @@ pub(super) struct Settings {
     pub(super) max_subscriptions: usize,
     pub(super) max_topic_levels: usize,
     pub(super) max_qos: QoS,
-    pub(super) max_session_expiry_s: u32,
-    pub(super) retain: bool,
-    pub(super) max_retained_payload_bytes: usize,
-    pub(super) shared_subscriptions: bool,
-    pub(super) quota: Quota,
+    pub(super) rates: Rates,
+    quota: Quota,
 }
 
-impl Settings {
-    pub(super) fn of(config: &Config, access: Arc<Access>) -> Self {
-        let limits = &config.limits;
-        Settings {
-            node_id: config.node_id,
-            access,
-            sys_topics_readable: config.acl.sys_topics == SysTopicsAccess::Read,
-            max_sessions: limits.max_sessions as usize,
+impl ClientLimits {
+    fn of(limits: &Limits) -> Self {
+        ClientLimits {
             max_client_id_length: limits.max_client_id_length as usize,
             max_keepalive_s: limits.max_keepalive_s as u16,
             max_packet_bytes: limits.max_packet_bytes,
@@ -50,10 +55,7 @@ impl Settings {
             max_subscriptions: limits.max_subscriptions as usize,
             max_topic_levels: limits.max_topic_levels as usize,
             max_qos: QoS::try_from(limits.max_qos).unwrap_or(QoS::ExactlyOnce),
-            max_session_expiry_s: config.session.max_expiry_s,
-            retain: config.retain.enabled,
-            max_retained_payload_bytes: unlimited(config.retain.max_payload_bytes.into()),
-            shared_subscriptions: config.shared_subscriptions.enabled,
+            rates: Rates::of(limits),
             quota: Quota {
                 max_messages: unlimited(limits.max_queued_messages.into()),
                 max_bytes: unlimited(limits.max_queued_bytes),
@@ -64,11 +66,33 @@ impl Settings {
 }
 
 impl Settings {
-    /// What bounds the filters of clients.
-    pub(super) fn filters(&self) -> FilterLimits {
+    pub(super) fn of(config: &Config, access: Arc<Access>) -> Self {
+        let limits = &config.limits;
+        Settings {
+            node_id: config.node_id,
+            access,
+            sys_topics_readable: config.acl.sys_topics == SysTopicsAccess::Read,
+            max_sessions: limits.max_sessions as usize,
+            limits: ClientLimits::of(limits),
+            configured: Arc::new(limits.clone()),
+            max_session_expiry_s: config.session.max_expiry_s,
+            retain: config.retain.enabled,
+            max_retained_payload_bytes: unlimited(config.retain.max_payload_bytes.into()),
+            shared_subscriptions: config.shared_subscriptions.enabled,
+        }
+    }
+
+    /// As they are for clients of a listener that has limits of its own.
+    pub(super) fn under(&self, own: &ListenerLimits) -> Settings {
+        Settings { limits: ClientLimits::of(&own.over(&self.configured)), ..self.clone() }
+    }
+
+    /// What bounds the filters of a client whose listener may have limits of its own.
+    pub(super) fn filters(&self, own: Option<&ListenerLimits>) -> FilterLimits {
+        let ClientLimits { max_topic_levels, max_subscriptions, .. } = self.limits;
         FilterLimits {
-            max_topic_levels: self.max_topic_levels,
-            max_subscriptions: self.max_subscriptions,
+            max_topic_levels: own.map_or(max_topic_levels, |own| own.topic_levels(max_topic_levels)),
+            max_subscriptions: own.and_then(|own| own.max_subscriptions).map_or(max_subscriptions, |max| max as usize),
             shared_available: self.shared_subscriptions,
         }
     }
@@ -108,20 +132,20 @@ pub(super) struct InForce {
 impl InForce {
     pub(super) fn new(settings: Settings) -> Self {
         InForce {
-            max_topic_levels: AtomicUsize::new(settings.max_topic_levels),
-            max_qos: AtomicU8::new(settings.max_qos as u8),
+            max_topic_levels: AtomicUsize::new(settings.limits.max_topic_levels),
+            max_qos: AtomicU8::new(settings.limits.max_qos as u8),
             retain: AtomicBool::new(settings.retain),
-            quota: Arc::new(SharedQuota::new(settings.quota)),
+            quota: Arc::new(SharedQuota::new(settings.limits.quota)),
             all: ArcSwap::from_pointee(settings),
             version: AtomicU64::new(1),
         }
     }
 
     pub(super) fn set(&self, settings: Settings) {
-        self.max_topic_levels.store(settings.max_topic_levels, Relaxed);
-        self.max_qos.store(settings.max_qos as u8, Relaxed);
+        self.max_topic_levels.store(settings.limits.max_topic_levels, Relaxed);
+        self.max_qos.store(settings.limits.max_qos as u8, Relaxed);
         self.retain.store(settings.retain, Relaxed);
-        self.quota.set(settings.quota);
+        self.quota.set(settings.limits.quota);
         self.all.store(Arc::new(settings));
         // In this order: what is looked up in the old ones is looked up again.
         self.version.fetch_add(1, Release);

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::access::Rules;
+use crate::config::ListenerLimits;
 
 /// The last connection that has come for a session: what has been agreed on, and when. [`crate::model::Client`] tells whose
 /// it is.
@@ -9,6 +10,8 @@ use crate::access::Rules;
 pub(super) struct Visit {
     /// Access rules of the client's own.
     pub(super) rules: Option<Arc<Rules>>,
+    /// Limits of its listener.
+    pub(super) limits: Option<Arc<ListenerLimits>>,
     /// Milliseconds since 1970.
     pub(super) connected_at_ms: u64,
     /// 0 while it lasts.
@@ -16,17 +19,14 @@ pub(super) struct Visit {
     pub(super) session_expiry_s: u32,
     pub(super) keep_alive_s: u16,
     pub(super) clean_start: bool,
+    /// How fast the client may publish is limited.
+    pub(super) is_paced: bool,
 }
 
 impl Visit {
-    /// It begins now.
-    pub(super) fn begin(
-        session_expiry_s: u32,
-        keep_alive_s: u16,
-        clean_start: bool,
-        rules: Option<Arc<Rules>>,
-    ) -> Self {
-        Visit { rules, connected_at_ms: now_ms(), disconnected_at_ms: 0, session_expiry_s, keep_alive_s, clean_start }
+    /// That one, which begins now.
+    pub(super) fn begin(self) -> Self {
+        Visit { connected_at_ms: now_ms(), ..self }
     }
 
     /// It ends now, and the session lasts so much longer.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::proxy::ProxyPolicy;
 use super::tls::TlsServer;
 use super::websocket::WebSocketPolicy;
-use crate::config::{self, Fault, ListenerType, Spoken};
+use crate::config::{self, Fault, ListenerLimits, ListenerType, Spoken};
 use crate::limits::Places;
 use crate::model::{ConnectionInfo, Protocol, Protocols, Text};
 
@@ -17,6 +17,8 @@ pub struct Door {
     pub connect_timeout: Duration,
     pub protocols: Protocols,
     pub allow_anonymous: bool,
+    /// Limits of its own, if there are any.
+    pub limits: Option<Arc<ListenerLimits>>,
     pub proxy: Option<ProxyPolicy>,
     pub tls: Option<TlsServer>,
     pub websocket: Option<WebSocketPolicy>,
@@ -48,6 +50,7 @@ impl Door {
             connect_timeout: Duration::from_millis(config.connect_timeout_ms),
             protocols: config.protocols.iter().fold(Protocols::NONE, |all, spoken| all.with(protocol(*spoken))),
             allow_anonymous: config.allow_anonymous.unwrap_or(allow_anonymous),
+            limits: (config.limits != ListenerLimits::default()).then(|| Arc::new(config.limits.clone())),
             proxy: ProxyPolicy::of(&config.proxy),
             tls: tls.transpose()?,
             websocket: kind.is_websocket().then(|| WebSocketPolicy::of(config)),

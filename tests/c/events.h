@@ -245,14 +245,14 @@ static inline void on_message_acked(const rmqtt_message_acked_t *event, void *us
 
 /** In the lane of the receiver, or of the publisher if nobody gets it. */
 static inline void on_message_dropped(const rmqtt_message_dropped_t *event, void *user_data) {
-    static const char *const causes[] = {"?", "full", "expired", "too large", "gone", "refused"};
+    static const char *const causes[] = {"?", "full", "expired", "too large", "gone", "refused", "too fast"};
     recorder *recording = event_begin(user_data, event->struct_size, sizeof *event, true);
     char receiver[16] = "";
     if (event->client) {
         event_check_client(event->client);
         snprintf(receiver, sizeof receiver, "#%u", (unsigned)event->client->serial);
     }
-    CHECK(event->cause >= RMQTT_DROP_QUEUE_FULL && event->cause <= RMQTT_DROP_REFUSED);
+    CHECK(event->cause >= RMQTT_DROP_QUEUE_FULL && event->cause <= RMQTT_DROP_RATE_EXCEEDED);
     record(recording, event_lane(event->client ? event->client : event->message->publisher), "dropped%s %s %s",
            receiver, event_message(event->message).text, causes[event->cause]);
     event_end(recording);

@@ -55,6 +55,7 @@ enum class DropCause : std::int32_t {
     too_large = RMQTT_DROP_TOO_LARGE,      ///< The client takes no packets so large.
     client_gone = RMQTT_DROP_CLIENT_GONE,  ///< The client went before the message was sent, and it is not kept.
     refused = RMQTT_DROP_REFUSED,          ///< A hook or a rule refused it.
+    rate_exceeded = RMQTT_DROP_RATE_EXCEEDED,  ///< Its client has published too fast.
 };
 
 /// What has become of the retained message of a topic.

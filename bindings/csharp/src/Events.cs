@@ -518,6 +518,9 @@ namespace Rmqtt
 
         /// <summary>A hook or a rule refused it.</summary>
         Refused = 5,
+
+        /// <summary>Its client has published faster than the limits let it.</summary>
+        RateExceeded = 6,
     }
 
     /// <summary>The retained message of a topic has changed.</summary>

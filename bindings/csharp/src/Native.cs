@@ -502,6 +502,13 @@ namespace Rmqtt
             internal ulong InFlight;
             internal ulong DelayedMessages;
             internal ulong HandshakesFailed;
+            internal ulong ConnectionsRefusedNetwork;
+            internal ulong ConnectionsRefusedBanned;
+            internal ulong ConnectionsRefusedRate;
+            internal ulong ConnectionsRefusedAuthentication;
+            internal ulong MessagesDroppedRate;
+            internal ulong PublishesThrottled;
+            internal ulong ConnectionsClosedRate;
         }
 
         [StructLayout(LayoutKind.Sequential)]

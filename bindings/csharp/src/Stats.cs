@@ -51,6 +51,9 @@ namespace Rmqtt
             InFlight = (long)native.InFlight;
             DelayedMessages = (long)native.DelayedMessages;
             HandshakesFailed = (long)native.HandshakesFailed;
+            MessagesDroppedRate = (long)native.MessagesDroppedRate;
+            PublishesThrottled = (long)native.PublishesThrottled;
+            ConnectionsClosedRate = (long)native.ConnectionsClosedRate;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -186,5 +189,16 @@ namespace Rmqtt
         /// of TLS, WebSocket or QUIC, failed. Those that were too slow are in
         /// <see cref="ConnectionsTimedOut" />.</summary>
         public long HandshakesFailed { get; }
+
+        /// <summary>Counter: of <see cref="MessagesDropped" />, dropped because their client published faster than the
+        /// limits let it.</summary>
+        public long MessagesDroppedRate { get; }
+
+        /// <summary>Counter: messages after which a client was not read from for a while, because it had published too
+        /// fast.</summary>
+        public long PublishesThrottled { get; }
+
+        /// <summary>Counter: connections closed because their client published faster than the limits let it.</summary>
+        public long ConnectionsClosedRate { get; }
     }
 }

@@ -14,7 +14,7 @@ use bytestring::ByteString;
 use super::closing::Closing;
 use super::delivery::Delivery;
 use super::packet_ids::PacketIds;
-use super::ruling::{FilterLimits, Ruling, Standing};
+use super::ruling::{FilterLimits, Pace, Ruling, Standing};
 use super::state::State;
 use super::window::Acknowledged;
 use crate::codec::{Ack, Diagnosis, Disconnect, Encoder, Packet, Publish};
@@ -31,6 +31,9 @@ pub(super) const TOPIC_ALIASES: u16 = 16;
 
 /// What a connection needs of the broker.
 pub(super) trait Host {
+    /// Counts a message that has come; whether the client is too fast.
+    fn pace(&mut self, topic: &str, publish: &Publish) -> Pace;
+
     /// Asks whether a client may publish a message. Its topic is `topic`, any alias resolved, and may be none at all.
     fn may_publish(&mut self, topic: &str, publish: &Publish) -> Ruling;
 

@@ -3,10 +3,10 @@
 use bytestring::ByteString;
 
 use super::super::closing::Closing;
-use super::super::ruling::{bad_topic, diagnosis_of, Ruling};
+use super::super::ruling::{bad_topic, diagnosis_of, Pace, Ruling};
 use super::super::state::State;
 use super::{Connection, Held, Host, TOPIC_ALIASES};
-use crate::codec::Publish;
+use crate::codec::{Diagnosis, Publish};
 use crate::model::topic::TopicError;
 use crate::model::{QoS, ReasonCode};
 
@@ -48,6 +48,13 @@ impl Connection {
                 return Ok(());
             }
         }
+        match host.pace(&topic, &publish) {
+            Pace::Kept => {}
+            Pace::Dropped => return self.answer(&publish, ReasonCode::QUOTA_EXCEEDED, None, state),
+            Pace::Exceeded => {
+                return Err(Closing::by_broker(ReasonCode::MESSAGE_RATE_TOO_HIGH, "message rate too high"));
+            }
+        }
         match host.may_publish(&topic, &publish) {
             Ruling::Later => {
                 self.held = Some(Box::new(Held::Publish { topic, publish }));
@@ -87,7 +94,17 @@ impl Connection {
                 (ReasonCode::SUCCESS, None)
             }
         };
-        let diagnosis = diagnosis.as_ref();
+        self.answer(&publish, reason, diagnosis.as_ref(), state)
+    }
+
+    /// Acknowledges a message. Before MQTT 5 there is no way to say no.
+    fn answer(
+        &mut self,
+        publish: &Publish,
+        reason: ReasonCode,
+        diagnosis: Option<&Diagnosis<'_>>,
+        state: &mut State,
+    ) -> Result<(), Closing> {
         match publish.qos {
             QoS::AtMostOnce => {}
             QoS::AtLeastOnce => self.encoder.puback(publish.packet_id, reason, diagnosis, &mut self.out)?,

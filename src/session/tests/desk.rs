@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::super::delivery::{Delivery, Outgoing, Source};
 use super::super::handle::Handle;
 use super::super::mailbox::{Lost, Mailbox, Outcome, Room, Wants, Way};
-use super::super::quota::{Quota, SharedQuota};
+use super::super::quota::{Quota, SessionQuota, SharedQuota};
 use super::super::receiver::Receiver;
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer;
@@ -40,7 +40,7 @@ pub(super) fn client() -> Arc<Client> {
 /// A mailbox, and a publisher who fills it.
 pub(super) struct Desk {
     pub(super) mailbox: Mailbox,
-    pub(super) quota: Arc<SharedQuota>,
+    pub(super) quota: SessionQuota,
     pub(super) now: Instant,
     pub(super) topic: &'static str,
     pub(super) retain: bool,
@@ -60,7 +60,7 @@ impl Desk {
         };
         Desk {
             mailbox: Mailbox::default(),
-            quota,
+            quota: SessionQuota::new(quota),
             now: Instant::now(),
             topic: "t",
             retain: false,
@@ -145,7 +145,10 @@ impl Desk {
 
     /// What the messages take, by the mailbox's own account: there is room as long as half of the quota is left.
     pub(super) fn bytes(&self) -> usize {
-        let has_room = |max_bytes| self.mailbox.room(&quota(self.quota.policy(), usize::MAX, max_bytes)) > 0;
+        let has_room = |max_bytes| {
+            let quota = SessionQuota::new(quota(self.quota.policy(), usize::MAX, max_bytes));
+            self.mailbox.room(&quota) > 0
+        };
         let (mut none, mut some) = (0, 1 << 40);
         assert!(!has_room(none) && has_room(some));
         while some - none > 1 {

@@ -70,6 +70,7 @@ impl Place {
             allow_anonymous: true,
             certified: None,
             identity: None,
+            limits: None,
             connect_by: Instant::now() + DEADLINE,
         };
         let hub = self.hub.clone();

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::connection::Terms;
+use super::super::ruling::Pace;
 use super::support::{publish, pubrel, terms, ALL};
 use super::talk::Talk;
 use super::wire::Sent::{PubAck, PubComp, PubRec};
@@ -100,6 +101,34 @@ fn a_refused_message_leaves_nothing_open_in_v5() {
         assert_eq!(talk.say(to(DEEP, publish(QoS::ExactlyOnce, 2))), [PubRec(2, refused)]);
         assert_eq!(talk.say(pubrel(2)), [PubComp(2, released)]);
         assert_eq!(talk.host.published, []);
+    }
+}
+
+/// What goes nowhere because it comes too fast is acknowledged nonetheless, and there is nothing to release in MQTT 5.
+#[test]
+fn too_fast() {
+    for (protocol, reason, released) in [(Protocol::V3_1_1, 0, 0), (Protocol::V5, 0x97, 0x92)] {
+        let mut talk = Talk::new(terms(protocol));
+        talk.host.pace = Pace::Dropped;
+        assert_eq!(talk.say(Packet::Publish(publish(QoS::AtMostOnce, 0))), []);
+        assert_eq!(talk.say(Packet::Publish(publish(QoS::AtLeastOnce, 1))), [PubAck(1, reason)]);
+        assert_eq!(talk.say(Packet::Publish(publish(QoS::ExactlyOnce, 2))), [PubRec(2, reason)]);
+        assert_eq!(talk.say(pubrel(2)), [PubComp(2, released)]);
+        talk.host.pace = Pace::Exceeded;
+        assert_eq!(talk.fail(Packet::Publish(publish(QoS::AtMostOnce, 0))), 0x96);
+        assert_eq!(talk.host.published, []);
+    }
+}
+
+/// A message that has come already counts once, however often it is sent again.
+#[test]
+fn what_has_been_routed_is_never_too_fast() {
+    for protocol in ALL {
+        let mut talk = Talk::new(terms(protocol));
+        talk.say(Packet::Publish(publish(QoS::ExactlyOnce, 1)));
+        talk.host.pace = Pace::Exceeded;
+        let again = Publish { dup: true, ..publish(QoS::ExactlyOnce, 1) };
+        assert_eq!(talk.say(Packet::Publish(again)), [PubRec(1, 0)]);
     }
 }
 

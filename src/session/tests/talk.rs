@@ -6,7 +6,7 @@ use super::super::closing::Closing;
 use super::super::connection::{Connection, Host, Terms};
 use super::super::delivery::Delivery;
 use super::super::mailbox::Dropped;
-use super::super::ruling::{FilterLimits, Ruling, Standing};
+use super::super::ruling::{FilterLimits, Pace, Ruling, Standing};
 use super::super::state::State;
 use super::wire::{self, Sent, SentPublish};
 use crate::codec::{Packet, Publish};
@@ -17,6 +17,8 @@ use crate::model::{Protocol, ReasonCode, SubscriptionOptions, Text};
 /// A broker that writes down what it is asked to do.
 pub(super) struct FakeHost {
     pub(super) published: Vec<(String, Publish)>,
+    /// What it says of how fast messages come.
+    pub(super) pace: Pace,
     /// What it says of a message with a good topic.
     pub(super) reason: ReasonCode,
     pub(super) subscriptions: BTreeMap<String, SubscriptionOptions>,
@@ -26,6 +28,10 @@ pub(super) struct FakeHost {
 }
 
 impl Host for FakeHost {
+    fn pace(&mut self, _topic: &str, _publish: &Publish) -> Pace {
+        self.pace
+    }
+
     fn may_publish(&mut self, _topic: &str, _publish: &Publish) -> Ruling {
         Ruling::Allowed(None)
     }
@@ -87,6 +93,7 @@ impl Talk {
     pub(super) fn new(terms: Terms) -> Talk {
         let host = FakeHost {
             published: Vec::new(),
+            pace: Pace::Kept,
             reason: ReasonCode::SUCCESS,
             subscriptions: BTreeMap::new(),
             replayed: Vec::new(),
