@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
 };
-use crate::limits::{Barred, Gate};
+use crate::limits::{Barred, Gate, Place, Places};
 use crate::model::topic;
 use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
@@ -50,6 +50,9 @@ pub use clients::{ClientInfo, ClientPage, ClientQuery, Load, Presence};
 pub use host::{HostMessage, NotPublished, Publisher, Unpublished, Waiting};
 pub use host_retained::Full;
 pub use subscribing::Missing;
+
+/// Connections beyond all limits that are told so at the same time; more are closed without a word.
+const REFUSALS: usize = 32;
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -88,6 +91,8 @@ pub struct Hub {
     sweep_at: Mutex<Option<Instant>>,
     overloads: Overloads,
     gate: Gate,
+    /// For connections that are read from only to be refused.
+    refusals: Places,
     stopping: AtomicBool,
 }
 
@@ -136,6 +141,7 @@ impl Hub {
             sweep_at: Mutex::default(),
             overloads: Overloads::of(config),
             gate: Gate::new(&config.limits),
+            refusals: Places::new(REFUSALS),
             stopping: AtomicBool::new(false),
         };
         (Arc::new(hub), waiting)
@@ -350,6 +356,11 @@ impl Hub {
         if none_in_all {
             self.overloads.connections.begin(&self.callbacks);
         }
+    }
+
+    /// A place for a connection that is read from only to be refused, if there is one.
+    pub fn place_for_refusal(&self) -> Option<Place> {
+        self.refusals.take()
     }
 
     /// Who may connect at all.
