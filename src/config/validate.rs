@@ -34,6 +34,13 @@ pub fn check_rules(value: &Value) -> Vec<Fault> {
 }
 
 fn walk(schema: &Value, value: &Value, pointer: &str, faults: &mut Vec<Fault>) {
+    if let Some(any_of) = schema.get("anyOf").and_then(Value::as_array) {
+        // The choice of an enumeration, or null.
+        if let Some(schema) = any_of.iter().find(|one| one["type"] != "null" && !value.is_null()) {
+            walk(schema, value, pointer, faults);
+        }
+        return;
+    }
     let mut fault = |message: String| faults.push(Fault::new(pointer, message));
 
     if let Some(wanted) = schema.get("type").filter(|wanted| !has_type(wanted, value)) {

@@ -1,9 +1,16 @@
 //! How fast one client may publish.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::{Limits, RateExceeded};
 use crate::limits::{Allowance, Meter};
+
+/// After so many messages that go nowhere, the client is not read from for a [`BREATH`]: it would keep a processor busy
+/// with nothing else, and others would have to wait.
+const DROPPED_AT_ONCE: u32 = 64;
+
+/// The shortest time that a timer knows.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// The rates of a client.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +35,8 @@ pub(super) struct Throttle {
     messages: Option<Meter>,
     bytes: Option<Meter>,
     exceeded: RateExceeded,
+    /// Messages that went nowhere since it was paused last.
+    dropped: u32,
     /// When it may go on that has been too fast.
     paused_until: Option<Instant>,
 }
@@ -39,13 +48,17 @@ impl Throttle {
         let meter = |allowance| Meter::new(allowance, now);
         let (messages, bytes) = (messages.map(meter), bytes.map(meter));
         let is_limited = messages.is_some() || bytes.is_some();
-        is_limited.then(|| Box::new(Throttle { messages, bytes, exceeded, paused_until: None }))
+        is_limited.then(|| Box::new(Throttle { messages, bytes, exceeded, dropped: 0, paused_until: None }))
     }
 
     /// Counts a message; what is to be done about it if it is too much. One that goes nowhere uses up nothing.
     pub(super) fn count(&mut self, bytes: usize, now: Instant) -> Option<RateExceeded> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         if self.exceeded != RateExceeded::Throttle && !self.has_room(bytes, now) {
+            self.dropped += 1;
+            if self.dropped >= DROPPED_AT_ONCE {
+                self.paused_until = Some(now + BREATH);
+            }
             return Some(self.exceeded);
         }
         let mut paid_at = None;
@@ -77,6 +90,7 @@ impl Throttle {
         let is_over = self.paused_until.is_some_and(|until| until <= now);
         if is_over {
             self.paused_until = None;
+            self.dropped = 0;
         }
         is_over
     }

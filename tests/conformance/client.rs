@@ -833,6 +833,11 @@ impl Server {
         Server { broker, address }
     }
 
+    /// Clients come through this listener from now on.
+    pub fn use_listener(&mut self, index: usize) {
+        self.address = self.broker.listener(index).unwrap().address.to_string();
+    }
+
     /// A connection on which nothing has been sent.
     pub fn open(&self, version: u8) -> Client {
         let stream = TcpStream::connect(&self.address).unwrap();
