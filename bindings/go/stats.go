@@ -48,6 +48,12 @@ type Stats struct {
 	InFlight                  uint64 // gauge: messages of QoS 1 and 2 sent to clients, and not acknowledged to the end
 	DelayedMessages           uint64 // gauge: of this program, to be published later
 	HandshakesFailed          uint64 // connections whose PROXY header, or handshake of TLS, WebSocket or QUIC, failed
+	MessagesDroppedMemory     uint64 // of those, dropped because too little of the memory budget was left
+	MemoryQueues              uint64 // gauge: bytes for messages waiting, in flight or delayed
+	MemoryRetained            uint64 // gauge: bytes for retained messages
+	MemorySessions            uint64 // gauge: bytes for sessions, subscriptions, wills and connections
+	MemoryBuffers             uint64 // gauge: bytes for incomplete packets, and for what has not been written yet
+	MemoryUsed                uint64 // gauge: bytes in all, which limits.memory_budget_bytes bounds
 }
 
 // Hook names a field of Hooks.
@@ -162,6 +168,12 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		InFlight:                  uint64(stats.in_flight),
 		DelayedMessages:           uint64(stats.delayed_messages),
 		HandshakesFailed:          uint64(stats.handshakes_failed),
+		MessagesDroppedMemory:     uint64(stats.messages_dropped_memory),
+		MemoryQueues:              uint64(stats.memory_queues),
+		MemoryRetained:            uint64(stats.memory_retained),
+		MemorySessions:            uint64(stats.memory_sessions),
+		MemoryBuffers:             uint64(stats.memory_buffers),
+		MemoryUsed:                uint64(stats.memory_used),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

@@ -8,7 +8,6 @@ const KEYS: &[&str] = &[
     "/limits/publish_msgs_per_sec",
     "/limits/publish_bytes_per_sec",
     "/limits/on_rate_exceeded",
-    "/limits/memory_budget_bytes",
     "/limits/ban",
     "/persistence",
     "/sys_topics/enabled",

@@ -202,6 +202,8 @@ pub enum rmqtt_drop_cause {
     RMQTT_DROP_CLIENT_GONE = 4,
     /// A hook or a rule refused it.
     RMQTT_DROP_REFUSED = 5,
+    /// There is too little of the memory budget left for what waits for the receiver already.
+    RMQTT_DROP_MEMORY = 6,
 }
 
 /// A value of `enum rmqtt_drop_cause`.
@@ -275,6 +277,8 @@ pub enum rmqtt_resource {
     RMQTT_RESOURCE_SESSIONS = 2,
     /// Retained messages, `retain.max_messages`.
     RMQTT_RESOURCE_RETAINED_MESSAGES = 3,
+    /// Memory, `limits.memory_budget_bytes`, by the broker's own account.
+    RMQTT_RESOURCE_MEMORY = 4,
 }
 
 /// A value of `enum rmqtt_resource`.

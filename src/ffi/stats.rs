@@ -93,6 +93,18 @@ pub struct rmqtt_stats_t {
     /// Counter: connections that ended below MQTT because a header of the PROXY protocol, or a handshake of TLS, WebSocket or
     /// QUIC, failed. Those that were too slow are in `connections_timed_out`.
     pub handshakes_failed: u64,
+    /// Counter: of `messages_dropped`, dropped because too little of the memory budget was left.
+    pub messages_dropped_memory: u64,
+    /// Gauge: bytes held for messages on their way: waiting, in flight or delayed.
+    pub memory_queues: u64,
+    /// Gauge: bytes held for retained messages.
+    pub memory_retained: u64,
+    /// Gauge: bytes held for sessions, their subscriptions and wills, and their connections.
+    pub memory_sessions: u64,
+    /// Gauge: bytes held for packets that are not complete yet, and for what has not been written yet.
+    pub memory_buffers: u64,
+    /// Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
+    pub memory_used: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -121,6 +133,7 @@ from_stats! {
     messages_dropped_client_gone messages_dropped_refused connections_refused connections_timed_out connection_panics
     decisions_without_ticket decisions_failed decisions_stopped decisions_departed events_told slow_hook_calls
     bytes_received bytes_sent queued_messages queued_bytes in_flight delayed_messages handshakes_failed
+    messages_dropped_memory memory_queues memory_retained memory_sessions memory_buffers memory_used
 }
 
 /// How many ranges the times of a hook are counted in.

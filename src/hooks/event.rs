@@ -197,6 +197,8 @@ pub enum DropCause {
     ClientGone = 4,
     /// A hook or a rule said no.
     Refused = 5,
+    /// There is too little memory left.
+    Memory = 6,
 }
 
 /// A message does not reach a receiver, or nobody at all.
@@ -248,6 +250,8 @@ pub enum Resource {
     Sessions = 2,
     /// Retained messages, `retain.max_messages`.
     RetainedMessages = 3,
+    /// Memory, `limits.memory_budget_bytes`.
+    Memory = 4,
 }
 
 /// A limit that holds for the broker as a whole is reached, or there is room again.

@@ -22,6 +22,7 @@ pub struct SessionCounters {
     pub dropped_too_large: AtomicU64,
     pub dropped_client_gone: AtomicU64,
     pub dropped_refused: AtomicU64,
+    pub dropped_memory: AtomicU64,
     next_serial: AtomicU64,
 }
 
@@ -39,6 +40,7 @@ impl SessionCounters {
             &self.dropped_too_large,
             &self.dropped_client_gone,
             &self.dropped_refused,
+            &self.dropped_memory,
         ]
         .map(|count| count.load(Relaxed))
         .iter()

@@ -70,6 +70,7 @@ impl Settings {
             max_topic_levels: self.max_topic_levels,
             max_subscriptions: self.max_subscriptions,
             shared_available: self.shared_subscriptions,
+            none_more: false,
         }
     }
 }

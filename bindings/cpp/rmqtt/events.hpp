@@ -55,6 +55,7 @@ enum class DropCause : std::int32_t {
     too_large = RMQTT_DROP_TOO_LARGE,      ///< The client takes no packets so large.
     client_gone = RMQTT_DROP_CLIENT_GONE,  ///< The client went before the message was sent, and it is not kept.
     refused = RMQTT_DROP_REFUSED,          ///< A hook or a rule refused it.
+    memory = RMQTT_DROP_MEMORY,            ///< There is too little memory for what waits for the receiver already.
 };
 
 /// What has become of the retained message of a topic.
@@ -69,6 +70,7 @@ enum class Resource : std::int32_t {
     connections = RMQTT_RESOURCE_CONNECTIONS,              ///< Connections, `limits.max_connections`.
     sessions = RMQTT_RESOURCE_SESSIONS,                    ///< Sessions, `limits.max_sessions`.
     retained_messages = RMQTT_RESOURCE_RETAINED_MESSAGES,  ///< Retained messages, `retain.max_messages`.
+    memory = RMQTT_RESOURCE_MEMORY,                        ///< Memory, `limits.memory_budget_bytes`.
 };
 
 /// How far a message of this program has come.

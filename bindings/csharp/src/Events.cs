@@ -518,6 +518,9 @@ namespace Rmqtt
 
         /// <summary>A hook or a rule refused it.</summary>
         Refused = 5,
+
+        /// <summary>There is too little memory for what waits for the receiver already.</summary>
+        Memory = 6,
     }
 
     /// <summary>The retained message of a topic has changed.</summary>
@@ -599,6 +602,9 @@ namespace Rmqtt
 
         /// <summary>Retained messages, <c>retain.max_messages</c>.</summary>
         RetainedMessages = 3,
+
+        /// <summary>Memory, <c>limits.memory_budget_bytes</c>.</summary>
+        Memory = 4,
     }
 
     /// <summary>A callback threw, or its task failed or was cancelled.</summary>

@@ -502,6 +502,12 @@ namespace Rmqtt
             internal ulong InFlight;
             internal ulong DelayedMessages;
             internal ulong HandshakesFailed;
+            internal ulong MessagesDroppedMemory;
+            internal ulong MemoryQueues;
+            internal ulong MemoryRetained;
+            internal ulong MemorySessions;
+            internal ulong MemoryBuffers;
+            internal ulong MemoryUsed;
         }
 
         [StructLayout(LayoutKind.Sequential)]
