@@ -549,6 +549,10 @@ enum rmqtt_drop_cause
      * A hook or a rule refused it.
      */
     RMQTT_DROP_REFUSED = 5,
+    /**
+     * There is too little of the memory budget left for what waits for the receiver already.
+     */
+    RMQTT_DROP_MEMORY = 6,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -607,6 +611,10 @@ enum rmqtt_resource
      * Retained messages, `retain.max_messages`.
      */
     RMQTT_RESOURCE_RETAINED_MESSAGES = 3,
+    /**
+     * Memory, `limits.memory_budget_bytes`, by the broker's own account.
+     */
+    RMQTT_RESOURCE_MEMORY = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -2430,6 +2438,30 @@ typedef struct rmqtt_stats_t {
      * QUIC, failed. Those that were too slow are in `connections_timed_out`.
      */
     uint64_t handshakes_failed;
+    /**
+     * Counter: of `messages_dropped`, dropped because too little of the memory budget was left.
+     */
+    uint64_t messages_dropped_memory;
+    /**
+     * Gauge: bytes held for messages on their way: waiting, in flight or delayed.
+     */
+    uint64_t memory_queues;
+    /**
+     * Gauge: bytes held for retained messages.
+     */
+    uint64_t memory_retained;
+    /**
+     * Gauge: bytes held for sessions, their subscriptions and wills, and their connections.
+     */
+    uint64_t memory_sessions;
+    /**
+     * Gauge: bytes held for packets that are not complete yet, and for what has not been written yet.
+     */
+    uint64_t memory_buffers;
+    /**
+     * Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
+     */
+    uint64_t memory_used;
 } rmqtt_stats_t;
 
 /**

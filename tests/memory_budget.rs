@@ -38,10 +38,24 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes of memory that the process has in use.
+/// Bytes of memory that the process has in use, and those that the allocator keeps for later.
 fn resident() -> usize {
     let fields = fs::read_to_string("/proc/self/statm").unwrap();
     fields.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// The same, when the allocator has given back what it can: what earlier tests have left does not hide what this one takes.
+fn idle() -> usize {
+    // SAFETY: it only looks at what is free.
+    unsafe { libc::malloc_trim(0) };
+    resident()
+}
+
+/// Bytes that have been allocated and not freed.
+fn allocated() -> usize {
+    // SAFETY: it takes nothing and fills a structure.
+    let info = unsafe { libc::mallinfo2() };
+    info.uordblks + info.hblkhd
 }
 
 fn with_budget(budget: usize, more: &str) -> String {
@@ -166,10 +180,11 @@ fn two_hundred_slow_subscribers_stay_within_the_budget() {
         let (broker, address) = broker(&with_budget(BUDGET, r#","max_queued_messages":0,"max_queued_bytes":1500000"#));
         let heard = Ear::on(&broker, false);
         let clients = deaf(&address, 200, "flood", qos);
-        let idle = resident();
+        let idle = idle();
         let mut pair = Pair::connect(&address);
         let stop = AtomicBool::new(false);
-        let (mut most, mut slowest, mut largest) = (0, Duration::ZERO, 0);
+        let (mut most, mut slowest, mut largest, mut live) = (0, Duration::ZERO, 0, 0);
+        let before = allocated();
         thread::scope(|scope| {
             let flood = |number: usize| {
                 let id = format!("publisher-{number}");
@@ -187,6 +202,7 @@ fn two_hundred_slow_subscribers_stay_within_the_budget() {
                 slowest = slowest.max(pair.round_trip());
                 most = most.max(resident());
                 largest = largest.max(broker.stats().memory_used);
+                live = live.max(allocated());
             }
             stop.store(true, Relaxed);
             let codes: Vec<_> = publishers.into_iter().map(|publisher| publisher.join().unwrap()).collect();
@@ -196,9 +212,10 @@ fn two_hundred_slow_subscribers_stay_within_the_budget() {
         });
         let stats = broker.stats();
         println!(
-            "QoS {qos}, {payload} bytes: {} MB resident above the idle base of {} MB; accounted {} MB at most: queues {}, \
+            "QoS {qos}, {payload} bytes: {} MB resident ({} MB allocated) above the idle base of {} MB; accounted {} MB at most: queues {}, \
              buffers {}, sessions {}; slowest of others {slowest:?}; dropped {}",
             most.saturating_sub(idle) / MEGABYTE,
+            live.saturating_sub(before) / MEGABYTE,
             idle / MEGABYTE,
             largest as usize / MEGABYTE,
             stats.memory_queues,
@@ -206,7 +223,7 @@ fn two_hundred_slow_subscribers_stay_within_the_budget() {
             stats.memory_sessions,
             stats.messages_dropped_memory,
         );
-        assert!(most - idle < BUDGET + BUDGET / 2, "{} MB above the idle base", (most - idle) / MEGABYTE);
+        assert!(most < idle + BUDGET + BUDGET / 2, "{} MB above the idle base", (most - idle) / MEGABYTE);
         assert!(slowest < Duration::from_secs(2), "{slowest:?}");
         drop((clients, pair));
         assert_eq!(heard.overload(), (Resource::Memory, false, BUDGET as u64));
@@ -263,19 +280,19 @@ impl Crowded {
         assert_eq!(heard.overload(), (Resource::Memory, true, SMALLEST as u64));
         Crowded { broker, address, heard, clients }
     }
+}
 
-    fn publish(&self, qos: QoS, retain: bool, wait: Duration) -> Result<(), Error> {
-        let topic = if retain { "other" } else { "flood" };
-        let payload = vec![0; 1000].into();
-        self.broker.publish(Publish { topic: topic.into(), payload, qos, retain, wait, ..Publish::default() })
-    }
+fn publish(broker: &Broker, qos: QoS, retain: bool, wait: Duration) -> Result<(), Error> {
+    let topic = if retain { "other" } else { "flood" };
+    let payload = vec![0; 1000].into();
+    broker.publish(Publish { topic: topic.into(), payload, qos, retain, wait, ..Publish::default() })
 }
 
 #[test]
 fn what_would_last_is_refused_until_there_is_memory_again() {
     let _alone = alone();
-    let crowded = Crowded::make(true);
-    let Crowded { broker, address, heard, clients } = &crowded;
+    let Crowded { broker, address, heard, clients } = Crowded::make(true);
+    let (broker, address) = (&broker, address.as_str());
     assert!(heard.dropped.recv_timeout(LONG).is_ok_and(|topic| topic == "flood"));
 
     // Those who were there go on, with all that is small.
@@ -287,8 +304,8 @@ fn what_would_last_is_refused_until_there_is_memory_again() {
     for (qos, retain) in [(QoS::AtMostOnce, false), (QoS::AtLeastOnce, false), (QoS::AtLeastOnce, true)] {
         let begin = Instant::now();
         let blocked = |result| matches!(result, Err(Error::WouldBlock(_)));
-        assert!(blocked(crowded.publish(qos, retain, Duration::ZERO)), "{qos:?} {retain}");
-        assert!(blocked(crowded.publish(qos, retain, Duration::from_millis(100))), "{qos:?} {retain}");
+        assert!(blocked(publish(broker, qos, retain, Duration::ZERO)), "{qos:?} {retain}");
+        assert!(blocked(publish(broker, qos, retain, Duration::from_millis(100))), "{qos:?} {retain}");
         assert!(begin.elapsed() >= Duration::from_millis(100));
     }
     assert_eq!(broker.stats().retained_messages, 0);
@@ -297,8 +314,8 @@ fn what_would_last_is_refused_until_there_is_memory_again() {
 
     // A call that waits is released by those who go.
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| crowded.publish(QoS::AtLeastOnce, true, LONG));
-        for client in clients {
+        let waiting = scope.spawn(|| publish(broker, QoS::AtLeastOnce, true, LONG));
+        for client in &clients {
             let _ = client.socket().shutdown(std::net::Shutdown::Both);
         }
         assert!(waiting.join().unwrap().is_ok());
@@ -313,9 +330,8 @@ fn a_reload_raises_the_budget() {
     let _alone = alone();
     let Crowded { broker, address, heard, clients } = Crowded::make(false);
     assert_eq!(Connect::v5("new").open(&address).err(), Some(QUOTA_EXCEEDED));
-    let port = broker.listener(0).unwrap().port;
     let config = format!(
-        r#"{{"listeners":[{{"address":"127.0.0.1:{port}"}}],"auth":{{"allow_anonymous":true}},
+        r#"{{"listeners":[{{"address":"127.0.0.1:0"}}],"auth":{{"allow_anonymous":true}},
             "runtime":{{"worker_threads":2}},"limits":{{"memory_budget_bytes":{}}}}}"#,
         2 * SMALLEST
     );
@@ -347,8 +363,9 @@ fn clients_that_were_away_can_come_for_what_takes_the_memory() {
         let mut client = Connect::v5(&id).persistent().open(&address).unwrap();
         assert!(client.session_present);
         while broker.client(&id).is_ok_and(|client| client.queued_messages + client.in_flight > 0) {
-            let message = client.message();
-            client.acknowledge(message.id);
+            for message in client.messages() {
+                client.acknowledge(message.id);
+            }
         }
     }
     assert!(Connect::v5("new").open(&address).unwrap().ping());
@@ -358,29 +375,47 @@ fn clients_that_were_away_can_come_for_what_takes_the_memory() {
 #[test]
 fn what_is_accounted_is_what_is_taken() {
     let _alone = alone();
-    const COUNT: usize = 3_000;
+    const COUNT: usize = 2_000;
     let (broker, address) = broker("");
     let compare = |what: &str, before: (usize, u64), accounted: fn(&Stats) -> u64| {
-        let (taken, counted) = (resident().saturating_sub(before.0), accounted(&broker.stats()) - before.1);
+        let (taken, counted) = (allocated().saturating_sub(before.0), accounted(&broker.stats()) - before.1);
         println!("{what}: {} bytes accounted, {} taken each", counted as usize / COUNT, taken / COUNT);
-        assert!(counted as f64 >= 0.6 * taken as f64, "{what}: too little is accounted: {counted} of {taken}");
-        assert!(counted as f64 <= 2.5 * taken as f64, "{what}: too much is accounted: {counted} of {taken}");
+        assert!(counted as f64 >= 0.75 * taken as f64, "{what}: too little is accounted: {counted} of {taken}");
+        assert!(counted as f64 <= 1.6 * taken as f64, "{what}: too much is accounted: {counted} of {taken}");
     };
-    // Absent sessions, with a subscription each.
     let sessions: fn(&Stats) -> u64 = |stats| stats.memory_sessions;
-    let before = (resident(), sessions(&broker.stats()));
-    for number in 0..COUNT {
-        let id = format!("session-{number}");
-        let mut client = Connect::v5(&id).persistent().open(&address).unwrap();
-        for subscription in 0..4 {
-            assert_eq!(client.subscribe_with(&format!("plant/{number}/sensor/{subscription}"), 1), Some(1));
+    let leave_sessions = |name: &str, count: usize, filters: usize| {
+        for number in 0..count {
+            let id = format!("session-{name}-{filters}-{number}");
+            let mut client = Connect::v5(&id).persistent().open(&address).unwrap();
+            for filter in 0..filters {
+                assert_eq!(client.subscribe_with(&format!("{name}/{number}/sensor/{filter}"), 1), Some(1));
+            }
         }
+        eventually("all are away", || broker.connected_clients() == 0);
+    };
+    // What threads keep for connections to come is no matter of sessions.
+    leave_sessions("first", 100, 1);
+    for filters in [0, 4] {
+        let before = (allocated(), sessions(&broker.stats()));
+        leave_sessions("plant", COUNT, filters);
+        compare(&format!("sessions with {filters} subscriptions"), before, sessions);
     }
-    eventually("all are away", || broker.connected_clients() == 0);
-    compare("sessions with four subscriptions", before, sessions);
+    let before = (allocated(), sessions(&broker.stats()));
+    // As sockets, which take nothing of this process besides.
+    let connect = |number| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(&Connect::v3(&format!("connected-{number}")).packet()).unwrap();
+        stream.read_exact(&mut [0; 4]).unwrap();
+        stream
+    };
+    let clients: Vec<_> = (0..COUNT).map(connect).collect();
+    compare("connected clients", before, sessions);
+    drop(clients);
+    eventually("all have gone", || sessions(&broker.stats()) == before.1);
 
     let retained: fn(&Stats) -> u64 = |stats| stats.memory_retained;
-    let before = (resident(), retained(&broker.stats()));
+    let before = (allocated(), retained(&broker.stats()));
     for number in 0..COUNT {
         let topic = format!("retained/{number}").into();
         broker.publish(Publish { topic, payload: vec![0; 300].into(), retain: true, ..Publish::default() }).unwrap();
@@ -415,7 +450,7 @@ fn a_large_message_for_many_counts_once() {
     assert!(queued > 150 * MEGABYTE, "{queued}");
 }
 
-/// What has come of packets that are not complete counts.
+/// What has come of packets that are not complete counts, and those who would fill the memory with it do not.
 #[test]
 fn unfinished_packets_count() {
     let _alone = alone();
@@ -429,4 +464,19 @@ fn unfinished_packets_count() {
     stranger.write_all(&[0; 300_000]).unwrap();
     drop((client, stranger));
     eventually("nothing is left", || is_empty(&broker.stats()));
+
+    let mut pair = Pair::connect(&address);
+    let begun = |number| {
+        let mut client = Connect::v5(&format!("client-{number}")).open(&address).unwrap();
+        client.send_bytes(&[0x30, 0xF0, 0xFF, 0x3F, 0, 1]);
+        client
+    };
+    let mut clients: Vec<_> = (0..20).map(begun).collect();
+    for client in &mut clients {
+        client.send_bytes(&[b'x'; 900_000]);
+    }
+    eventually("some are disconnected", || broker.connected_clients() < 22);
+    eventually("others go on", || pair.from.publish_code("pair", &[0; 4], false) == Some(0));
+    assert!(broker.connected_clients() > 5);
+    drop(clients);
 }

@@ -218,6 +218,11 @@ impl Share {
         self.bytes.load(Relaxed)
     }
 
+    /// How near all holders together are to the budget.
+    pub fn pressure(&self) -> Pressure {
+        self.memory.pressure()
+    }
+
     /// It has so many bytes now. Whoever calls this holds what keeps others from calling it.
     pub fn set(&self, bytes: usize) {
         let change = self.note(bytes);

@@ -10,9 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
+use super::mailbox::MODEST;
 use super::ruling::Refusal;
 use crate::codec::{Decoder, Fault, Packet};
-use crate::limits::{Kind, Memory, Share};
+use crate::limits::{Kind, Memory, Pressure, Share};
+use crate::model::ReasonCode;
 
 /// What is read at once of a connection that is not accepted yet.
 const FIRST_READ: usize = 1024;
@@ -58,6 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Arrival<S> {
             loop {
                 if let Some(packet) = self.decoder.decode(&mut self.input).map_err(Failure::Fault)? {
                     return Ok(packet);
+                }
+                // Nobody knows yet who sends so much.
+                if self.input.len() > MODEST && self.buffers.pressure() >= Pressure::Full {
+                    return Err(Failure::Refused(Refusal::new(ReasonCode::QUOTA_EXCEEDED)));
                 }
                 if !self.read().await {
                     return Err(Failure::Gone);

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
 use super::blocks::{Block, Blocks};
-use super::buffer;
+use super::buffer::{self, READ_BYTES};
 use super::closing::Closing;
 use super::connection::{Connection, Host};
 use super::counters::add;
@@ -55,7 +55,7 @@ const SLICES: usize = 16;
 
 /// What a connection takes while it idles, besides its session: [`Driving`], its task and socket, and what the allocator
 /// adds. The tests compare it with what the process takes.
-const CONNECTION_BYTES: usize = 2048;
+const CONNECTION_BYTES: usize = 1536;
 
 /// A client that does not read its acknowledgements is not read from while so many bytes of them wait.
 const MAX_ANSWERS: usize = 64 * 1024;
@@ -129,9 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remains<S>> {
         let Some(driving) = &mut self.0 else { return Poll::Pending };
         driving.lease.handle().waker().register(cx.waker());
-        let turn = driving.turn(cx);
-        driving.count_buffers();
-        match turn {
+        match driving.turn(cx).and_then(|()| driving.count_buffers()) {
             Ok(()) => Poll::Pending,
             Err(closing) => match self.0.take() {
                 Some(driving) => Poll::Ready((*driving).end(closing)),
@@ -336,10 +334,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         self.lease.handle().mailbox().set_owner_waits(false);
     }
 
-    /// Tells the memory account what is left over of this turn.
-    fn count_buffers(&self) {
+    /// Tells the memory account what is left over of this turn. A connection ends that holds a good deal of a packet that is
+    /// not complete when there is no memory at all: those who are half through a large packet would wait for each other.
+    fn count_buffers(&self) -> Result<(), Closing> {
         let unwritten: usize = self.writing.iter().map(Block::memory).sum();
         self.buffers.set(self.inbox.input.capacity() + self.connection.out.capacity() + unwritten);
+        if self.inbox.input.len() > READ_BYTES && self.may_read() && self.buffers.pressure() == Pressure::Beyond {
+            return Err(Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too little memory for so large a packet"));
+        }
+        Ok(())
     }
 
     /// Handles the packets that have been read, a batch at most, until a receiver has to be waited for or too many answers

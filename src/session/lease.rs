@@ -46,6 +46,7 @@ impl Lease {
             let handle = hub.session(client_id, instead).ok_or(NoRoom)?;
             let state = handle.take_seat().await;
             if state.ended {
+                instead = true;
                 continue; // It ended while this connection waited for it.
             }
             let mut lease = Lease {

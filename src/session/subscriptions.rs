@@ -20,7 +20,7 @@ pub(super) struct Subscriptions {
 
 /// What a subscription takes besides its filters: here, and with the router. The tests compare it with what the process
 /// takes.
-const SUBSCRIPTION_BYTES: usize = 512;
+const SUBSCRIPTION_BYTES: usize = 320;
 
 /// What a subscription has come to.
 #[derive(Clone, Debug)]
