@@ -420,6 +420,10 @@ enum rmqtt_hook
      * `overload`.
      */
     RMQTT_HOOK_OVERLOAD = 26,
+    /**
+     * `client_banned`.
+     */
+    RMQTT_HOOK_CLIENT_BANNED = 27,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -617,6 +621,64 @@ enum rmqtt_resource
 typedef enum rmqtt_resource rmqtt_resource;
 #else
 typedef int32_t rmqtt_resource;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What of a client is banned.
+ */
+enum rmqtt_ban_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Its address: one of IPv4, or a /64 network of IPv6.
+     */
+    RMQTT_BAN_IP = 1,
+    /**
+     * Its client identifier.
+     */
+    RMQTT_BAN_CLIENT_ID = 2,
+    /**
+     * Its user name.
+     */
+    RMQTT_BAN_USER = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_ban_kind rmqtt_ban_kind;
+#else
+typedef int32_t rmqtt_ban_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Why somebody is banned.
+ */
+enum rmqtt_ban_cause
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Too many attempts to authenticate have failed: `limits.ban.failures`.
+     */
+    RMQTT_BAN_CAUSE_AUTHENTICATION = 1,
+    /**
+     * It has connected too often: `limits.ban.flaps`.
+     */
+    RMQTT_BAN_CAUSE_FLAPPING = 2,
+    /**
+     * The program has said so, with `rmqtt_broker_ban`.
+     */
+    RMQTT_BAN_CAUSE_API = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rmqtt_ban_cause rmqtt_ban_cause;
+#else
+typedef int32_t rmqtt_ban_cause;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -2116,6 +2178,47 @@ typedef struct rmqtt_overload_t {
 typedef void (*rmqtt_overload_fn)(const struct rmqtt_overload_t *event, void *user_data);
 
 /**
+ * A value of `enum rmqtt_ban_kind`.
+ */
+typedef int32_t rmqtt_ban_kind_t;
+
+/**
+ * A value of `enum rmqtt_ban_cause`.
+ */
+typedef int32_t rmqtt_ban_cause_t;
+
+/**
+ * Somebody is kept out from now on.
+ */
+typedef struct rmqtt_client_banned_t {
+    /**
+     * What the library fills: a field beyond it is not there.
+     */
+    size_t struct_size;
+    /**
+     * The address, client identifier or user name; of IPv6 the network, such as `2001:db8::/64`.
+     */
+    struct rmqtt_str_t value;
+    /**
+     * What it is: a value of `enum rmqtt_ban_kind`.
+     */
+    rmqtt_ban_kind_t kind;
+    /**
+     * Why: a value of `enum rmqtt_ban_cause`.
+     */
+    rmqtt_ban_cause_t cause;
+    /**
+     * How long, in milliseconds; 0 until `rmqtt_broker_unban`.
+     */
+    uint64_t ban_ms;
+} rmqtt_client_banned_t;
+
+/**
+ * Hears that somebody is kept out from now on.
+ */
+typedef void (*rmqtt_client_banned_fn)(const struct rmqtt_client_banned_t *event, void *user_data);
+
+/**
  * The code of the host program that the broker asks and tells. Start with `rmqtt_hooks_init()`, or with zeroes and
  * `struct_size`. NULL: not interested, at no cost.
  *
@@ -2257,6 +2360,10 @@ typedef struct rmqtt_hooks_t {
      * Hears that a limit of the broker as a whole is reached, or that there is room again.
      */
     rmqtt_overload_fn overload;
+    /**
+     * Hears that somebody is kept out from now on.
+     */
+    rmqtt_client_banned_fn client_banned;
 } rmqtt_hooks_t;
 
 /**
@@ -3591,6 +3698,61 @@ rmqtt_status_t rmqtt_broker_explain(const struct rmqtt_broker_t *broker,
                                     struct rmqtt_str_t topic,
                                     struct rmqtt_string_t **json,
                                     struct rmqtt_error_t **err);
+
+/**
+ * Keeps somebody out: connections from that address are closed at once, clients of that client identifier or user name are
+ * refused with reason code 0x8A (before MQTT 5: 5). Clients that are connected are disconnected with 0x98. A ban that is
+ * there already is replaced. Bans end with the run of the broker.
+ *
+ * @param broker A running broker.
+ * @param kind What `value` is: a value of `enum rmqtt_ban_kind`.
+ * @param value An IP address, a client identifier, or a user name. Of an address of IPv6, its /64 network is banned.
+ * @param duration_ms How long, in milliseconds; 0 until `rmqtt_broker_unban`.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for a broker that is NULL, a kind that there is not, or a value that is
+ *         empty, not UTF-8, or no address; `RMQTT_ERR_INVALID_STATE` if the broker does not run; `RMQTT_ERR_FORKED`;
+ *         `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included.
+ */
+rmqtt_status_t rmqtt_broker_ban(struct rmqtt_broker_t *broker,
+                                rmqtt_ban_kind_t kind,
+                                struct rmqtt_str_t value,
+                                uint64_t duration_ms,
+                                struct rmqtt_error_t **err);
+
+/**
+ * Lets somebody in again, whoever or whatever has kept it out. What has been counted of it is forgotten.
+ *
+ * @param broker A running broker.
+ * @param kind As for `rmqtt_broker_ban`.
+ * @param value As for `rmqtt_broker_ban`.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_NOT_FOUND` if it is not banned; else as `rmqtt_broker_ban`.
+ *
+ * **Threads.** Any, callbacks included.
+ */
+rmqtt_status_t rmqtt_broker_unban(struct rmqtt_broker_t *broker,
+                                  rmqtt_ban_kind_t kind,
+                                  struct rmqtt_str_t value,
+                                  struct rmqtt_error_t **err);
+
+/**
+ * Lists all who are kept out, as JSON: `{"bans":[{"kind":"ip","value":"192.0.2.1","cause":"authentication","left_ms":299000}]}`.
+ * `kind` is "ip", "client_id" or "user"; `cause` is "authentication", "flapping" or "api"; `left_ms` is `null` for one that
+ * lasts until it is lifted.
+ *
+ * @param broker A running broker.
+ * @param json Receives the text, which the caller frees with `rmqtt_string_free`; NULL after a failure.
+ * @param err Receives the error. May be NULL.
+ * @return `RMQTT_OK`; `RMQTT_ERR_INVALID_ARGUMENT` for NULL; `RMQTT_ERR_INVALID_STATE` if the broker does not run;
+ *         `RMQTT_ERR_FORKED`; `RMQTT_ERR_PANIC`.
+ *
+ * **Threads.** Any, callbacks included.
+ */
+rmqtt_status_t rmqtt_broker_bans(const struct rmqtt_broker_t *broker,
+                                 struct rmqtt_string_t **json,
+                                 struct rmqtt_error_t **err);
 
 /**
  * Ends a subscription and frees it.

@@ -1,11 +1,14 @@
 //! Who may connect, and what clients may do, as the configuration says where no hook decides.
 
-#[path = "support/brokers.rs"]
+#[path = "support/certificates.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
-mod brokers;
+mod certificates;
 #[path = "support/mqtt.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod mqtt;
+#[path = "support/tls.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod tls;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -447,4 +450,31 @@ fn what_is_wrong_with_files_is_said_at_once() {
         let expected = ["/acl/file", "/auth/jwt/public_key_file", "/auth/order/2", "/auth/password_file"];
         assert_eq!(pointers, expected, "{faults}");
     }
+}
+
+/// With a certificate, passwords and a port of its own, it does what it says.
+#[test]
+fn the_hardened_configuration() {
+    let authority = certificates::Authority::new("plant");
+    let server = authority.server(&["DNS:localhost", "IP:127.0.0.1"]);
+    let file = File::new("hardened", &line("pump", "secret"));
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/hardened.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    config["listeners"][0]["address"] = json!("127.0.0.1:0");
+    config["listeners"][0]["tls"] =
+        json!({ "cert_pem": server.certificate, "key_pem": server.key, "min_version": "1.3" });
+    config["auth"]["password_file"] = json!(file.path());
+    let broker = Broker::new(&config.to_string()).unwrap_or_else(|error| panic!("{error}"));
+    broker.start().unwrap();
+    let address = broker.listener(0).unwrap().address;
+    let open = |connect: Connect<'_>| connect.over(tls::open(&address, &authority.client_config(None)));
+    let mut pump = open(Connect::v5("pump-1").username("pump").password("secret")).unwrap();
+    assert_eq!(pump.publish_code("plant/pump/state", b"", false), Some(0x10));
+    assert_eq!(pump.publish_code("plant/valve/state", b"", false), Some(NOT_AUTHORIZED));
+    assert_eq!(pump.subscribe_with("news/#", 1), Some(1));
+    assert_eq!(pump.subscribe_with("#", 0), Some(NOT_AUTHORIZED));
+    assert_eq!(open(Connect::v5("x").username("pump").password("wrong")).err(), Some(BAD_USER_NAME_OR_PASSWORD));
+    assert_eq!(open(Connect::v5("x")).err(), Some(NOT_AUTHORIZED));
+    let old = Connect { version: 3, ..Connect::v5("x").username("pump").password("secret") };
+    assert_eq!(open(old).err(), Some(1), "MQTT 3.1 is not spoken");
 }

@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 /// The order of the reference. What follows a type in it may use the type.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "library",
     "status",
     "view",
@@ -28,6 +28,7 @@ const ORDER: [&str; 23] = [
     "retained",
     "peer",
     "clients",
+    "bans",
     "subscription",
 ];
 

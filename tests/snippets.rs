@@ -34,6 +34,13 @@ fn configurations_of_documents_are_valid() {
 }
 
 #[test]
+fn the_hardened_configuration_is_shown() {
+    let (text, shown) = rendered(&support::read("docs/security.md"));
+    support::compare_or_bless("docs/security.md", &text);
+    assert_eq!(shown, BTreeSet::from(["examples/hardened.json".to_owned()]));
+}
+
+#[test]
 fn documents_show_the_files_of_the_proxies() {
     let (text, shown) = rendered(&support::read("docs/transports.md"));
     support::compare_or_bless("docs/transports.md", &text);

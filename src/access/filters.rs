@@ -1,8 +1,13 @@
 //! Topic filters as sets of topic names.
 
-/// The levels of a filter. `+/#` is what `#` is: a name has one level at least.
+/// The levels of a filter. No name is empty: `+/#` is what `#` is, and `/#` what `/+/#` is.
 fn levels(filter: &str) -> impl Iterator<Item = &str> {
-    if filter == "+/#" { "#" } else { filter }.split('/')
+    match filter {
+        "+/#" => "#",
+        "/#" => "/+/#",
+        other => other,
+    }
+    .split('/')
 }
 
 /// Whether one of the two begins with a wildcard and the other one with a dollar sign: no name is in both
@@ -77,6 +82,7 @@ mod tests {
             ("a/#", "a/#"),
             ("a/+", "a/+"),
             ("a/+/c", "a/b/c"),
+            ("+/+/#", "/#"),
             ("$SYS/#", "$SYS/+/x"),
         ] {
             assert!(covers(outer, inner), "{outer} {inner}");

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
@@ -14,6 +14,9 @@ use crate::limits::{Place, Places};
 use crate::model::{ConnectionInfo, Text, TlsInfo};
 use crate::session::{self, Hub, Peer};
 use crate::transport::{Accepted, Announced, Door, Incoming, Link, Socket, Stream};
+
+/// How long a client for which there is no place may take to say CONNECT, and be told.
+const TURNED_AWAY: Duration = Duration::from_secs(1);
 
 /// A connection that MQTT can begin on.
 enum Ready<S> {
@@ -41,6 +44,29 @@ pub(super) fn spawn(hub: &Arc<Hub>, in_all: &Places, accepted: Accepted) {
         }
         drop(places);
         hub.connection_closed(in_all.taken());
+    });
+}
+
+/// Closes a connection for which there is no place. As many as can be afforded are told so, where nothing has to be negotiated
+/// for that.
+pub(super) fn turn_away(hub: &Arc<Hub>, incoming: Incoming, door: Arc<Door>) {
+    let address = incoming.address();
+    tracing::debug!(listener = %door.name, %address, "not let in: as many connections as allowed");
+    let has_handshake = door.is_behind_proxy() || door.tls.is_some() || door.websocket.is_some();
+    let Some(place) = (!has_handshake).then(|| hub.place_for_refusal()).flatten() else { return incoming.turn_away() };
+    let peer = Peer { connect_by: Instant::now() + TURNED_AWAY, ..peer_of(&incoming, &door) };
+    let hub = hub.clone();
+    tokio::spawn(async move {
+        session::guarded(&hub, async {
+            match incoming {
+                Incoming::Tcp(link, _) => session::turn_away(&hub, link, peer).await,
+                Incoming::Unix(link) => session::turn_away(&hub, link, peer).await,
+                #[cfg(feature = "quic")]
+                Incoming::Quic(incoming) => incoming.refuse(),
+            }
+        })
+        .await;
+        drop(place);
     });
 }
 

@@ -36,7 +36,11 @@ impl Open {
             let _stays = stays;
             let accepting = accepting;
             let serve = |accepted| arrivals::spawn(&hub, &places, accepted);
-            accepting.accept(serve, |none_in_all| hub.turn_away(none_in_all)).await;
+            let turn_away = |incoming, door, none_in_all| {
+                hub.turn_away(none_in_all);
+                arrivals::turn_away(&hub, incoming, door);
+            };
+            accepting.accept(serve, turn_away).await;
         });
         Open { listener, acceptor, gone }
     }

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod attached;
+mod bans;
 mod clients;
 mod error;
 mod listening;
@@ -32,6 +33,7 @@ use crate::session::{Hub, SessionCounters};
 use crate::transport::{Descriptors, Door, Listener};
 
 pub use attached::Peer;
+pub use bans::{BanInfo, BanList};
 pub use clients::{to_json, Action, ClientInfo, ClientPage, ClientQuery, Explanation, Presence};
 pub use error::Error;
 pub use messages::{Delivery, Publish, SubscribeOptions, Subscription};

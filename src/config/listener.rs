@@ -55,7 +55,7 @@ pub struct Listener {
     #[serde(default)]
     pub allow_anonymous: Option<bool>,
 
-    /// Connections of this listener at the same time; one more is closed at once. 0 means no limit.
+    /// Connections of this listener at the same time; one more is told so if it can be, and closed. 0 means no limit.
     #[serde(default)]
     #[schemars(range(max = 2_147_483_647))]
     pub max_connections: u32,

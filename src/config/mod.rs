@@ -138,8 +138,8 @@ pub enum EventOverflow {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections at the same time, those of all listeners and those that the host program brings; one more is closed at
-    /// once. 0 means no limit.
+    /// Connections at the same time, those of all listeners and those that the host program brings; one more is told so
+    /// if it can be, and closed. 0 means no limit.
     #[schemars(range(max = 2_147_483_647))]
     pub max_connections: u32,
 

@@ -299,6 +299,56 @@ pub struct rmqtt_overload_t {
     pub reserved: [u8; 3],
 }
 
+/// What of a client is banned.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rmqtt_ban_kind {
+    /// Its address: one of IPv4, or a /64 network of IPv6.
+    RMQTT_BAN_IP = 1,
+    /// Its client identifier.
+    RMQTT_BAN_CLIENT_ID = 2,
+    /// Its user name.
+    RMQTT_BAN_USER = 3,
+}
+
+/// A value of `enum rmqtt_ban_kind`.
+pub type rmqtt_ban_kind_t = i32;
+
+/// Why somebody is banned.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rmqtt_ban_cause {
+    /// Too many attempts to authenticate have failed: `limits.ban.failures`.
+    RMQTT_BAN_CAUSE_AUTHENTICATION = 1,
+    /// It has connected too often: `limits.ban.flaps`.
+    RMQTT_BAN_CAUSE_FLAPPING = 2,
+    /// The program has said so, with `rmqtt_broker_ban`.
+    RMQTT_BAN_CAUSE_API = 3,
+}
+
+/// A value of `enum rmqtt_ban_cause`.
+pub type rmqtt_ban_cause_t = i32;
+
+/// Somebody is kept out from now on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rmqtt_client_banned_t {
+    /// What the library fills: a field beyond it is not there.
+    pub struct_size: usize,
+    /// The address, client identifier or user name; of IPv6 the network, such as `2001:db8::/64`.
+    pub value: rmqtt_str_t,
+    /// What it is: a value of `enum rmqtt_ban_kind`.
+    pub kind: rmqtt_ban_kind_t,
+    /// Why: a value of `enum rmqtt_ban_cause`.
+    pub cause: rmqtt_ban_cause_t,
+    /// How long, in milliseconds; 0 until `rmqtt_broker_unban`.
+    pub ban_ms: u64,
+}
+
+/// Hears that somebody is kept out from now on.
+pub type rmqtt_client_banned_fn =
+    Option<unsafe extern "C-unwind" fn(event: *const rmqtt_client_banned_t, user_data: *mut c_void)>;
+
 /// Hears that a client is connected.
 pub type rmqtt_connected_fn =
     Option<unsafe extern "C-unwind" fn(event: *const rmqtt_connected_t, user_data: *mut c_void)>;

@@ -77,6 +77,8 @@ pub enum rmqtt_hook {
     RMQTT_HOOK_LISTENER_DOWN = 25,
     /// `overload`.
     RMQTT_HOOK_OVERLOAD = 26,
+    /// `client_banned`.
+    RMQTT_HOOK_CLIENT_BANNED = 27,
 }
 
 /// In `rmqtt_hooks_t.flags`: the hook promises to take microseconds, and is called in place, on the thread that serves the
@@ -163,6 +165,8 @@ pub struct rmqtt_hooks_t {
     pub listener_down: rmqtt_listener_fn,
     /// Hears that a limit of the broker as a whole is reached, or that there is room again.
     pub overload: rmqtt_overload_fn,
+    /// Hears that somebody is kept out from now on.
+    pub client_banned: rmqtt_client_banned_fn,
 }
 
 // SAFETY: `repr(C)`, size first; pointers and optional functions. A function pointer may hold any bits but zero, which
@@ -226,6 +230,7 @@ impl rmqtt_hooks_t {
             Hook::ListenerUp => self.listener_up.is_some(),
             Hook::ListenerDown => self.listener_down.is_some(),
             Hook::Overload => self.overload.is_some(),
+            Hook::ClientBanned => self.client_banned.is_some(),
         }
     }
 }
@@ -573,6 +578,16 @@ impl Hooks for ForeignHooks {
                     reserved: [0; 3],
                 };
                 self.call(table.overload, &event);
+            }
+            Event::ClientBanned(event) => {
+                let event = rmqtt_client_banned_t {
+                    struct_size: size_of::<rmqtt_client_banned_t>(),
+                    value: rmqtt_str_t::of(&event.value),
+                    kind: event.kind as rmqtt_ban_kind_t,
+                    cause: event.cause as rmqtt_ban_cause_t,
+                    ban_ms: event.duration.map_or(0, |left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
+                };
+                self.call(table.client_banned, &event);
             }
         }
     }

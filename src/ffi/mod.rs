@@ -11,6 +11,7 @@ mod user_data;
 mod versioned;
 
 // In the order of the header.
+mod bans;
 mod broker;
 mod client;
 mod clients;
@@ -35,6 +36,7 @@ mod string;
 mod subscription;
 mod view;
 
+pub use bans::*;
 pub use broker::*;
 pub use client::*;
 pub use clients::*;

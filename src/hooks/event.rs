@@ -1,9 +1,10 @@
 //! What event hooks are told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Hook;
-use crate::model::{Client, ListenerInfo, Message, QoS, SubscriptionOptions, Text};
+use crate::model::{BanCause, BanKind, Client, ListenerInfo, Message, QoS, SubscriptionOptions, Text};
 
 /// What an event's message may take for each of its places in the queue.
 const BYTES_PER_PLACE: usize = 4096;
@@ -35,6 +36,7 @@ pub enum Event {
     ListenerUp(ListenerInfo),
     ListenerDown(ListenerInfo),
     Overload(Overload),
+    ClientBanned(ClientBanned),
 }
 
 impl Event {
@@ -75,6 +77,7 @@ impl Event {
             Event::ListenerUp(_) => Hook::ListenerUp,
             Event::ListenerDown(_) => Hook::ListenerDown,
             Event::Overload(_) => Hook::Overload,
+            Event::ClientBanned(_) => Hook::ClientBanned,
         }
     }
 }
@@ -259,6 +262,17 @@ pub struct Overload {
     /// Whether it has begun; if not, it is over.
     pub begun: bool,
     pub limit: u64,
+}
+
+/// Somebody is kept out from now on.
+#[derive(Clone, Debug)]
+pub struct ClientBanned {
+    pub kind: BanKind,
+    /// The address, client identifier or user name.
+    pub value: Text,
+    pub cause: BanCause,
+    /// `None`: until the host program lets it in again.
+    pub duration: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ hooks! {
     ListenerUp = 24, "listener_up";
     ListenerDown = 25, "listener_down";
     Overload = 26, "overload";
+    ClientBanned = 27, "client_banned";
 }
 
 impl Hook {

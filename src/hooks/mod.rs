@@ -33,9 +33,9 @@ use watchdog::Watch;
 pub use counters::{time_bound_us, HookCounters, HookStats, TIME_BUCKETS};
 pub use decision::{complete, defer, Decision, Expired, Ticket};
 pub use event::{
-    Connack, Disconnected, DisconnectedBy, DropCause, Event, MessageAcked, MessageDelivered, MessageDropped,
-    MessagePublished, Overload, Resource, RetainedChange, RetainedChanged, SessionEnd, SessionTerminated, Subscribed,
-    Subscriber, Unsubscribed,
+    ClientBanned, Connack, Disconnected, DisconnectedBy, DropCause, Event, MessageAcked, MessageDelivered,
+    MessageDropped, MessagePublished, Overload, Resource, RetainedChange, RetainedChanged, SessionEnd,
+    SessionTerminated, Subscribed, Subscriber, Unsubscribed,
 };
 pub use hook::{Hook, HookSet};
 pub use in_place::Asker;

@@ -11,5 +11,5 @@ pub use gate::{Barred, Gate};
 pub use meter::Meter;
 pub use places::{Place, Places};
 pub use rate::{Allowance, Bucket};
-pub use shield::{Ban, BanCause, BanPolicy, Shield};
+pub use shield::{Ban, BanPolicy, Shield};
 pub use source::{Network, Source};

@@ -10,6 +10,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::Source;
+use crate::model::BanCause;
 
 /// Sources that failures are counted of.
 const MAX_COUNTED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
@@ -34,18 +35,6 @@ pub struct BanPolicy {
     pub ban: Duration,
 }
 
-/// Why somebody is banned. The numbers are part of the C ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub enum BanCause {
-    /// Too many attempts to authenticate have failed.
-    Authentication = 1,
-    /// It has connected and disconnected too often.
-    Flapping = 2,
-    /// The host program has said so.
-    Api = 3,
-}
-
 /// Somebody who is kept out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
@@ -60,12 +49,9 @@ pub struct Shield(Mutex<State>);
 
 struct State {
     policy: BanPolicy,
-    counted: LruCache<(Source, BanCauseKey), Window>,
+    counted: LruCache<(Source, BanCause), Window>,
     bans: LruCache<Source, (BanCause, Option<Instant>)>,
 }
-
-/// Failures of different kinds are counted apart.
-type BanCauseKey = i32;
 
 /// Failures in a window that slides: those of the window before count by how much of it is still in sight.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +95,7 @@ impl Shield {
         if allowed == 0 {
             return None;
         }
-        let key = (source.clone(), cause as BanCauseKey);
+        let key = (source.clone(), cause);
         let window = state.counted.get_or_insert_mut(key.clone(), || Window::new(now));
         if window.count(now, policy.window) < allowed {
             return None;
@@ -120,10 +106,15 @@ impl Shield {
         Some(Ban { source: source.clone(), cause, until })
     }
 
+    /// Whether anybody may be kept out.
+    pub fn has_bans(&self) -> bool {
+        !self.0.lock().bans.is_empty()
+    }
+
     /// How long somebody who fails has to wait for the answer, by how often that has happened within the window.
     pub fn delay(&self, source: &Source, now: Instant) -> Duration {
         let state = self.0.lock();
-        let key = (source.clone(), BanCause::Authentication as BanCauseKey);
+        let key = (source.clone(), BanCause::Authentication);
         let failures = state.counted.peek(&key).map_or(0, |window| window.in_sight(now, state.policy.window));
         match failures {
             0 => Duration::ZERO,
@@ -142,7 +133,7 @@ impl Shield {
     pub fn lift(&self, source: &Source) -> bool {
         let mut state = self.0.lock();
         for cause in [BanCause::Authentication, BanCause::Flapping] {
-            state.counted.pop(&(source.clone(), cause as BanCauseKey));
+            state.counted.pop(&(source.clone(), cause));
         }
         state.bans.pop(source).is_some()
     }

@@ -2,13 +2,11 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use serde::Serialize;
 
-use crate::model::Text;
+use crate::model::{BanKind, Client, Text};
 
 /// Who is counted, and banned.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     Ip(Network),
     ClientId(Text),
@@ -44,9 +42,39 @@ impl fmt::Display for Network {
     }
 }
 
-impl Serialize for Network {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl Source {
+    /// `None` if that is no address.
+    pub fn of(kind: BanKind, value: &str) -> Option<Source> {
+        Some(match kind {
+            BanKind::Ip => Source::Ip(value.parse::<IpAddr>().ok()?.into()),
+            BanKind::ClientId => Source::ClientId(Text::from(value)),
+            BanKind::User => Source::Username(Text::from(value)),
+        })
+    }
+
+    pub fn kind(&self) -> BanKind {
+        match self {
+            Source::Ip(_) => BanKind::Ip,
+            Source::ClientId(_) => BanKind::ClientId,
+            Source::Username(_) => BanKind::User,
+        }
+    }
+
+    /// The address, client identifier or user name.
+    pub fn value(&self) -> Text {
+        match self {
+            Source::Ip(network) => Text::from(network.to_string()),
+            Source::ClientId(value) | Source::Username(value) => value.clone(),
+        }
+    }
+
+    /// Whether a client is it. `ip`: where it is.
+    pub fn is(&self, client: &Client, ip: Option<IpAddr>) -> bool {
+        match self {
+            Source::Ip(network) => ip.is_some_and(|ip| Network::from(ip) == *network),
+            Source::ClientId(id) => client.id == *id,
+            Source::Username(name) => client.username.as_ref() == Some(name),
+        }
     }
 }
 

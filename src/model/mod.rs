@@ -1,5 +1,6 @@
 //! Plain data that every other module speaks: text, clients, messages, topics. No I/O, no locks, no threads.
 
+mod ban;
 mod client;
 mod connection;
 mod listener;
@@ -10,6 +11,7 @@ mod subscription;
 mod text;
 pub mod topic;
 
+pub use ban::{BanCause, BanKind};
 pub use client::{Client, Protocol, Protocols};
 pub use connection::{Certificate, ConnectionInfo, Credentials, ProxyInfo, TlsInfo};
 pub use listener::ListenerInfo;

@@ -14,7 +14,7 @@ use super::rights::Policy;
 use super::ruling::Refusal;
 use super::serve::Peer;
 use super::settings::Settings;
-use super::suspect::{is_failed_attempt, Suspect};
+use super::suspect::{is_failed_attempt, refuse_banned, Suspect};
 use crate::access::{Credentials, Granted, Outcome, Rules};
 use crate::codec::{Connect, Will};
 use crate::hooks::{Authenticate, Changes, Hook, Key, OwnedQuestion, Verdict};
@@ -56,8 +56,8 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     settings: &Settings,
 ) -> Result<Admitted, Failure> {
     handshake::check(connect, peer, settings)?;
+    refuse_banned(hub, client)?;
     let suspect = Suspect::of(hub, client);
-    suspect.check(hub)?;
     let identified = match identify(hub, arrival, connect, client, peer, settings).await {
         Err(Failure::Refused(refusal)) if is_failed_attempt(refusal.reason) => {
             arrival.wait_in_time(suspect.fail(hub)).await?;

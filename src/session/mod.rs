@@ -56,5 +56,5 @@ pub use hub::{
 pub use in_process::{acknowledge, Consumer, Delivered, Overflow, Service, Subscription, SubscriptionStats};
 pub use receipt::{Completion, Report, Stage};
 pub use rights::ip_of;
-pub use serve::{guarded, may_begin, serve, Identity, Peer};
+pub use serve::{guarded, may_begin, serve, turn_away, Identity, Peer};
 pub use settings::Bounds;

@@ -137,6 +137,16 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer
     }
 }
 
+/// Tells a client that there is no place for it, if it says CONNECT in time.
+pub async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) {
+    let max_packet_bytes = hub.settings().limits.max_packet_bytes;
+    let mut arrival = Arrival::new(Metered::new(stream, hub.clone()), max_packet_bytes, peer.connect_by);
+    if let Ok(Packet::Connect(connect)) = arrival.packet().await {
+        let refusal = Refusal::new(ReasonCode::QUOTA_EXCEEDED);
+        refuse(arrival.stream, connect.protocol, connect.maximum_packet_size, &refusal).await;
+    }
+}
+
 /// Counts a connection that comes to nothing; what its client is told.
 fn count(hub: &Hub, peer: &Peer, failure: Failure) -> Option<Refusal> {
     let (refusal, text) = match failure {

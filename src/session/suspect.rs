@@ -8,10 +8,10 @@ use super::counters::add;
 use super::hub::Hub;
 use super::rights::ip_of;
 use super::ruling::Refusal;
-use crate::limits::{Ban, BanCause, Source};
-use crate::model::{Client, ReasonCode};
+use crate::limits::Source;
+use crate::model::{BanCause, BanKind, Client, ReasonCode};
 
-/// Who is counted if a client fails, and who must not be banned for it to go on.
+/// Who is counted if a client fails.
 pub(super) struct Suspect {
     sources: Vec<Source>,
 }
@@ -28,18 +28,6 @@ impl Suspect {
         Suspect { sources: hub.gate().sources(ip, &client.id, client.username.as_deref()) }
     }
 
-    /// Refuses one that is banned.
-    pub(super) fn check(&self, hub: &Hub) -> Result<(), Refusal> {
-        let now = Instant::now();
-        match self.sources.iter().any(|source| hub.gate().shield().ban_of(source, now).is_some()) {
-            false => Ok(()),
-            true => {
-                add(&hub.counters().refused_banned, 1);
-                Err(Refusal::new(ReasonCode::BANNED))
-            }
-        }
-    }
-
     /// Counts a failure, and waits before the client hears of it: the longer, the more often that has happened.
     pub(super) async fn fail(&self, hub: &Hub) {
         let (shield, now) = (hub.gate().shield(), Instant::now());
@@ -47,7 +35,7 @@ impl Suspect {
         let delay = self.sources.iter().map(|source| shield.delay(source, now)).max().unwrap_or_default();
         for source in &self.sources {
             if let Some(ban) = shield.failed(source, BanCause::Authentication, now) {
-                tell(&ban);
+                hub.banned(&ban, now);
             }
         }
         if !delay.is_zero() {
@@ -60,12 +48,25 @@ impl Suspect {
         let now = Instant::now();
         for source in &self.sources {
             if let Some(ban) = hub.gate().shield().failed(source, BanCause::Flapping, now) {
-                tell(&ban);
+                hub.banned(&ban, now);
             }
         }
     }
 }
 
-fn tell(ban: &Ban) {
-    tracing::warn!(source = %ban.source, cause = ?ban.cause, "banned");
+/// Refuses a client that is banned, whichever of its names that is by. Its address has been looked at before, but for one that
+/// the host program has brought.
+pub(super) fn refuse_banned(hub: &Hub, client: &Client) -> Result<(), Refusal> {
+    let (shield, now) = (hub.gate().shield(), Instant::now());
+    if !shield.has_bans() {
+        return Ok(());
+    }
+    let names = [(BanKind::ClientId, Some(&client.id)), (BanKind::User, client.username.as_ref())];
+    let names = names.into_iter().filter_map(|(kind, name)| Source::of(kind, name?));
+    let mut sources = ip_of(&client.address).map(|ip| Source::Ip(ip.into())).into_iter().chain(names);
+    if sources.any(|source| shield.ban_of(&source, now).is_some()) {
+        add(&hub.counters().refused_banned, 1);
+        return Err(Refusal::new(ReasonCode::BANNED));
+    }
+    Ok(())
 }

@@ -201,8 +201,8 @@ impl Listener {
     }
 
     /// Accepts connections and hands them to `serve`; never returns. Whatever comes of a connection is the business of
-    /// `serve`, which must not block. One for which there is no place is closed, and `turned_away` is told.
-    pub async fn accept(&self, serve: impl Fn(Accepted), turned_away: impl Fn(bool)) {
+    /// `serve`, which must not block. One for which there is no place, with the listener or in all, is given to `turn_away`.
+    pub async fn accept(&self, serve: impl Fn(Accepted), turn_away: impl Fn(Incoming, Arc<Door>, bool)) {
         loop {
             let incoming = match self.socket.accept().await {
                 Ok(incoming) => incoming,
@@ -219,10 +219,7 @@ impl Listener {
             let (place, place_in_all) = (door.places.take(), self.places_in_all.take());
             let none_in_all = place_in_all.is_none();
             let (Some(place), Some(place_in_all)) = (place, place_in_all) else {
-                turned_away(none_in_all);
-                let address = incoming.address();
-                tracing::debug!(listener = %door.name, %address, "closed: as many connections as allowed");
-                incoming.turn_away();
+                turn_away(incoming, door, none_in_all);
                 continue;
             };
             serve(Accepted { incoming, door, places: [place, place_in_all] });

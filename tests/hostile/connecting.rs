@@ -116,18 +116,27 @@ fn connections_are_limited_by_listener_and_in_all() {
     let broker = Broker::new(config).unwrap();
     broker.start().unwrap();
     let [narrow, wide] = [0, 1].map(|index| broker.listener(index).unwrap().address.to_string());
-    // Closed without an answer: whoever has not been let in is not worth one.
-    let is_closed = |address: &str| {
-        let mut client = Client::open(address);
-        client.send_bytes(&Connect::v3("refused").packet());
-        client.receive().is_none()
+    // They are told that there is no place for them.
+    let is_refused = |address: &str| {
+        let code = |version| Connect { version, ..Connect::v3("refused") }.open(address).err();
+        let codes = (code(4), code(5));
+        assert!(codes.0.is_none() || codes == (Some(3), Some(0x97)), "{codes:?}");
+        codes.0.is_some()
     };
     let first = Client::connect(&narrow, "first").unwrap();
     // One that has not said CONNECT takes a place, too.
     let silent = Client::open(&narrow);
-    eventually("the listener is full", || is_closed(&narrow));
+    eventually("the listener is full", || is_refused(&narrow));
     let mut last = Client::connect(&wide, "last").unwrap();
-    assert!(is_closed(&wide) && is_closed(&narrow));
+    assert!(is_refused(&wide) && is_refused(&narrow));
+    assert!(last.ping());
+
+    // No more than a few are, and not for long.
+    let crowd: Vec<_> = (0..200).map(|_| Client::open(&wide)).collect();
+    let begun = Instant::now();
+    let closed = crowd.into_iter().map(|mut client| assert_eq!(client.receive(), None)).count();
+    assert_eq!(closed, 200);
+    assert!(begun.elapsed() < Duration::from_secs(10));
     assert!(last.ping());
 
     // A place that is free again can be taken by the next one.
@@ -135,7 +144,7 @@ fn connections_are_limited_by_listener_and_in_all() {
     eventually("somebody is let in", || {
         let mut client = Client::open(&wide);
         client.send_bytes(&Connect::v3("let in").packet());
-        client.receive().is_some()
+        client.receive().is_some_and(|(_, connack)| connack == [0, 0])
     });
     drop(silent);
     eventually("both places of the listener are free", || {
@@ -144,7 +153,7 @@ fn connections_are_limited_by_listener_and_in_all() {
             client.send_bytes(&Connect::v3(id).packet());
             client
         });
-        clients.map(|mut client| client.receive().is_some()) == [true, true]
+        clients.map(|mut client| client.receive().is_some_and(|(_, connack)| connack == [0, 0])) == [true, true]
     });
     assert!(last.ping());
 }

@@ -216,7 +216,7 @@ impl Hub {
     }
 
     /// Shows `look` the sessions in the order of their client identifiers, until it has seen enough.
-    fn each_session(&self, from: Bound<&str>, mut look: impl FnMut(&Handle) -> ControlFlow<()>) {
+    pub(super) fn each_session(&self, from: Bound<&str>, mut look: impl FnMut(&Handle) -> ControlFlow<()>) {
         let mut from = from.map(Text::from);
         loop {
             let range = (from.as_ref().map(|from| &**from), Bound::Unbounded);

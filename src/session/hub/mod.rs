@@ -1,5 +1,6 @@
 //! Everything that the sessions of one run of a broker share.
 
+mod bans;
 mod clients;
 mod host;
 mod host_retained;
@@ -39,7 +40,7 @@ use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
 };
-use crate::limits::{Barred, Gate};
+use crate::limits::{Barred, Gate, Place, Places};
 use crate::model::topic;
 use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
@@ -49,6 +50,9 @@ pub use clients::{ClientInfo, ClientPage, ClientQuery, Load, Presence};
 pub use host::{HostMessage, NotPublished, Publisher, Unpublished, Waiting};
 pub use host_retained::Full;
 pub use subscribing::Missing;
+
+/// Connections beyond all limits that are told so at the same time; more are closed without a word.
+const REFUSALS: usize = 32;
 
 /// Retained messages that are read at once for one subscription.
 const RETAINED_PAGE: usize = 64;
@@ -87,6 +91,8 @@ pub struct Hub {
     sweep_at: Mutex<Option<Instant>>,
     overloads: Overloads,
     gate: Gate,
+    /// For connections that are read from only to be refused.
+    refusals: Places,
     stopping: AtomicBool,
 }
 
@@ -135,6 +141,7 @@ impl Hub {
             sweep_at: Mutex::default(),
             overloads: Overloads::of(config),
             gate: Gate::new(&config.limits),
+            refusals: Places::new(REFUSALS),
             stopping: AtomicBool::new(false),
         };
         (Arc::new(hub), waiting)
@@ -349,6 +356,11 @@ impl Hub {
         if none_in_all {
             self.overloads.connections.begin(&self.callbacks);
         }
+    }
+
+    /// A place for a connection that is read from only to be refused, if there is one.
+    pub fn place_for_refusal(&self) -> Option<Place> {
+        self.refusals.take()
     }
 
     /// Who may connect at all.
