@@ -215,7 +215,8 @@ pub struct Limits {
     #[schemars(range(max = 1_000_000_000))]
     pub publish_msgs_per_sec: u32,
 
-    /// Messages that one client may publish at once after a pause; 0 means as many as in a second.
+    /// Messages that one client may publish at once after a pause; 0 means as many as in a second. With fewer than come in some
+    /// milliseconds, a client that is throttled is slower than its rate.
     #[schemars(range(max = 1_000_000_000))]
     pub publish_burst_msgs: u32,
 
