@@ -2155,7 +2155,7 @@ typedef int32_t rmqtt_resource_t;
 
 /**
  * Something had to be refused because a limit of the broker as a whole is reached, or there is room again: a tenth of the
- * limit.
+ * limit, a quarter if it is that of memory.
  */
 typedef struct rmqtt_overload_t {
     /**

@@ -287,7 +287,7 @@ pub enum rmqtt_resource {
 pub type rmqtt_resource_t = i32;
 
 /// Something had to be refused because a limit of the broker as a whole is reached, or there is room again: a tenth of the
-/// limit.
+/// limit, a quarter if it is that of memory.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct rmqtt_overload_t {

@@ -134,6 +134,9 @@ impl Memory {
 
     /// So much more is held, or less.
     pub fn change(&self, kind: Kind, by: i64) {
+        if by == 0 {
+            return;
+        }
         self.held.0[kind as usize].fetch_add(by, SeqCst);
         self.assess();
     }
@@ -225,10 +228,7 @@ impl Share {
 
     /// It has so many bytes now. Whoever calls this holds what keeps others from calling it.
     pub fn set(&self, bytes: usize) {
-        let change = self.note(bytes);
-        if change != 0 {
-            self.memory.change(self.kind, change);
-        }
+        self.memory.change(self.kind, self.note(bytes));
     }
 
     /// As [`Share::set`], but it is left to the caller to tell of the change, which is returned.

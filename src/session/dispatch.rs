@@ -197,10 +197,14 @@ impl Dispatch {
         }
     }
 
-    fn tell_memory(&mut self) {
-        if self.untold != 0 {
-            self.memory.change(Kind::Queues, std::mem::take(&mut self.untold));
-        }
+    /// Notes what else has changed of what messages take. The account is told of it at the end of the batch at the latest.
+    pub(super) fn grow(&mut self, by: i64) {
+        self.untold += by;
+    }
+
+    /// Tells the account what has changed of what messages take.
+    pub(super) fn tell_memory(&mut self) {
+        self.memory.change(Kind::Queues, std::mem::take(&mut self.untold));
     }
 
     /// Whether the publisher should be slowed down, because there is little memory and this batch takes more of it than

@@ -313,7 +313,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let handle = self.lease.handle();
         add(&handle.tally().messages_received, received);
         handle.set_in_flight(in_flight);
-        handle.memory().in_flight.set(held);
+        self.dispatch.grow(handle.memory().in_flight.note(held));
         self.dispatch.flush();
         if self.dispatch.take_burden() {
             self.rests_until = Some(now + REST);
@@ -556,7 +556,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             }
         }
         mailbox.release_publishers(handle.quota());
-        handle.count_messages(&mailbox);
+        // What is sent is in flight then: the account is told when that is known, of the difference.
+        self.dispatch.grow(handle.memory().waiting.note(mailbox.memory()));
         drop(mailbox);
 
         let are_messages = !self.taken.is_empty() || self.forwarding.is_some();
@@ -596,7 +597,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let waiting = self.forwarding.iter().map(|waiting| &waiting.0).chain(&self.taken);
         let (messages, bytes) = waiting.fold((0, 0), |(count, sum), waiting| (count + 1, sum + waiting.size()));
         handle.taken().set(messages, bytes);
-        handle.memory().in_flight.set(self.lease.state().window.memory() + bytes);
+        self.dispatch.grow(handle.memory().in_flight.note(self.lease.state().window.memory() + bytes));
+        self.dispatch.tell_memory();
         Ok(are_messages && self.forwarding.is_none() && self.taken.is_empty())
     }
 
