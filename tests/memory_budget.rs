@@ -106,12 +106,14 @@ impl Hooks for Ear {
     }
 }
 
-/// A client that writes PUBLISH packets as fast as it may, until it is told to stop; it reads what comes, and returns the
-/// codes of PUBACK that it got, by how often.
+/// Subscribers that do not read.
+const SLOW: usize = 200;
+
+/// A client that writes PUBLISH packets to a topic for each subscriber, as fast as it may, until it is told to stop. It reads
+/// what comes: how often it got PUBACK, and how often with a refusal.
 struct Flood<'a> {
     address: &'a str,
     id: String,
-    topic: &'a str,
     qos: u8,
     payload: usize,
     stop: &'a AtomicBool,
@@ -120,8 +122,9 @@ struct Flood<'a> {
 impl Flood<'_> {
     fn run(self) -> (u64, u64) {
         let client = Connect::v5(&self.id).open(self.address).unwrap();
-        let packet = client.publish_packet(0x30 | self.qos << 1, self.topic, 7, &vec![b'x'; self.payload]);
-        let batch = packet.repeat((64 * 1024 / packet.len()).max(1));
+        let payload = vec![b'x'; self.payload];
+        let packet = |number| client.publish_packet(0x30 | self.qos << 1, &format!("flood/{number}"), 7, &payload);
+        let batch: Vec<u8> = (0..SLOW).flat_map(packet).collect();
         let mut socket = client.socket();
         socket.set_nonblocking(true).unwrap();
         let (mut accepted, mut refused, mut at) = (0, 0, 0);
@@ -155,11 +158,11 @@ impl Flood<'_> {
     }
 }
 
-/// Clients that are subscribed to `topic` and read nothing.
-fn deaf(address: &str, count: usize, topic: &str, qos: u8) -> Vec<Client> {
+/// Clients that are subscribed to something and read nothing.
+fn deaf(address: &str, count: usize, filter: impl Fn(usize) -> String, qos: u8) -> Vec<Client> {
     let one = |number| {
-        let mut client = Connect::v5(&format!("deaf-{topic}-{number}")).open(address).unwrap();
-        assert_eq!(client.subscribe_with(topic, qos), Some(qos));
+        let mut client = Connect::v5(&format!("deaf-{number}")).open(address).unwrap();
+        assert_eq!(client.subscribe_with(&filter(number), qos), Some(qos));
         client
     };
     (0..count).map(one).collect()
@@ -175,11 +178,18 @@ fn is_empty(stats: &Stats) -> bool {
 fn two_hundred_slow_subscribers_stay_within_the_budget() {
     let _alone = alone();
     const BUDGET: usize = 64 * MEGABYTE;
-    for (qos, payload) in [(0, 1024), (1, 1024), (1, 100), (0, 20_000)] {
+    for (qos, payload, is_shared) in
+        [(0, 1024, true), (1, 1024, true), (1, 1024, false), (1, 100, false), (0, 20_000, true)]
+    {
         // As much may wait for each that all of it would be four times the budget.
         let (broker, address) = broker(&with_budget(BUDGET, r#","max_queued_messages":0,"max_queued_bytes":1500000"#));
         let heard = Ear::on(&broker, false);
-        let clients = deaf(&address, 200, "flood", qos);
+        let clients = deaf(
+            &address,
+            SLOW,
+            |number| if is_shared { "flood/#".to_owned() } else { format!("flood/{number}") },
+            qos,
+        );
         let idle = idle();
         let mut pair = Pair::connect(&address);
         let stop = AtomicBool::new(false);
@@ -188,7 +198,7 @@ fn two_hundred_slow_subscribers_stay_within_the_budget() {
         thread::scope(|scope| {
             let flood = |number: usize| {
                 let id = format!("publisher-{number}");
-                let flood = Flood { address: &address, id, topic: "flood", qos, payload, stop: &stop };
+                let flood = Flood { address: &address, id, qos, payload, stop: &stop };
                 scope.spawn(|| flood.run())
             };
             let publishers: Vec<_> = (0..4).map(flood).collect();
@@ -212,8 +222,9 @@ fn two_hundred_slow_subscribers_stay_within_the_budget() {
         });
         let stats = broker.stats();
         println!(
-            "QoS {qos}, {payload} bytes: {} MB resident ({} MB allocated) above the idle base of {} MB; accounted {} MB at most: queues {}, \
+            "QoS {qos}, {payload} bytes, {}: {} MB resident ({} MB allocated) above the idle base of {} MB; accounted {} MB at most: queues {}, \
              buffers {}, sessions {}; slowest of others {slowest:?}; dropped {}",
+            if is_shared { "for all" } else { "for one" },
             most.saturating_sub(idle) / MEGABYTE,
             live.saturating_sub(before) / MEGABYTE,
             idle / MEGABYTE,
@@ -270,7 +281,7 @@ impl Crowded {
     fn make(drops: bool) -> Crowded {
         let (broker, address) = broker(&with_budget(SMALLEST, ""));
         let heard = Ear::on(&broker, drops);
-        let clients = deaf(&address, 40, "flood", 1);
+        let clients = deaf(&address, 40, |_| "flood".to_owned(), 1);
         let mut publisher = Connect::v5("publisher").open(&address).unwrap();
         let mut published = 0;
         while publisher.publish_code("flood", &[0; 4000], false) == Some(0) {
@@ -296,7 +307,7 @@ fn what_would_last_is_refused_until_there_is_memory_again() {
     assert!(heard.dropped.recv_timeout(LONG).is_ok_and(|topic| topic == "flood"));
 
     // Those who were there go on, with all that is small.
-    let mut pair = Connect::v5("deaf-flood-0").open(address).unwrap();
+    let mut pair = Connect::v5("deaf-0").open(address).unwrap();
     assert!(pair.ping());
     drop(pair);
     assert_eq!(Connect::v5("new").open(address).err(), Some(QUOTA_EXCEEDED));
