@@ -206,7 +206,9 @@ fn other_values(pointer: &str, schema: &Value, default: &Value, found: &mut Vec<
             Value::Number(default) => {
                 let default = default.as_u64().unwrap();
                 let (min, max) = (property["minimum"].as_u64().unwrap_or(0), property["maximum"].as_u64());
-                [default + 1, min].into_iter().find(|other| max.is_none_or(|max| *other <= max)).map(Value::from)
+                // 0 is no limit, and the smallest one may be larger than 1.
+                let next = if default == 0 { max.unwrap_or(1) } else { default + 1 };
+                [next, min].into_iter().find(|other| max.is_none_or(|max| *other <= max)).map(Value::from)
             }
             default => choices.clone().find(|choice| *choice != default).cloned(),
         };
