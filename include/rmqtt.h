@@ -557,6 +557,10 @@ enum rmqtt_drop_cause
      * Its client has published faster than `limits` lets it.
      */
     RMQTT_DROP_RATE_EXCEEDED = 6,
+    /**
+     * There is too little of the memory budget left for what waits for the receiver already.
+     */
+    RMQTT_DROP_MEMORY = 7,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -615,6 +619,10 @@ enum rmqtt_resource
      * Retained messages, `retain.max_messages`.
      */
     RMQTT_RESOURCE_RETAINED_MESSAGES = 3,
+    /**
+     * Memory, `limits.memory_budget_bytes`, by the broker's own account.
+     */
+    RMQTT_RESOURCE_MEMORY = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -2147,7 +2155,7 @@ typedef int32_t rmqtt_resource_t;
 
 /**
  * Something had to be refused because a limit of the broker as a whole is reached, or there is room again: a tenth of the
- * limit.
+ * limit, a quarter if it is that of memory.
  */
 typedef struct rmqtt_overload_t {
     /**
@@ -2569,6 +2577,30 @@ typedef struct rmqtt_stats_t {
      * Counter: connections closed because their client published faster than `limits` lets it.
      */
     uint64_t connections_closed_rate;
+    /**
+     * Counter: of `messages_dropped`, dropped because too little of the memory budget was left.
+     */
+    uint64_t messages_dropped_memory;
+    /**
+     * Gauge: bytes held for messages on their way: waiting, in flight or delayed.
+     */
+    uint64_t memory_queues;
+    /**
+     * Gauge: bytes held for retained messages.
+     */
+    uint64_t memory_retained;
+    /**
+     * Gauge: bytes held for sessions, their subscriptions and wills, and their connections.
+     */
+    uint64_t memory_sessions;
+    /**
+     * Gauge: bytes held for packets that are not complete yet, and for what has not been written yet.
+     */
+    uint64_t memory_buffers;
+    /**
+     * Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
+     */
+    uint64_t memory_used;
 } rmqtt_stats_t;
 
 /**

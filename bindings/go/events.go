@@ -136,10 +136,12 @@ const (
 	DropClientGone   DropCause = C.RMQTT_DROP_CLIENT_GONE   // the client went before it was sent, and it is not kept
 	DropRefused      DropCause = C.RMQTT_DROP_REFUSED       // a hook or a rule refused it
 	DropRateExceeded DropCause = C.RMQTT_DROP_RATE_EXCEEDED // its client has published too fast
+	DropMemory       DropCause = C.RMQTT_DROP_MEMORY        // there is too little memory for what waits for the receiver already
 )
 
 func (cause DropCause) String() string {
-	return name(int32(cause), "queue full", "expired", "too large", "client gone", "refused", "rate exceeded")
+	return name(int32(cause), "queue full", "expired", "too large", "client gone", "refused", "rate exceeded",
+		"memory")
 }
 
 // RetainedEvent is a change of the retained message of a topic.
@@ -188,10 +190,11 @@ const (
 	ResourceConnections      Resource = C.RMQTT_RESOURCE_CONNECTIONS       // limits.max_connections
 	ResourceSessions         Resource = C.RMQTT_RESOURCE_SESSIONS          // limits.max_sessions
 	ResourceRetainedMessages Resource = C.RMQTT_RESOURCE_RETAINED_MESSAGES // retain.max_messages
+	ResourceMemory           Resource = C.RMQTT_RESOURCE_MEMORY            // limits.memory_budget_bytes
 )
 
 func (r Resource) String() string {
-	return name(int32(r), "connections", "sessions", "retained messages")
+	return name(int32(r), "connections", "sessions", "retained messages", "memory")
 }
 
 // name is that of a number of C that counts from 1.

@@ -51,6 +51,12 @@ type Stats struct {
 	MessagesDroppedRate       uint64 // of those that were dropped, because their client published too fast
 	PublishesThrottled        uint64 // messages after which a client was not read from for a while: it published too fast
 	ConnectionsClosedRate     uint64 // connections closed because their client published too fast
+	MessagesDroppedMemory     uint64 // of those, dropped because too little of the memory budget was left
+	MemoryQueues              uint64 // gauge: bytes for messages waiting, in flight or delayed
+	MemoryRetained            uint64 // gauge: bytes for retained messages
+	MemorySessions            uint64 // gauge: bytes for sessions, subscriptions, wills and connections
+	MemoryBuffers             uint64 // gauge: bytes for incomplete packets, and for what has not been written yet
+	MemoryUsed                uint64 // gauge: bytes in all, which limits.memory_budget_bytes bounds
 }
 
 // Hook names a field of Hooks.
@@ -168,6 +174,12 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		MessagesDroppedRate:       uint64(stats.messages_dropped_rate),
 		PublishesThrottled:        uint64(stats.publishes_throttled),
 		ConnectionsClosedRate:     uint64(stats.connections_closed_rate),
+		MessagesDroppedMemory:     uint64(stats.messages_dropped_memory),
+		MemoryQueues:              uint64(stats.memory_queues),
+		MemoryRetained:            uint64(stats.memory_retained),
+		MemorySessions:            uint64(stats.memory_sessions),
+		MemoryBuffers:             uint64(stats.memory_buffers),
+		MemoryUsed:                uint64(stats.memory_used),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

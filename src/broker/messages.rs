@@ -97,6 +97,7 @@ impl From<NotPublished> for Error {
             NotPublished::Undecided => Error::WouldBlock("too many messages of the host program wait to be published"),
             NotPublished::Crowded => Error::WouldBlock("a receiver of the message has no room for more"),
             NotPublished::Delayed => Error::WouldBlock("there are as many delayed messages as allowed"),
+            NotPublished::Starved => Error::WouldBlock("too little of limits.memory_budget_bytes is left"),
             NotPublished::Unreported => Error::WouldBlock("too many messages wait for their completion"),
             NotPublished::NoClient => Error::NotFound("there is no client with that identifier".to_owned()),
             NotPublished::Stopping => NOT_RUNNING,

@@ -25,7 +25,7 @@ use crate::config::{self, Config, EventOverflow};
 use crate::hooks::{
     in_callback, in_place, CallbackPool, Callbacks, Event, Hook, HookCounters, HookStats, HookTable, Hooks, Key,
 };
-use crate::limits::Places;
+use crate::limits::{Kind, Places};
 use crate::model::{ListenerInfo, Text};
 use crate::observe::{metrics, Stats};
 use crate::runtime;
@@ -119,6 +119,7 @@ impl Run {
         };
         let (hub, host_messages) = Hub::new(config, callbacks.clone(), counters, access);
         tokio::spawn(hub.clone().keep_time());
+        tokio::spawn(hub.clone().watch_memory());
         tokio::spawn(hub.clone().publish_for_host(host_messages));
         tokio::spawn(hub.clone().publish_delayed());
         let open = bound.into_iter().map(|listener| Open::begin(listener, &hub, &places)).collect();
@@ -352,6 +353,7 @@ impl Broker {
             messages_dropped_too_large: sessions.dropped_too_large.load(Relaxed),
             messages_dropped_client_gone: sessions.dropped_client_gone.load(Relaxed),
             messages_dropped_refused: sessions.dropped_refused.load(Relaxed),
+            messages_dropped_memory: sessions.dropped_memory.load(Relaxed),
             connections_refused: sessions.connections_refused.load(Relaxed),
             connections_timed_out: sessions.connections_timed_out.load(Relaxed),
             connection_panics: sessions.connection_panics.load(Relaxed),
@@ -387,6 +389,12 @@ impl Broker {
             stats.queued_messages = load.queued_messages;
             stats.queued_bytes = load.queued_bytes;
             stats.in_flight = load.in_flight;
+            let memory = run.hub.memory();
+            stats.memory_queues = memory.held(Kind::Queues);
+            stats.memory_retained = memory.held(Kind::Retained);
+            stats.memory_sessions = memory.held(Kind::Sessions);
+            stats.memory_buffers = memory.held(Kind::Buffers);
+            stats.memory_used = memory.used();
         }
         stats
     }

@@ -231,6 +231,12 @@ pub struct Limits {
 
     /// What becomes of a client that publishes faster than that.
     pub on_rate_exceeded: RateExceeded,
+
+    /// Memory that the broker may hold for messages, sessions and connections, in bytes, by its own account; 0 means no
+    /// limit. Otherwise at least 8 MiB. Near it publishers are slowed down; at it messages, and whatever else would take
+    /// more, are refused.
+    #[schemars(range(max = 1_099_511_627_776u64))]
+    pub memory_budget_bytes: u64,
 }
 
 /// Who misbehaves is kept out for a while.
@@ -437,6 +443,7 @@ impl Default for Limits {
             publish_bytes_per_sec: 0,
             publish_burst_bytes: 0,
             on_rate_exceeded: RateExceeded::default(),
+            memory_budget_bytes: 0,
         }
     }
 }
@@ -484,6 +491,7 @@ impl Config {
         let mut faults = validate::check(&value);
         faults.extend(listener_check::check(&value));
         faults.extend(check_heartbeat(&value));
+        faults.extend(check_memory_budget(&value));
         if !faults.is_empty() {
             return Err(Faults::new(faults));
         }
@@ -495,6 +503,17 @@ impl Config {
     pub fn broker_id(&self) -> String {
         self.id.clone().unwrap_or_else(|| format!("rmqtt-{}", self.node_id))
     }
+}
+
+/// A budget below this would leave no room for what a few clients need.
+const MIN_MEMORY_BUDGET: u64 = 8 * 1024 * 1024;
+
+/// A memory budget is none, or large enough to be of use. Reads the raw value, as below.
+fn check_memory_budget(value: &serde_json::Value) -> Option<Fault> {
+    const POINTER: &str = "/limits/memory_budget_bytes";
+    let budget = value.pointer(POINTER).and_then(serde_json::Value::as_u64)?;
+    let fault = || Fault::new(POINTER, format!("{budget} is below the minimum, {MIN_MEMORY_BUDGET}; 0 means no limit"));
+    (1..MIN_MEMORY_BUDGET).contains(&budget).then(fault)
 }
 
 /// The heartbeat has a topic of three levels, and no message may have more of them than allowed. Reads the raw value, as

@@ -3,7 +3,6 @@
 
 /// Pointers with `*` for any array index. A key below one of them is covered by it.
 const KEYS: &[&str] = &[
-    "/limits/memory_budget_bytes",
     "/persistence",
     "/sys_topics/enabled",
     "/sys_topics/namespace",

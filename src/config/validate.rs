@@ -340,7 +340,10 @@ mod tests {
                 "/session/max_expiry_s: 4294967296 is above the maximum, 4294967295",
             ),
             (r#"{"persistence":{"engine":"redb"}}"#, "/persistence: is not supported yet"),
-            (r#"{"limits":{"memory_budget_bytes":1}}"#, "/limits/memory_budget_bytes: is not supported yet"),
+            (
+                r#"{"limits":{"memory_budget_bytes":1}}"#,
+                "/limits/memory_budget_bytes: 1 is below the minimum, 8388608; 0 means no limit",
+            ),
             (r#"{"sys_topics":{"enabled":true}}"#, "/sys_topics/enabled: is not supported yet"),
             (r#"{"sys_topics":{"heartbeat":{"every":1}}}"#, "/sys_topics/heartbeat/every: is not a known key"),
             (

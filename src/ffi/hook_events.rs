@@ -204,6 +204,8 @@ pub enum rmqtt_drop_cause {
     RMQTT_DROP_REFUSED = 5,
     /// Its client has published faster than `limits` lets it.
     RMQTT_DROP_RATE_EXCEEDED = 6,
+    /// There is too little of the memory budget left for what waits for the receiver already.
+    RMQTT_DROP_MEMORY = 7,
 }
 
 /// A value of `enum rmqtt_drop_cause`.
@@ -277,13 +279,15 @@ pub enum rmqtt_resource {
     RMQTT_RESOURCE_SESSIONS = 2,
     /// Retained messages, `retain.max_messages`.
     RMQTT_RESOURCE_RETAINED_MESSAGES = 3,
+    /// Memory, `limits.memory_budget_bytes`, by the broker's own account.
+    RMQTT_RESOURCE_MEMORY = 4,
 }
 
 /// A value of `enum rmqtt_resource`.
 pub type rmqtt_resource_t = i32;
 
 /// Something had to be refused because a limit of the broker as a whole is reached, or there is room again: a tenth of the
-/// limit.
+/// limit, a quarter if it is that of memory.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct rmqtt_overload_t {

@@ -107,6 +107,18 @@ pub struct rmqtt_stats_t {
     pub publishes_throttled: u64,
     /// Counter: connections closed because their client published faster than `limits` lets it.
     pub connections_closed_rate: u64,
+    /// Counter: of `messages_dropped`, dropped because too little of the memory budget was left.
+    pub messages_dropped_memory: u64,
+    /// Gauge: bytes held for messages on their way: waiting, in flight or delayed.
+    pub memory_queues: u64,
+    /// Gauge: bytes held for retained messages.
+    pub memory_retained: u64,
+    /// Gauge: bytes held for sessions, their subscriptions and wills, and their connections.
+    pub memory_sessions: u64,
+    /// Gauge: bytes held for packets that are not complete yet, and for what has not been written yet.
+    pub memory_buffers: u64,
+    /// Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
+    pub memory_used: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -138,6 +150,7 @@ from_stats! {
     connections_refused_network connections_refused_banned connections_refused_rate
     connections_refused_authentication
     messages_dropped_rate publishes_throttled connections_closed_rate
+    messages_dropped_memory memory_queues memory_retained memory_sessions memory_buffers memory_used
 }
 
 /// How many ranges the times of a hook are counted in.

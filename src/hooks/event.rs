@@ -202,6 +202,8 @@ pub enum DropCause {
     Refused = 5,
     /// Its client has published too fast.
     RateExceeded = 6,
+    /// There is too little memory left.
+    Memory = 7,
 }
 
 /// A message does not reach a receiver, or nobody at all.
@@ -253,6 +255,8 @@ pub enum Resource {
     Sessions = 2,
     /// Retained messages, `retain.max_messages`.
     RetainedMessages = 3,
+    /// Memory, `limits.memory_budget_bytes`.
+    Memory = 4,
 }
 
 /// A limit that holds for the broker as a whole is reached, or there is room again.

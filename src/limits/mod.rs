@@ -1,6 +1,7 @@
 //! What the broker gives to all clients together.
 
 mod gate;
+mod memory;
 mod meter;
 mod places;
 mod rate;
@@ -8,6 +9,7 @@ mod shield;
 mod source;
 
 pub use gate::{Barred, Gate};
+pub use memory::{Kind, Memory, Pressure, Refusing, Share};
 pub use meter::Meter;
 pub use places::{Place, Places};
 pub use rate::{Allowance, Bucket};

@@ -100,4 +100,16 @@ pub struct Stats {
     pub publishes_throttled: u64,
     /// Counter: connections closed because their client published faster than `limits` lets it.
     pub connections_closed_rate: u64,
+    /// Counter: of `messages_dropped`, dropped because too little of the memory budget was left.
+    pub messages_dropped_memory: u64,
+    /// Gauge: bytes held for messages on their way: waiting, in flight or delayed.
+    pub memory_queues: u64,
+    /// Gauge: bytes held for retained messages.
+    pub memory_retained: u64,
+    /// Gauge: bytes held for sessions, their subscriptions and wills, and their connections.
+    pub memory_sessions: u64,
+    /// Gauge: bytes held for packets that are not complete yet, and for what has not been written yet.
+    pub memory_buffers: u64,
+    /// Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
+    pub memory_used: u64,
 }

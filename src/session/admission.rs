@@ -18,6 +18,7 @@ use super::suspect::{is_failed_attempt, refuse_banned, Suspect};
 use crate::access::{Credentials, Granted, Outcome, Rules};
 use crate::codec::{Connect, Will};
 use crate::hooks::{Authenticate, Changes, Hook, Key, OwnedQuestion, Verdict};
+use crate::limits::Memory;
 use crate::model::{Client, Message, ReasonCode};
 
 /// A client that is let in.
@@ -118,7 +119,7 @@ async fn authenticate(
             password: connect.password.clone(),
             keep_alive_s: connect.keep_alive_s,
             clean_start: connect.clean_start,
-            will: connect.will.as_ref().map(|will| Arc::new(registered(will, client))),
+            will: connect.will.as_ref().map(|will| Arc::new(registered(will, client, hub.memory()))),
             properties: handshake::properties(connect),
         }))
     };
@@ -177,7 +178,7 @@ async fn authenticate_as_configured(
 /// Asks about a will before there is any need for it.
 async fn register(hub: &Hub, will: &Will, client: &Arc<Client>, policy: Policy<'_>) -> Result<(), Refusal> {
     let key = || Key::Client(client.id.clone());
-    let question = || OwnedQuestion::AuthorizePublish(Arc::new(registered(will, client)));
+    let question = || OwnedQuestion::AuthorizePublish(Arc::new(registered(will, client, hub.memory())));
     match hub.callbacks().ask(Hook::AuthorizePublish, key, question).verdict().await {
         None if policy.publishing(client, &will.topic, will.qos, will.retain).allows() => Ok(()),
         Some(Verdict::Allow(_)) => Ok(()),
@@ -187,6 +188,6 @@ async fn register(hub: &Hub, will: &Will, client: &Arc<Client>, policy: Policy<'
 }
 
 /// A will as the hooks see it when it is registered. It holds on to no packet.
-fn registered(will: &Will, client: &Arc<Client>) -> Message {
-    handshake::will_message(&handshake::keep_will(will), client, Instant::now(), Duration::ZERO)
+fn registered(will: &Will, client: &Arc<Client>, memory: &Arc<Memory>) -> Message {
+    handshake::will_message(&handshake::keep_will(will, memory), client, Instant::now(), Duration::ZERO)
 }

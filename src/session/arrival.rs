@@ -2,6 +2,7 @@
 
 use std::future::{pending, poll_fn, Future};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -9,8 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
+use super::mailbox::MODEST;
 use super::ruling::Refusal;
 use crate::codec::{Decoder, Fault, Packet};
+use crate::limits::{Kind, Memory, Pressure, Share};
+use crate::model::ReasonCode;
 
 /// What is read at once of a connection that is not accepted yet.
 const FIRST_READ: usize = 1024;
@@ -19,6 +23,8 @@ pub(super) struct Arrival<S> {
     pub(super) stream: S,
     pub(super) decoder: Decoder,
     pub(super) input: BytesMut,
+    /// What has been read.
+    buffers: Share,
     /// When the client has to have said all that is needed.
     connect_by: Instant,
 }
@@ -42,8 +48,9 @@ impl From<Refusal> for Failure {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Arrival<S> {
-    pub(super) fn new(stream: S, max_packet_bytes: u32, connect_by: Instant) -> Self {
-        Arrival { stream, decoder: Decoder::new(max_packet_bytes), input: BytesMut::new(), connect_by }
+    pub(super) fn new(stream: S, max_packet_bytes: u32, connect_by: Instant, memory: &Arc<Memory>) -> Self {
+        let buffers = Share::new(memory, Kind::Buffers, 0);
+        Arrival { stream, decoder: Decoder::new(max_packet_bytes), input: BytesMut::new(), buffers, connect_by }
     }
 
     /// The next packet of the client.
@@ -53,6 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Arrival<S> {
             loop {
                 if let Some(packet) = self.decoder.decode(&mut self.input).map_err(Failure::Fault)? {
                     return Ok(packet);
+                }
+                // Nobody knows yet who sends so much.
+                if self.input.len() > MODEST && self.buffers.pressure() >= Pressure::Full {
+                    return Err(Failure::Refused(Refusal::new(ReasonCode::QUOTA_EXCEEDED)));
                 }
                 if !self.read().await {
                     return Err(Failure::Gone);
@@ -104,6 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Arrival<S> {
     /// Whether there was something to read, rather than the end.
     async fn read(&mut self) -> bool {
         self.input.reserve(FIRST_READ);
-        matches!(poll_fn(|cx| poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input)).await, Ok(1..))
+        let read = poll_fn(|cx| poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input)).await;
+        self.buffers.set(self.input.capacity());
+        matches!(read, Ok(1..))
     }
 }

@@ -24,22 +24,34 @@ pub(super) enum Block {
         /// PUBLISH packets in it.
         messages: usize,
     },
-    /// The payload of the packet that the block before ends with, or packets that do not count as messages.
+    /// The payload of the packet that the block before ends with.
     Shared(Bytes),
+    /// Packets that are no messages.
+    Answers(Bytes),
 }
 
 impl Block {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Block::Packets { data, start, .. } => &data[*start..],
-            Block::Shared(bytes) => bytes,
+            Block::Shared(bytes) | Block::Answers(bytes) => bytes,
         }
+    }
+
+    /// What it takes in memory, besides a payload, which counts by itself.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Block>()
+            + match self {
+                Block::Packets { data, .. } => data.capacity(),
+                Block::Shared(_) => 0,
+                Block::Answers(bytes) => bytes.len(),
+            }
     }
 
     pub(super) fn messages(&self) -> usize {
         match self {
             Block::Packets { messages, .. } => *messages,
-            Block::Shared(_) => 0,
+            Block::Shared(_) | Block::Answers(_) => 0,
         }
     }
 
@@ -47,7 +59,7 @@ impl Block {
     pub(super) fn advance(&mut self, count: usize) {
         match self {
             Block::Packets { start, .. } => *start += count,
-            Block::Shared(bytes) => drop(bytes.split_to(count)),
+            Block::Shared(bytes) | Block::Answers(bytes) => drop(bytes.split_to(count)),
         }
     }
 }
@@ -58,6 +70,7 @@ pub(super) struct Blocks {
     queue: VecDeque<Block>,
     bytes: usize,
     messages: usize,
+    memory: usize,
 }
 
 impl Blocks {
@@ -68,6 +81,11 @@ impl Blocks {
     /// Bytes of all packets.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What the blocks take in memory, filled or not.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
     }
 
     /// How many packets there are.
@@ -82,7 +100,7 @@ impl Blocks {
         let data = self.room(needed);
         write(data);
         if shared {
-            self.queue.push_back(Block::Shared(payload.clone()));
+            self.append(Block::Shared(payload.clone()));
         } else {
             data.extend_from_slice(payload);
         }
@@ -106,12 +124,12 @@ impl Blocks {
             Some(Block::Packets { data, .. }) => {
                 (data.capacity() - data.len() >= needed, (4 * data.capacity()).min(LARGE_BLOCK))
             }
-            Some(Block::Shared(_)) => (false, LARGE_BLOCK.min(8 * SMALL_BLOCK)),
+            Some(Block::Shared(_) | Block::Answers(_)) => (false, LARGE_BLOCK.min(8 * SMALL_BLOCK)),
             None => (false, SMALL_BLOCK),
         };
         if !fits {
             let data = Vec::with_capacity(capacity.max(needed));
-            self.queue.push_back(Block::Packets { data, start: 0, messages: 0 });
+            self.append(Block::Packets { data, start: 0, messages: 0 });
         }
         match self.queue.back_mut() {
             Some(Block::Packets { data, messages, .. }) => {
@@ -122,12 +140,23 @@ impl Blocks {
         }
     }
 
+    fn append(&mut self, block: Block) {
+        self.memory += block.memory();
+        self.queue.push_back(block);
+    }
+
+    fn pop(&mut self) -> Option<Block> {
+        let block = self.queue.pop_front()?;
+        self.memory -= block.memory();
+        Some(block)
+    }
+
     /// Moves blocks to `out`, at least one if there is any, until `out` has been given `max_bytes`.
     pub(super) fn take(&mut self, out: &mut VecDeque<Block>, max_bytes: usize) {
         let mut taken = 0;
         // A packet's payload goes with its head: what stays behind must begin with a packet.
         while taken < max_bytes || matches!(self.queue.front(), Some(Block::Shared(_))) {
-            let Some(block) = self.queue.pop_front() else { break };
+            let Some(block) = self.pop() else { break };
             taken += block.bytes().len();
             self.messages -= block.messages();
             out.push_back(block);
@@ -150,10 +179,10 @@ impl Blocks {
         self.bytes -= here;
         self.messages -= 1;
         if emptied {
-            self.queue.pop_front();
+            self.pop();
         }
         if here < length {
-            if let Some(payload) = self.queue.pop_front() {
+            if let Some(payload) = self.pop() {
                 self.bytes -= payload.bytes().len();
             }
         }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 
 /// What is read from a socket at once at most.
-const READ_BYTES: usize = 64 * 1024;
+pub(super) const READ_BYTES: usize = 64 * 1024;
 
 /// Buffers that a thread keeps for the next connection that has something to read.
 const SPARE_BUFFERS: usize = 4;

@@ -30,6 +30,7 @@ pub struct SessionCounters {
     pub dropped_rate: AtomicU64,
     pub publishes_throttled: AtomicU64,
     pub closed_rate: AtomicU64,
+    pub dropped_memory: AtomicU64,
     next_serial: AtomicU64,
 }
 
@@ -48,6 +49,7 @@ impl SessionCounters {
             &self.dropped_client_gone,
             &self.dropped_refused,
             &self.dropped_rate,
+            &self.dropped_memory,
         ]
         .map(|count| count.load(Relaxed))
         .iter()

@@ -6,9 +6,11 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::blocks::SHARED_PAYLOAD;
+use super::buffer::READ_BYTES;
 use super::receipt::{Receipt, Token};
 use super::receiver::Receiver;
 use crate::codec::PublishHead;
+use crate::limits::{Kind, Memory};
 use crate::model::{Client, Message, Origin, QoS, Text};
 use crate::router::{Group, Identifiers};
 
@@ -28,8 +30,19 @@ pub(super) struct Delivery {
 /// What a waiting message takes besides its text and payload, which receivers share.
 const DELIVERY_BYTES: usize = size_of::<Delivery>();
 
+/// What it takes besides, on top of that: twice the place in a queue that has room for as many again, and what the
+/// allocator adds to the message and its parts.
+const DELIVERY_OVERHEAD: usize = size_of::<Delivery>() + 64;
+
 impl Delivery {
-    /// What it takes in memory, about.
+    /// What it takes in memory where it waits. A payload that receivers share counts by itself.
+    pub(super) fn memory(&self) -> usize {
+        let payload = self.message.payload.len();
+        let shared = if payload >= SHARED_PAYLOAD { payload } else { 0 };
+        self.size() + DELIVERY_OVERHEAD - shared
+    }
+
+    /// What it takes in memory, about, as the quota counts it.
     pub(super) fn size(&self) -> usize {
         DELIVERY_BYTES + self.message.size()
     }
@@ -58,6 +71,8 @@ pub(super) struct Source<'a> {
 /// A message that is being routed: borrowed from the packet it came in, until a receiver has to keep it.
 pub(super) struct Outgoing<'a> {
     pub(super) source: Source<'a>,
+    /// Where its payload counts.
+    memory: Option<(&'a Arc<Memory>, Kind)>,
     message: Option<Arc<Message>>,
     payload_to_share: Option<Bytes>,
     /// Where a receiver before was to acknowledge it, which the next one does instead.
@@ -75,7 +90,7 @@ pub(super) struct Frames {
 impl<'a> Outgoing<'a> {
     pub(super) fn new(source: Source<'a>) -> Self {
         let frames = Frames::default();
-        Outgoing { source, message: None, payload_to_share: None, receipt: None, frames }
+        Outgoing { source, memory: None, message: None, payload_to_share: None, receipt: None, frames }
     }
 
     /// A message that is kept already.
@@ -101,6 +116,11 @@ impl<'a> Outgoing<'a> {
         let mut outgoing = Outgoing::of(message);
         outgoing.source.receipt = receipt;
         outgoing
+    }
+
+    /// Has its payload count if it is shared between receivers.
+    pub(super) fn count(&mut self, memory: &'a Arc<Memory>, kind: Kind) {
+        self.memory = Some((memory, kind));
     }
 
     /// Memory to encode in, of a message before.
@@ -149,10 +169,13 @@ impl<'a> Outgoing<'a> {
         }
         let payload = self.source.payload;
         self.payload_to_share.get_or_insert_with(|| {
-            if payload.len() >= 4 * SHARED_PAYLOAD {
-                payload.clone()
-            } else {
-                Bytes::copy_from_slice(payload)
+            let (payload, overhead) = match payload.len() >= 4 * SHARED_PAYLOAD {
+                true => (payload.clone(), READ_BYTES / 2),
+                false => (Bytes::copy_from_slice(payload), 0),
+            };
+            match self.memory {
+                Some((memory, kind)) if payload.len() >= SHARED_PAYLOAD => memory.count(kind, payload, overhead),
+                _ => payload,
             }
         })
     }

@@ -3,20 +3,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::MutexGuard;
+
 use super::counters::add;
 use super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::handle::Handle;
 use super::hub::{key_of, Hub};
 use super::in_process::Pushed;
-use super::mailbox::{Dropped, Lost, Outcome, Room, Way};
+use super::mailbox::{Dropped, Lost, Mailbox, Outcome, Room, Way};
 use super::receiver::{host_key, Receiver};
 use crate::hooks::{DropCause, Event, Hook, HookSet, MessagePublished};
+use crate::limits::{Kind, Memory, Pressure};
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Message, Origin};
 use crate::router::{Group, Identifiers, Matched, Target};
 
 /// Deliveries after which a batch ends: with many receivers for each message, others should not have to wait for long.
 const DELIVERIES_PER_BATCH: usize = 4096;
+
+/// What queues may grow by before the memory account is told, which it is when a batch is over, too.
+const UNTOLD_BYTES: i64 = 64 * 1024;
 
 /// Topics whose receivers one publisher remembers.
 const REMEMBERED_TOPICS: usize = 64;
@@ -29,8 +35,10 @@ const REMEMBERED_RECEIVERS: usize = 64;
 
 /// Routes the messages of one publisher, a batch at a time: sessions are filled first, and woken once when the batch is
 /// over.
-#[derive(Default)]
 pub(super) struct Dispatch {
+    memory: Arc<Memory>,
+    /// What queues have grown by, and the memory account does not know yet.
+    untold: i64,
     /// The key of the publisher's own subscriptions.
     publisher: Option<u64>,
     remembered: Remembered,
@@ -41,15 +49,30 @@ pub(super) struct Dispatch {
     deliveries: usize,
     /// Receivers that the last message has been queued for.
     queued: usize,
+    /// Receivers for which there was too little memory to queue the last message.
+    starved: usize,
+    /// There is little memory, and something of this batch takes more of it for a while.
+    burdens: bool,
     /// A session that the publisher should wait for.
     crowded: Option<Receiver>,
 }
 
 impl Dispatch {
-    pub(super) fn new(publisher: Option<u64>) -> Self {
-        let mut dispatch = Dispatch::default();
-        dispatch.publisher = publisher;
-        dispatch
+    pub(super) fn new(memory: &Arc<Memory>, publisher: Option<u64>) -> Self {
+        Dispatch {
+            memory: memory.clone(),
+            untold: 0,
+            publisher,
+            remembered: Remembered::default(),
+            frames: Frames::default(),
+            touched: Vec::new(),
+            lost: Lost::default(),
+            deliveries: 0,
+            queued: 0,
+            starved: 0,
+            burdens: false,
+            crowded: None,
+        }
     }
 
     /// Gives the frames' memory to a message that is to be routed next.
@@ -58,8 +81,16 @@ impl Dispatch {
     }
 
     /// Routes a message; to how many receivers. The topic is checked.
-    pub(super) fn publish(&mut self, hub: &Hub, mut outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
-        self.queued = 0;
+    pub(super) fn publish<'a>(
+        &mut self,
+        hub: &'a Hub,
+        mut outgoing: Outgoing<'a>,
+        now: Instant,
+    ) -> Result<usize, TopicError> {
+        (self.queued, self.starved) = (0, 0);
+        let retains = outgoing.source.retain && !outgoing.source.payload.is_empty();
+        outgoing.count(hub.memory(), if retains { Kind::Retained } else { Kind::Queues });
+        self.burdens |= retains;
         let mut kept = None;
         if outgoing.source.retain {
             topic::check_name(outgoing.source.topic, hub.max_topic_levels())?;
@@ -129,13 +160,16 @@ impl Dispatch {
                         }
                     }
                     Ok(Pushed::Dropped) => {}
+                    Ok(Pushed::Starved) => self.starved += 1,
                     // It has been ended since its group was looked up.
                     Err(delivery) => self.redispatch(hub, delivery, Departed::Host(subscription.id()), now),
                 }
             }
             Receiver::Session(handle) => {
                 let room = self.room(hub, handle, now);
-                let outcome = handle.mailbox().offer(outgoing, target, group, way, room);
+                let mut mailbox = handle.mailbox();
+                let outcome = mailbox.offer(outgoing, target, group, way, room);
+                self.note(handle, mailbox);
                 self.settle(hub, handle, outcome);
             }
         }
@@ -144,13 +178,49 @@ impl Dispatch {
     /// Delivers a message to one session, whatever its subscriptions.
     pub(super) fn deliver_to(&mut self, hub: &Hub, handle: &Arc<Handle>, delivery: Delivery, now: Instant) {
         let room = self.room(hub, handle, now);
-        let outcome = handle.mailbox().offer_delivery(delivery, room);
+        let mut mailbox = handle.mailbox();
+        let outcome = mailbox.offer_delivery(delivery, room);
+        self.note(handle, mailbox);
         self.settle(hub, handle, outcome);
+    }
+
+    /// Notes what a session's queue takes now. The account is told when there is something to tell.
+    fn note(&mut self, handle: &Handle, mailbox: MutexGuard<'_, Mailbox>) {
+        let held = handle.memory();
+        self.untold += held.waiting.note(mailbox.memory());
+        if self.memory.pressure() >= Pressure::Slow {
+            self.burdens |= mailbox.has_backlog(0, held.in_flight.bytes());
+        }
+        drop(mailbox);
+        if self.untold >= UNTOLD_BYTES {
+            self.tell_memory();
+        }
+    }
+
+    /// Notes what else has changed of what messages take. The account is told of it at the end of the batch at the latest.
+    pub(super) fn grow(&mut self, by: i64) {
+        self.untold += by;
+    }
+
+    /// Tells the account what has changed of what messages take.
+    pub(super) fn tell_memory(&mut self) {
+        self.memory.change(Kind::Queues, std::mem::take(&mut self.untold));
+    }
+
+    /// Whether the publisher should be slowed down, because there is little memory and this batch takes more of it than
+    /// messages that are on their way at once.
+    pub(super) fn take_burden(&mut self) -> bool {
+        std::mem::take(&mut self.burdens) && self.memory.pressure() >= Pressure::Slow
+    }
+
+    /// Whether nobody has got the last message, because there is too little memory.
+    pub(super) fn is_starved(&self) -> bool {
+        self.queued == 0 && self.starved > 0
     }
 
     /// Delivers a message to the session of one client, whatever it is subscribed to.
     pub(super) fn send_to(&mut self, hub: &Hub, handle: &Arc<Handle>, mut outgoing: Outgoing<'_>, now: Instant) {
-        self.queued = 0;
+        (self.queued, self.starved) = (0, 0);
         let qos = outgoing.source.qos;
         let receipt = if handle.is_online() { outgoing.token(qos) } else { None };
         let message = outgoing.message().clone();
@@ -191,7 +261,13 @@ impl Dispatch {
 
     fn room<'a>(&'a mut self, hub: &Hub, handle: &'a Handle, now: Instant) -> Room<'a> {
         self.lost.are_told = hub.callbacks().wants(Hook::MessageDropped);
-        Room { quota: handle.quota(), now, lost: &mut self.lost }
+        Room {
+            quota: handle.quota(),
+            now,
+            lost: &mut self.lost,
+            pressure: self.memory.pressure(),
+            in_flight: handle.memory().in_flight.bytes(),
+        }
     }
 
     fn settle(&mut self, hub: &Hub, handle: &Arc<Handle>, outcome: Outcome) {
@@ -214,6 +290,12 @@ impl Dispatch {
                 add(&handle.tally().messages_dropped, 1);
                 false
             }
+            Outcome::Starved => {
+                self.starved += 1;
+                add(&hub.counters().dropped_memory, 1);
+                add(&handle.tally().messages_dropped, 1);
+                false
+            }
             Outcome::Absent => false,
         };
         if wake {
@@ -230,6 +312,7 @@ impl Dispatch {
     /// Ends a batch: wakes those who have got something.
     pub(super) fn flush(&mut self) {
         self.deliveries = 0;
+        self.tell_memory();
         for receiver in self.touched.drain(..) {
             receiver.wake();
         }

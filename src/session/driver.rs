@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
 use super::blocks::{Block, Blocks};
-use super::buffer;
+use super::buffer::{self, READ_BYTES};
 use super::closing::Closing;
 use super::connection::{Connection, Host};
 use super::counters::add;
@@ -25,7 +25,7 @@ use super::handle::Handle;
 use super::hub::{expires_at, Hub};
 use super::lease::Lease;
 use super::receipt::Token;
-use super::receiver::Receiver;
+use super::receiver::{Receiver, REST};
 use super::replays::Replays;
 use super::rights::{Policy, Rights};
 use super::ruling::{FilterLimits, Pace, Refusal, Ruling, Standing};
@@ -39,6 +39,7 @@ use crate::hooks::{
     DisconnectedBy, DropCause, Event, Hook, Key, MessageAcked, MessageDelivered, Mode, OwnedQuestion, Question, Room,
     Unsubscribed, Verdict,
 };
+use crate::limits::{Kind, Pressure, Share};
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, MessageRef, Origin, ReasonCode, SubscriptionOptions, Text};
 
@@ -53,6 +54,10 @@ const DELIVERIES_PER_WRITE: usize = 256;
 
 /// Blocks that are written at once.
 const SLICES: usize = 16;
+
+/// What a connection takes while it idles, besides its session: [`Driving`], its task and socket, and what the allocator
+/// adds. The tests compare it with what the process takes.
+const CONNECTION_BYTES: usize = 1536;
 
 /// A client that does not read its acknowledgements is not read from while so many bytes of them wait.
 const MAX_ANSWERS: usize = 64 * 1024;
@@ -81,6 +86,10 @@ struct Driving<S> {
     /// What it may publish, as far as it has been looked up.
     rights: Rights,
     lease: Lease,
+    /// The connection itself.
+    _presence: Share,
+    /// What has been read or is to be written, as far as it is left over from one turn to the next.
+    buffers: Share,
     inbox: Inbox,
     connection: Connection,
     writing: VecDeque<Block>,
@@ -92,6 +101,8 @@ struct Driving<S> {
     timer: Option<Pin<Box<Sleep>>>,
     /// The receiver that this publisher waits for, since when.
     waiting_for: Option<(Receiver, Instant)>,
+    /// Memory runs short, and what this client has published last takes more of it: until when it is not read from.
+    rests_until: Option<Instant>,
     /// What the host program has not made up its mind about. The packet that it is about waits, and those behind it.
     asked: Option<Box<Decision>>,
     /// The message that the host program has not made up its mind about, for this client. Those in `taken` are behind it.
@@ -124,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Remains<S>> {
         let Some(driving) = &mut self.0 else { return Poll::Pending };
         driving.lease.handle().waker().register(cx.waker());
-        match driving.turn(cx) {
+        match driving.turn(cx).and_then(|()| driving.count_buffers()) {
             Ok(()) => Poll::Pending,
             Err(closing) => match self.0.take() {
                 Some(driving) => Poll::Ready((*driving).end(closing)),
@@ -147,7 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         input: BytesMut,
         keep_alive: Option<Duration>,
     ) -> Self {
-        let dispatch = Dispatch::new(Some(lease.handle().key()));
+        let dispatch = Dispatch::new(hub.memory(), Some(lease.handle().key()));
+        let share = |kind, bytes| Share::new(hub.memory(), kind, bytes);
+        let (presence, buffers) = (share(Kind::Sessions, CONNECTION_BYTES), share(Kind::Buffers, 0));
         Driver(Some(Box::new(Driving {
             stream,
             hub,
@@ -155,6 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             permit,
             rights: Rights::default(),
             lease,
+            _presence: presence,
+            buffers,
             inbox: Inbox { decoder, input, last_packet: Instant::now() },
             connection,
             writing: VecDeque::new(),
@@ -164,6 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             keep_alive,
             timer: None,
             waiting_for: None,
+            rests_until: None,
             asked: None,
             forwarding: None,
             asked_topic: None,
@@ -182,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let unsent = forwarding.into_iter().map(|waiting| waiting.0).chain(taken);
         lease.handle().mailbox().put_back(unsent);
         if !connection.out.is_empty() {
-            writing.push_back(Block::Shared(connection.out.split().freeze()));
+            writing.push_back(Block::Answers(connection.out.split().freeze()));
         }
         lease.leave(closing.clone(), connection.session_expiry_s);
         Remains { stream, unwritten: writing, closing }
@@ -292,11 +308,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let received = host.received;
         drop(host);
         add(&self.hub.counters().messages_received, received);
-        let in_flight = self.lease.state().window.open();
+        let window = &self.lease.state().window;
+        let (in_flight, held) = (window.open(), window.memory());
         let handle = self.lease.handle();
         add(&handle.tally().messages_received, received);
         handle.set_in_flight(in_flight);
+        self.dispatch.grow(handle.memory().in_flight.note(held));
         self.dispatch.flush();
+        if self.dispatch.take_burden() {
+            self.rests_until = Some(now + REST);
+        }
         if let Some(receiver) = self.dispatch.take_crowded() {
             handle.mailbox().set_owner_waits(true);
             self.waiting_for = Some((receiver, now));
@@ -305,7 +326,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     }
 
     fn may_read(&self) -> bool {
-        self.waiting_for.is_none() && self.paused_until().is_none() && self.connection.out.len() < MAX_ANSWERS
+        self.waiting_for.is_none()
+            && self.rests_until.is_none()
+            && self.paused_until().is_none()
+            && self.connection.out.len() < MAX_ANSWERS
     }
 
     /// Until when a client that has published too fast is not read from.
@@ -322,6 +346,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     /// Looks whether the receiver that this publisher waits for has room again.
     fn look_after_receiver(&mut self, cx: &mut Context<'_>, now: Instant) {
+        self.rests_until = self.rests_until.filter(|until| now < *until);
         let Some((receiver, since)) = &self.waiting_for else { return };
         if receiver.await_room(cx.waker()) {
             if receiver.patience().is_none_or(|patience| now < *since + patience) {
@@ -331,6 +356,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         self.waiting_for = None;
         self.lease.handle().mailbox().set_owner_waits(false);
+    }
+
+    /// Tells the memory account what is left over of this turn. A connection ends that holds a good deal of a packet that is
+    /// not complete when there is no memory at all: those who are half through a large packet would wait for each other.
+    fn count_buffers(&self) -> Result<(), Closing> {
+        let unwritten: usize = self.writing.iter().map(Block::memory).sum();
+        self.buffers.set(self.inbox.input.capacity() + self.connection.out.capacity() + unwritten);
+        if self.inbox.input.len() > READ_BYTES && self.may_read() && self.buffers.pressure() == Pressure::Beyond {
+            return Err(Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too little memory for so large a packet"));
+        }
+        Ok(())
     }
 
     /// Handles the packets that have been read, a batch at most, until a receiver has to be waited for or too many answers
@@ -382,7 +418,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     fn room_for_replay(&self) -> usize {
         let handle = self.lease.handle();
-        handle.mailbox().room(handle.quota())
+        let mailbox = handle.mailbox();
+        // While memory runs short, what has been sent makes room.
+        if self.hub.memory().pressure() >= Pressure::Slow && mailbox.has_backlog(0, 0) {
+            return 0;
+        }
+        mailbox.room(handle.quota())
     }
 
     fn may_replay(&self) -> bool {
@@ -487,7 +528,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     /// be more of them then, even if all of these have been dropped.
     fn collect(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Closing> {
         if !self.connection.out.is_empty() {
-            self.writing.push_back(Block::Shared(self.connection.out.split().freeze()));
+            self.writing.push_back(Block::Answers(self.connection.out.split().freeze()));
         }
         let handle = self.lease.handle().clone();
         let state = self.lease.state();
@@ -515,6 +556,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             }
         }
         mailbox.release_publishers(handle.quota());
+        // What is sent is in flight then: the account is told when that is known, of the difference.
+        self.dispatch.grow(handle.memory().waiting.note(mailbox.memory()));
         drop(mailbox);
 
         let are_messages = !self.taken.is_empty() || self.forwarding.is_some();
@@ -538,7 +581,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         blocks.take(&mut self.writing, usize::MAX);
         // PUBREL for what was under way before.
         if !self.connection.out.is_empty() {
-            self.writing.push_back(Block::Shared(self.connection.out.split().freeze()));
+            self.writing.push_back(Block::Answers(self.connection.out.split().freeze()));
         }
         if self.writing.is_empty() {
             // An idle connection holds no memory for what it does not write.
@@ -554,6 +597,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let waiting = self.forwarding.iter().map(|waiting| &waiting.0).chain(&self.taken);
         let (messages, bytes) = waiting.fold((0, 0), |(count, sum), waiting| (count + 1, sum + waiting.size()));
         handle.taken().set(messages, bytes);
+        self.dispatch.grow(handle.memory().in_flight.note(self.lease.state().window.memory() + bytes));
+        self.dispatch.tell_memory();
         Ok(are_messages && self.forwarding.is_none() && self.taken.is_empty())
     }
 
@@ -566,7 +611,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let next = match &self.waiting_for {
             // What a publisher that is held back has sent meanwhile is not known yet.
             Some((receiver, since)) => receiver.patience().map(|patience| *since + patience),
-            None if paused_until.is_some() => paused_until,
+            None if self.rests_until.is_some() || paused_until.is_some() => self.rests_until.max(paused_until),
             None => self.keep_alive.map(|keep_alive| self.inbox.last_packet + keep_alive),
         };
         if self.permit.expires_at.is_some_and(|at| at <= now) {
@@ -577,7 +622,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         let next = next.into_iter().chain(self.permit.expires_at).min();
         let Some(at) = next else { return Ok(()) };
-        if at <= now && self.waiting_for.is_none() && paused_until.is_none() {
+        if at <= now && self.waiting_for.is_none() && self.rests_until.is_none() && paused_until.is_none() {
             // [MQTT-3.1.2-22]
             return Err(Closing::by_broker(ReasonCode::KEEP_ALIVE_TIMEOUT, "keep alive timeout"));
         }
@@ -792,6 +837,7 @@ impl Host for Doors<'_> {
         let mut outgoing = Outgoing::new(source);
         outgoing.lend(self.dispatch.frames());
         match self.dispatch.publish(self.hub, outgoing, self.now) {
+            Ok(_) if self.dispatch.is_starved() => Ok(ReasonCode::QUOTA_EXCEEDED),
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),
             Ok(_) => Ok(ReasonCode::SUCCESS),
             Err(error) => {
@@ -816,7 +862,8 @@ impl Host for Doors<'_> {
     }
 
     fn limits(&self) -> FilterLimits {
-        self.hub.settings().filters(self.limits)
+        let none_more = self.hub.memory().pressure() >= Pressure::Full;
+        FilterLimits { none_more, ..self.hub.settings().filters(self.limits) }
     }
 
     fn subscriptions(&self, wanted: &str) -> Standing {

@@ -13,7 +13,33 @@ use super::quota::{SessionQuota, SharedQuota};
 use super::state::State;
 use super::subscriptions::Subscriptions;
 use super::tally::{Taken, Tally};
+use crate::limits::{Kind, Memory, Share};
 use crate::model::{Client, ReasonCode, Text};
+
+/// What a session takes without a client identifier, subscriptions and messages: [`Handle`], [`State`], its places in the
+/// lists of sessions, and what the allocator adds. The tests compare it with what the process takes.
+const SESSION_BYTES: usize = 2304;
+
+/// What a session has of the memory budget.
+pub(super) struct Held {
+    /// Set with the mailbox locked.
+    pub(super) waiting: Share,
+    /// Set by whoever has the seat.
+    pub(super) in_flight: Share,
+    /// Set with the subscriptions locked.
+    pub(super) session: Share,
+}
+
+impl Held {
+    fn new(memory: &Arc<Memory>, session: usize) -> Self {
+        let share = |kind, bytes| Share::new(memory, kind, bytes);
+        Held {
+            waiting: share(Kind::Queues, 0),
+            in_flight: share(Kind::Queues, 0),
+            session: share(Kind::Sessions, session),
+        }
+    }
+}
 
 /// A session as everybody else sees it: where its messages go, and who holds it.
 pub(super) struct Handle {
@@ -29,6 +55,7 @@ pub(super) struct Handle {
     subscriptions: Mutex<Subscriptions>,
     tally: Tally,
     taken: Taken,
+    memory: Held,
     /// Locked by the connection that the session belongs to for as long as it lasts. The lock is fair: connections
     /// under one client identifier take turns in the order in which they came.
     seat: Arc<tokio::sync::Mutex<State>>,
@@ -37,7 +64,8 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(number: u64, client_id: Text, quota: Arc<SharedQuota>) -> Self {
+    pub(super) fn new(number: u64, client_id: Text, quota: Arc<SharedQuota>, memory: &Arc<Memory>) -> Self {
+        let memory = Held::new(memory, SESSION_BYTES + 2 * client_id.len());
         Handle {
             number,
             client_id,
@@ -49,6 +77,7 @@ impl Handle {
             subscriptions: Mutex::default(),
             tally: Tally::default(),
             taken: Taken::default(),
+            memory,
             seat: Arc::default(),
             contenders: AtomicUsize::new(0),
         }
@@ -66,6 +95,27 @@ impl Handle {
 
     pub(super) fn client_id(&self) -> &Text {
         &self.client_id
+    }
+
+    /// Tells the memory account what waits in the mailbox.
+    pub(super) fn count_messages(&self, mailbox: &Mailbox) {
+        self.memory.waiting.set(mailbox.memory());
+    }
+
+    /// Tells the memory account what the session is subscribed to.
+    pub(super) fn count_subscriptions(&self, subscriptions: &Subscriptions) {
+        self.memory.session.set(SESSION_BYTES + 2 * self.client_id.len() + subscriptions.memory());
+    }
+
+    /// The session has ended: whoever still knows it keeps nothing that counts.
+    pub(super) fn count_no_more(&self) {
+        let Held { waiting, in_flight, session } = &self.memory;
+        [waiting, in_flight, session].into_iter().for_each(|share| share.set(0));
+    }
+
+    /// What it has of the memory budget.
+    pub(super) fn memory(&self) -> &Held {
+        &self.memory
     }
 
     /// The one that holds now.

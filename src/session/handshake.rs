@@ -13,6 +13,7 @@ use super::serve::Peer;
 use super::settings::Settings;
 use crate::codec::{check_property_text, ConnAck, Connect, Encoder, Will};
 use crate::hooks::{Changes, ConnectProperties};
+use crate::limits::{Kind, Memory};
 use crate::model::topic;
 use crate::model::{Client, Message, Origin, Protocol, ReasonCode, Text};
 
@@ -190,11 +191,11 @@ pub(super) fn accept<'a>(
     }
 }
 
-/// A copy of the will that holds on to no packet.
-pub(super) fn keep_will(will: &Will) -> Will {
+/// A copy of the will that holds on to no packet. Its payload counts for as long as anyone has it.
+pub(super) fn keep_will(will: &Will, memory: &Arc<Memory>) -> Will {
     Will {
         topic: (&*will.topic).into(),
-        payload: Bytes::copy_from_slice(&will.payload),
+        payload: memory.count(Kind::Sessions, Bytes::copy_from_slice(&will.payload), will.topic.len()),
         properties: Bytes::copy_from_slice(&will.properties),
         ..will.clone()
     }

@@ -20,7 +20,7 @@ use crate::hooks::{Disconnected, DisconnectedBy, DropCause, Event, Hook, Key, Se
 use crate::model::{Client, QoS, ReasonCode, Text};
 use crate::router::Group;
 
-/// A session that cannot be had: there are as many as the configuration allows.
+/// A session that cannot be had: there are as many as the configuration allows, or there is no memory left for it.
 pub(super) struct NoRoom;
 
 /// A session in the hands of a connection. When it is dropped, the session is on its own again, whatever became of the
@@ -41,10 +41,12 @@ pub(super) struct Lease {
 impl Lease {
     /// Takes the session of a client. The connection that has it now is closed.
     pub(super) async fn take(hub: &Arc<Hub>, client_id: &Text, clean_start: bool) -> Result<Lease, NoRoom> {
+        let mut instead = false;
         loop {
-            let handle = hub.session(client_id).ok_or(NoRoom)?;
+            let handle = hub.session(client_id, instead).ok_or(NoRoom)?;
             let state = handle.take_seat().await;
             if state.ended {
+                instead = true;
                 continue; // It ended while this connection waited for it.
             }
             let mut lease = Lease {
@@ -63,7 +65,10 @@ impl Lease {
                 false => clean_start.then_some(SessionEnd::CleanStart), // [MQTT-3.1.2-4]
             };
             match end.filter(|_| lease.present) {
-                Some(end) => hub.end_session(&lease.handle, &mut lease.state, end, Instant::now()),
+                Some(end) => {
+                    hub.end_session(&lease.handle, &mut lease.state, end, Instant::now());
+                    instead = true;
+                }
                 None => return Ok(lease),
             }
         }
@@ -136,6 +141,7 @@ impl Lease {
         }
         mailbox.visit_mut().end(self.session_expiry_s);
         let (encoded, plain) = mailbox.disconnect();
+        handle.count_messages(&mailbox);
         drop(mailbox);
         state.window.forget_receipts();
         add(&hub.counters().dropped_client_gone, encoded + plain.len());
@@ -183,6 +189,7 @@ impl Lease {
             hub.schedule(handle, state);
             self.redispatch(now);
             self.handle.set_in_flight(self.state.window.open());
+            self.handle.memory().in_flight.set(self.state.window.memory());
         }
         self.hub.client_went();
     }
@@ -195,7 +202,10 @@ impl Lease {
             |group: &Option<Arc<Group<Receiver>>>| group.as_ref().is_some_and(|group| group.has_online_other_than(key));
         let mut orphans =
             self.state.window.withdraw(|delivery| delivery.qos < QoS::ExactlyOnce && wanted(&delivery.group));
-        orphans.extend(self.handle.mailbox().withdraw(|delivery| wanted(&delivery.group)));
+        let mut mailbox = self.handle.mailbox();
+        orphans.extend(mailbox.withdraw(|delivery| wanted(&delivery.group)));
+        self.handle.count_messages(&mailbox);
+        drop(mailbox);
         self.hub.redispatch(orphans, Departed::Session(&self.handle), now);
     }
 }

@@ -14,6 +14,7 @@ use super::replays::Replays;
 use super::visit::Visit;
 use crate::config::SlowConsumer;
 use crate::hooks::DropCause;
+use crate::limits::Pressure;
 use crate::model::{Client, Message, QoS, ReasonCode};
 use crate::router::{Group, Target};
 
@@ -71,6 +72,8 @@ pub(super) enum Outcome {
         wake: bool,
     },
     TooLarge,
+    /// There is too little memory for what waits here already.
+    Starved,
     /// QoS 0 is not kept for a client that is not connected.
     Absent,
 }
@@ -108,6 +111,35 @@ pub(super) struct Room<'a> {
     pub(super) quota: &'a SessionQuota,
     pub(super) now: Instant,
     pub(super) lost: &'a mut Lost,
+    /// How near the broker is to its memory budget.
+    pub(super) pressure: Pressure,
+    /// What is in flight to the client, as the memory budget counts it.
+    pub(super) in_flight: usize,
+}
+
+/// What may wait for a session that keeps up, or be in flight to it: it gets its messages however little memory is left
+/// because of others.
+pub(super) const MODEST: usize = 16 * 1024;
+
+/// What messages come to that are not encoded.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    /// As the quota counts it.
+    bytes: usize,
+    /// As the memory budget counts it.
+    memory: usize,
+}
+
+impl Load {
+    fn add(&mut self, delivery: &Delivery) {
+        self.bytes += delivery.size();
+        self.memory += delivery.memory();
+    }
+
+    fn take(&mut self, delivery: &Delivery) {
+        self.bytes -= delivery.size();
+        self.memory -= delivery.memory();
+    }
 }
 
 #[derive(Default)]
@@ -128,7 +160,8 @@ pub(super) struct Mailbox {
     plain: VecDeque<Delivery>,
     /// QoS 1 and 2.
     assured: VecDeque<Delivery>,
-    delivery_bytes: usize,
+    /// What `plain` and `assured` come to.
+    load: Load,
     notified: bool,
     /// Publishers have waited in vain: they do not wait again before everything has been taken.
     lagging: bool,
@@ -214,7 +247,7 @@ impl Mailbox {
         self.attended = false;
         self.close = None;
         let plain = std::mem::take(&mut self.plain);
-        self.delivery_bytes -= plain.iter().map(Delivery::size).sum::<usize>();
+        plain.iter().for_each(|delivery| self.load.take(delivery));
         self.wake_publishers();
         (self.encoded.clear(), plain)
     }
@@ -225,7 +258,12 @@ impl Mailbox {
 
     /// What the messages take, as the quota counts it.
     pub(super) fn bytes(&self) -> usize {
-        self.encoded.bytes() + self.delivery_bytes
+        self.encoded.bytes() + self.load.bytes
+    }
+
+    /// What the messages take, as the memory budget counts it.
+    pub(super) fn memory(&self) -> usize {
+        self.encoded.memory() + self.load.memory
     }
 
     /// Takes a message in, by the rules of `quota`.
@@ -275,7 +313,7 @@ impl Mailbox {
             }
             let dropped = match self.make_room(len, QoS::AtMostOnce, &mut room) {
                 Ok(dropped) => dropped,
-                Err(full) => return full,
+                Err(refusal) => return refusal,
             };
             let packet = self.encoded.push_encoded(outgoing.frame(wants.v5));
             packet[0] |= u8::from(retain);
@@ -287,7 +325,7 @@ impl Mailbox {
         }
         let dropped = match self.make_room(len, QoS::AtMostOnce, &mut room) {
             Ok(dropped) => dropped,
-            Err(full) => return full,
+            Err(refusal) => return refusal,
         };
         let payload = if large { outgoing.payload_to_share().clone() } else { outgoing.source.payload.clone() };
         self.encoded.push(len, &payload, |out| {
@@ -303,12 +341,14 @@ impl Mailbox {
         }
         let dropped = match self.make_room(delivery.size(), delivery.qos, &mut room) {
             Ok(dropped) => dropped,
-            Err(full) => {
-                room.lost.add(&delivery.message, DropCause::QueueFull);
-                return full;
+            Err(refusal) => {
+                let starved = refusal == Outcome::Starved;
+                let cause = if starved { DropCause::Memory } else { DropCause::QueueFull };
+                room.lost.add(&delivery.message, cause);
+                return refusal;
             }
         };
-        self.delivery_bytes += delivery.size();
+        self.load.add(&delivery);
         match delivery.qos {
             QoS::AtMostOnce => self.plain.push_back(delivery),
             _ => self.assured.push_back(delivery),
@@ -327,6 +367,9 @@ impl Mailbox {
 
     /// Makes room for a message of `len` bytes; how many others gave way, or what to say if none did.
     fn make_room(&mut self, len: usize, qos: QoS, room: &mut Room<'_>) -> Result<Gone, Outcome> {
+        if room.pressure >= Pressure::Tight && self.starves(len, qos, room) {
+            return Err(Outcome::Starved);
+        }
         let (quota, now, lost) = (room.quota, room.now, &mut *room.lost);
         let mut dropped = Gone::default();
         while self.messages() >= quota.max_messages() || self.bytes() + len > quota.max_bytes().max(len) {
@@ -360,6 +403,19 @@ impl Mailbox {
         Ok(dropped)
     }
 
+    /// Whether a message is one too many for the memory that is left.
+    fn starves(&self, len: usize, qos: QoS, room: &Room<'_>) -> bool {
+        let spares_it = qos != QoS::AtMostOnce && room.pressure < Pressure::Full;
+        room.pressure == Pressure::Beyond || (!spares_it && self.has_backlog(len, room.in_flight))
+    }
+
+    /// Whether more waits, or is in flight, than for somebody who keeps up, with `len` bytes that are to come. One message
+    /// is nothing unusual, whatever its size.
+    pub(super) fn has_backlog(&self, len: usize, in_flight: usize) -> bool {
+        let before = self.bytes() + in_flight;
+        before > 0 && before + len > MODEST
+    }
+
     /// Drops the oldest message, of those of the new one's kind first.
     fn drop_oldest(&mut self, qos: QoS, lost: &mut Lost) -> bool {
         let mut oldest = if qos == QoS::AtMostOnce { None } else { self.pop_assured() };
@@ -377,7 +433,7 @@ impl Mailbox {
 
     fn pop_assured(&mut self) -> Option<Delivery> {
         let delivery = self.assured.pop_front()?;
-        self.delivery_bytes -= delivery.size();
+        self.load.take(&delivery);
         if self.assured.is_empty() && self.assured.capacity() > 64 {
             self.assured = VecDeque::new();
         }
@@ -386,7 +442,7 @@ impl Mailbox {
 
     fn pop_plain(&mut self) -> Option<Delivery> {
         let delivery = self.plain.pop_front()?;
-        self.delivery_bytes -= delivery.size();
+        self.load.take(&delivery);
         if self.plain.is_empty() {
             self.plain = VecDeque::new();
         }
@@ -483,7 +539,7 @@ impl Mailbox {
     /// what waits.
     pub(super) fn put_back(&mut self, deliveries: impl DoubleEndedIterator<Item = Delivery>) {
         for delivery in deliveries.rev() {
-            self.delivery_bytes += delivery.size();
+            self.load.add(&delivery);
             match delivery.qos {
                 QoS::AtMostOnce => self.plain.push_front(delivery),
                 _ => self.assured.push_front(delivery),
@@ -503,7 +559,7 @@ impl Mailbox {
         }
         let (withdrawn, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.assured).into_iter().partition(choose);
         self.assured = kept.into();
-        self.delivery_bytes -= withdrawn.iter().map(Delivery::size).sum::<usize>();
+        withdrawn.iter().for_each(|delivery| self.load.take(delivery));
         withdrawn
     }
 

@@ -25,6 +25,11 @@ impl Overloads {
             retained_messages: limit(Resource::RetainedMessages, config.retain.max_messages),
         }
     }
+
+    /// Tells that something has to be refused for want of memory, or no longer.
+    pub(super) fn tell_memory(&self, callbacks: &Callbacks, begun: bool, limit: u64) {
+        tell(callbacks, Overload { resource: Resource::Memory, begun, limit });
+    }
 }
 
 /// One limit. It counts as reached from when something is refused until a tenth of it is free again, so that somebody who
@@ -59,12 +64,16 @@ impl Limit {
     }
 
     fn tell(&self, callbacks: &Callbacks, begun: bool) {
-        let (resource, limit) = (self.resource, u64::from(self.limit.load(Relaxed)));
-        if begun {
-            tracing::warn!(?resource, limit, "a limit of the broker is reached");
-        } else {
-            tracing::info!(?resource, limit, "there is room again");
-        }
-        callbacks.tell_outside(Hook::Overload, || Key::Broker, || Event::Overload(Overload { resource, begun, limit }));
+        tell(callbacks, Overload { resource: self.resource, begun, limit: self.limit.load(Relaxed).into() });
     }
+}
+
+fn tell(callbacks: &Callbacks, overload: Overload) {
+    let Overload { resource, begun, limit } = overload;
+    if begun {
+        tracing::warn!(?resource, limit, "a limit of the broker is reached");
+    } else {
+        tracing::info!(?resource, limit, "there is room again");
+    }
+    callbacks.tell_outside(Hook::Overload, || Key::Broker, || Event::Overload(overload));
 }

@@ -10,6 +10,9 @@ use crate::router::Subscriber;
 /// been emptied.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// How long a publisher rests after a batch that adds to what waits for others while memory runs short.
+pub(super) const REST: Duration = Duration::from_millis(20);
+
 /// Who subscribes: a client's session or the host program.
 #[derive(Clone)]
 pub(super) enum Receiver {

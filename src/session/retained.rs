@@ -6,10 +6,16 @@ use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
+use super::blocks::SHARED_PAYLOAD;
+use crate::limits::{Kind, Memory, Share};
 use crate::model::Message;
 
 /// The stamp of a message whose receivers are being looked up.
 const IN_BETWEEN: u64 = u64::MAX;
+
+/// What a retained message takes besides itself and its name: its place in the store, and what the allocator adds. The
+/// tests compare it with what the process takes.
+const OVERHEAD: usize = 256;
 
 /// A retained message, and who has got it by itself.
 ///
@@ -19,6 +25,7 @@ pub(super) struct Retained {
     pub(super) message: Arc<Message>,
     /// The generation of subscriptions that its receivers were looked up in.
     matched_at: AtomicU64,
+    memory: Share,
 }
 
 /// Held for reading from when a message is retained until its receivers have been looked up.
@@ -37,8 +44,16 @@ impl LookUps {
 }
 
 impl Retained {
-    pub(super) fn new(message: Arc<Message>) -> Arc<Self> {
-        Arc::new(Retained { message, matched_at: AtomicU64::new(IN_BETWEEN) })
+    pub(super) fn new(message: Arc<Message>, memory: &Arc<Memory>) -> Arc<Self> {
+        let payload = message.payload.len();
+        let shared = if payload >= SHARED_PAYLOAD { payload } else { 0 };
+        let memory = Share::new(memory, Kind::Retained, message.size() + message.topic.len() + OVERHEAD - shared);
+        Arc::new(Retained { message, matched_at: AtomicU64::new(IN_BETWEEN), memory })
+    }
+
+    /// What it takes in memory; a payload that is shared with receivers counts by itself.
+    pub(super) fn memory(&self) -> usize {
+        self.memory.bytes()
     }
 
     pub(super) fn matched(&self, generation: u64) {

@@ -32,6 +32,8 @@ pub(super) struct FilterLimits {
     /// 0 for no limit.
     pub(super) max_subscriptions: usize,
     pub(super) shared_available: bool,
+    /// There is too little memory for more subscriptions, whoever has them.
+    pub(super) none_more: bool,
 }
 
 /// What a session is subscribed to already.
@@ -69,7 +71,8 @@ pub(super) fn bar_to_subscribing(filter: &str, limits: &FilterLimits, standing: 
         return Some(Bar::NoShared);
     }
     let max = limits.max_subscriptions;
-    (max > 0 && !standing.known && standing.count >= max).then_some(Bar::TooMany)
+    let is_full = limits.none_more || (max > 0 && standing.count >= max);
+    (is_full && !standing.known).then_some(Bar::TooMany)
 }
 
 /// A no, and what the client is told about it.

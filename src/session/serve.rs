@@ -107,8 +107,12 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer
     // What holds when it comes is what the client is told of, and what it is held to.
     let settings = Guard::into_inner(hub.settings());
     let settings = peer.limits.as_ref().map_or(settings.clone(), |own| Arc::new(settings.under(own)));
-    let mut arrival =
-        Arrival::new(Metered::new(stream, hub.clone()), settings.limits.max_packet_bytes, peer.connect_by);
+    let mut arrival = Arrival::new(
+        Metered::new(stream, hub.clone()),
+        settings.limits.max_packet_bytes,
+        peer.connect_by,
+        hub.memory(),
+    );
     let connect = match arrival.packet().await {
         Ok(Packet::Connect(connect)) => connect,
         // The decoder refuses any other packet before CONNECT [MQTT-3.1.0-1].
@@ -140,7 +144,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer
 /// Tells a client that there is no place for it, if it says CONNECT in time.
 pub async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) {
     let max_packet_bytes = hub.settings().limits.max_packet_bytes;
-    let mut arrival = Arrival::new(Metered::new(stream, hub.clone()), max_packet_bytes, peer.connect_by);
+    let mut arrival = Arrival::new(Metered::new(stream, hub.clone()), max_packet_bytes, peer.connect_by, hub.memory());
     if let Ok(Packet::Connect(connect)) = arrival.packet().await {
         let refusal = Refusal::new(ReasonCode::QUOTA_EXCEEDED);
         refuse(arrival.stream, connect.protocol, connect.maximum_packet_size, &refusal).await;
@@ -214,7 +218,7 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         aliases: terms.topic_alias_maximum > 0,
     };
     add(&hub.counters().connections, 1);
-    let will = connect.will.as_ref().map(handshake::keep_will);
+    let will = connect.will.as_ref().map(|will| handshake::keep_will(will, hub.memory()));
     let keep_alive_s = handshake::keep_alive(connect, settings, &granted);
     let Arrival { mut stream, decoder, input, .. } = arrival;
     stream.belong_to(lease.handle().clone());
@@ -244,7 +248,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let mut out = BytesMut::new();
     handshake::refuse(protocol, maximum_packet_size, refusal, &mut out);
-    finish(stream, VecDeque::from([Block::Shared(out.freeze())]), false).await;
+    finish(stream, VecDeque::from([Block::Answers(out.freeze())]), false).await;
 }
 
 /// Writes the last words and closes. What the client has still sent is read, for a while: bytes that nobody has read

@@ -94,6 +94,7 @@ impl Settings {
             max_topic_levels: own.map_or(max_topic_levels, |own| own.topic_levels(max_topic_levels)),
             max_subscriptions: own.and_then(|own| own.max_subscriptions).map_or(max_subscriptions, |max| max as usize),
             shared_available: self.shared_subscriptions,
+            none_more: false,
         }
     }
 }

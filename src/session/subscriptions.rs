@@ -10,11 +10,17 @@ pub(super) struct Subscriptions {
     /// `None` instead of an empty one: most sessions of clients that idle have none.
     #[allow(clippy::box_collection, reason = "an idle session is to be small")]
     by_wanted: Option<Box<HashMap<Text, Granted>>>,
+    /// What they take in memory.
+    memory: usize,
     /// A hook has done so.
     is_rewritten: bool,
     /// The session is over: there are no more of them.
     is_over: bool,
 }
+
+/// What a subscription takes besides its filters: here, and with the router. The tests compare it with what the process
+/// takes.
+const SUBSCRIPTION_BYTES: usize = 320;
 
 /// What a subscription has come to.
 #[derive(Clone, Debug)]
@@ -34,6 +40,11 @@ pub(super) struct Noted {
 }
 
 impl Subscriptions {
+    /// What they take in memory, about.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_wanted.as_ref().map_or(0, |known| known.len())
     }
@@ -64,6 +75,8 @@ impl Subscriptions {
         let filter = instead.unwrap_or_else(|| wanted.clone());
         self.is_rewritten |= filter != wanted;
         let before = known.insert(wanted.clone(), Granted { filter: filter.clone(), options });
+        let replaced = before.as_ref().map_or(0, |before| size(&wanted, &before.filter));
+        self.memory = self.memory + size(&wanted, &filter) - replaced;
         let released = before.map(|before| before.filter).filter(|before| !self.has_filter(before));
         Noted { wanted, filter, released }
     }
@@ -72,6 +85,7 @@ impl Subscriptions {
     pub(super) fn remove(&mut self, wanted: &str) -> Option<Noted> {
         let known = self.by_wanted.as_mut()?;
         let (wanted, granted) = known.remove_entry(wanted)?;
+        self.memory -= size(&wanted, &granted.filter);
         if known.is_empty() {
             self.by_wanted = None;
         }
@@ -82,6 +96,7 @@ impl Subscriptions {
     /// The session is over; what it was subscribed to.
     pub(super) fn end(&mut self) -> impl Iterator<Item = Text> {
         self.is_over = true;
+        self.memory = 0;
         let known = self.by_wanted.take();
         known.into_iter().flat_map(|known| known.into_values()).map(|granted| granted.filter)
     }
@@ -93,6 +108,11 @@ impl Subscriptions {
         all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         all
     }
+}
+
+fn size(wanted: &str, filter: &str) -> usize {
+    // The router has the filter as well, level by level.
+    SUBSCRIPTION_BYTES + wanted.len() + 2 * filter.len()
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub(super) struct Window {
     outstanding: usize,
     /// Slots that are not acknowledged to the end, on whatever connection they were sent.
     open: usize,
+    /// What the messages take in memory.
+    memory: usize,
 }
 
 enum Slot {
@@ -110,6 +112,7 @@ impl Window {
 
     /// Takes in a message that has been sent with [`Window::next_packet_id`].
     pub(super) fn sent(&mut self, delivery: Delivery) {
+        self.memory += delivery.memory();
         self.slots.push_back(Slot::Publish(delivery));
         self.unsent = self.first + self.slots.len() as u64;
         self.outstanding += 1;
@@ -141,7 +144,7 @@ impl Window {
             Slot::Publish(_) if reason.is_failure() => self.finish(index),
             Slot::Publish(_) => {
                 let slot = std::mem::replace(&mut self.slots[index], Slot::Release);
-                Acknowledged::Release(slot.into_delivery())
+                Acknowledged::Release(self.take_out(slot))
             }
             Slot::Release => Acknowledged::Release(None),
             Slot::Done => Acknowledged::Unknown,
@@ -163,6 +166,7 @@ impl Window {
         for index in 0..self.slots.len() {
             if matches!(&self.slots[index], Slot::Publish(delivery) if choose(delivery)) {
                 if let Slot::Publish(delivery) = std::mem::replace(&mut self.slots[index], Slot::Done) {
+                    self.memory -= delivery.memory();
                     withdrawn.push(delivery);
                     self.open -= 1;
                 }
@@ -192,6 +196,17 @@ impl Window {
         self.open
     }
 
+    /// What the messages take that may have to be sent again.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    fn take_out(&mut self, slot: Slot) -> Option<Delivery> {
+        let delivery = slot.into_delivery()?;
+        self.memory -= delivery.memory();
+        Some(delivery)
+    }
+
     fn find(&self, packet_id: u16) -> Option<usize> {
         let first = self.first % PACKET_IDS;
         let wanted = u64::from(packet_id).checked_sub(1)?;
@@ -206,7 +221,7 @@ impl Window {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
         self.trim();
-        Acknowledged::Done(slot.into_delivery())
+        Acknowledged::Done(self.take_out(slot))
     }
 
     fn trim(&mut self) {

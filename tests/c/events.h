@@ -245,14 +245,14 @@ static inline void on_message_acked(const rmqtt_message_acked_t *event, void *us
 
 /** In the lane of the receiver, or of the publisher if nobody gets it. */
 static inline void on_message_dropped(const rmqtt_message_dropped_t *event, void *user_data) {
-    static const char *const causes[] = {"?", "full", "expired", "too large", "gone", "refused", "too fast"};
+    static const char *const causes[] = {"?", "full", "expired", "too large", "gone", "refused", "too fast", "memory"};
     recorder *recording = event_begin(user_data, event->struct_size, sizeof *event, true);
     char receiver[16] = "";
     if (event->client) {
         event_check_client(event->client);
         snprintf(receiver, sizeof receiver, "#%u", (unsigned)event->client->serial);
     }
-    CHECK(event->cause >= RMQTT_DROP_QUEUE_FULL && event->cause <= RMQTT_DROP_RATE_EXCEEDED);
+    CHECK(event->cause >= RMQTT_DROP_QUEUE_FULL && event->cause <= RMQTT_DROP_MEMORY);
     record(recording, event_lane(event->client ? event->client : event->message->publisher), "dropped%s %s %s",
            receiver, event_message(event->message).text, causes[event->cause]);
     event_end(recording);
@@ -307,9 +307,9 @@ static inline void on_listener_down(const rmqtt_listener_info_t *event, void *us
 }
 
 static inline void on_overload(const rmqtt_overload_t *event, void *user_data) {
-    static const char *const resources[] = {"?", "connections", "sessions", "retained"};
+    static const char *const resources[] = {"?", "connections", "sessions", "retained", "memory"};
     recorder *recording = event_begin(user_data, event->struct_size, sizeof *event, true);
-    CHECK(event->resource >= RMQTT_RESOURCE_CONNECTIONS && event->resource <= RMQTT_RESOURCE_RETAINED_MESSAGES);
+    CHECK(event->resource >= RMQTT_RESOURCE_CONNECTIONS && event->resource <= RMQTT_RESOURCE_MEMORY);
     record(recording, "broker", "%s %s %u", event->begun ? "too many" : "room for", resources[event->resource],
            (unsigned)event->limit);
     event_end(recording);

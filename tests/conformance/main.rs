@@ -1,6 +1,7 @@
 //! What the specifications say, seen from a client: each test names the statements of MQTT 5 that it shows, and
 //! [`coverage`] keeps account of them in `docs/conformance.md`.
 
+#[allow(dead_code, reason = "other test files use the rest of it")]
 mod client;
 mod coverage;
 

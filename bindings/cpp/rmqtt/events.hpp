@@ -56,6 +56,7 @@ enum class DropCause : std::int32_t {
     client_gone = RMQTT_DROP_CLIENT_GONE,  ///< The client went before the message was sent, and it is not kept.
     refused = RMQTT_DROP_REFUSED,          ///< A hook or a rule refused it.
     rate_exceeded = RMQTT_DROP_RATE_EXCEEDED,  ///< Its client has published too fast.
+    memory = RMQTT_DROP_MEMORY,            ///< There is too little memory for what waits for the receiver already.
 };
 
 /// What has become of the retained message of a topic.
@@ -70,6 +71,7 @@ enum class Resource : std::int32_t {
     connections = RMQTT_RESOURCE_CONNECTIONS,              ///< Connections, `limits.max_connections`.
     sessions = RMQTT_RESOURCE_SESSIONS,                    ///< Sessions, `limits.max_sessions`.
     retained_messages = RMQTT_RESOURCE_RETAINED_MESSAGES,  ///< Retained messages, `retain.max_messages`.
+    memory = RMQTT_RESOURCE_MEMORY,                        ///< Memory, `limits.memory_budget_bytes`.
 };
 
 /// How far a message of this program has come.

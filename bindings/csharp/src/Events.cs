@@ -521,6 +521,8 @@ namespace Rmqtt
 
         /// <summary>Its client has published faster than the limits let it.</summary>
         RateExceeded = 6,
+        /// <summary>There is too little memory for what waits for the receiver already.</summary>
+        Memory = 7,
     }
 
     /// <summary>The retained message of a topic has changed.</summary>
@@ -602,6 +604,9 @@ namespace Rmqtt
 
         /// <summary>Retained messages, <c>retain.max_messages</c>.</summary>
         RetainedMessages = 3,
+
+        /// <summary>Memory, <c>limits.memory_budget_bytes</c>.</summary>
+        Memory = 4,
     }
 
     /// <summary>A callback threw, or its task failed or was cancelled.</summary>

@@ -509,6 +509,12 @@ namespace Rmqtt
             internal ulong MessagesDroppedRate;
             internal ulong PublishesThrottled;
             internal ulong ConnectionsClosedRate;
+            internal ulong MessagesDroppedMemory;
+            internal ulong MemoryQueues;
+            internal ulong MemoryRetained;
+            internal ulong MemorySessions;
+            internal ulong MemoryBuffers;
+            internal ulong MemoryUsed;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -54,6 +54,12 @@ namespace Rmqtt
             MessagesDroppedRate = (long)native.MessagesDroppedRate;
             PublishesThrottled = (long)native.PublishesThrottled;
             ConnectionsClosedRate = (long)native.ConnectionsClosedRate;
+            MessagesDroppedMemory = (long)native.MessagesDroppedMemory;
+            MemoryQueues = (long)native.MemoryQueues;
+            MemoryRetained = (long)native.MemoryRetained;
+            MemorySessions = (long)native.MemorySessions;
+            MemoryBuffers = (long)native.MemoryBuffers;
+            MemoryUsed = (long)native.MemoryUsed;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -200,5 +206,27 @@ namespace Rmqtt
 
         /// <summary>Counter: connections closed because their client published faster than the limits let it.</summary>
         public long ConnectionsClosedRate { get; }
+
+        /// <summary>Counter: of <see cref="MessagesDropped" />, dropped because too little of the memory
+        /// budget was left.</summary>
+        public long MessagesDroppedMemory { get; }
+
+        /// <summary>Gauge: bytes held for messages on their way: waiting, in flight or delayed.</summary>
+        public long MemoryQueues { get; }
+
+        /// <summary>Gauge: bytes held for retained messages.</summary>
+        public long MemoryRetained { get; }
+
+        /// <summary>Gauge: bytes held for sessions, their subscriptions and wills, and their
+        /// connections.</summary>
+        public long MemorySessions { get; }
+
+        /// <summary>Gauge: bytes held for packets that are not complete yet, and for what has not been
+        /// written yet.</summary>
+        public long MemoryBuffers { get; }
+
+        /// <summary>Gauge: bytes held in all, by the broker's own account: what
+        /// <c>limits.memory_budget_bytes</c> bounds.</summary>
+        public long MemoryUsed { get; }
     }
 }

@@ -11,16 +11,18 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 use tokio::sync::mpsc;
 
+use super::super::blocks::SHARED_PAYLOAD;
 use super::super::counters::add;
 use super::super::delivery::{Delivery, Outgoing};
 use super::super::dispatch::{Departed, Dispatch};
 use super::super::handle::Handle;
 use super::super::in_process::{Consumer, Service, Subscription, Surroundings};
 use super::super::receipt::{Completion, Receipt};
-use super::super::receiver::{host_key, Receiver};
+use super::super::receiver::{host_key, Receiver, REST};
 use super::retaining::as_retained;
 use super::{expires_at, Hub, RETAINED_PAGE};
 use crate::hooks::{in_place, Changes, DropCause, Hook, Key, Mode};
+use crate::limits::{Kind, Pressure, Share};
 use crate::model::{topic, EncodedProperties, Message, Origin, QoS, RetainHandling, SubscriptionOptions, Text};
 use crate::router::Subscriber;
 
@@ -59,6 +61,8 @@ pub struct Waiting {
     /// The only client that gets it: whoever has that name when it has been decided.
     to: Option<Text>,
     receipt: Option<Arc<Receipt>>,
+    /// What it takes in memory while it is delayed.
+    memory: Option<Share>,
 }
 
 /// Why a message of the host program is not published.
@@ -70,6 +74,8 @@ pub enum NotPublished {
     Crowded,
     /// As many messages are delayed as may.
     Delayed,
+    /// There is too little memory.
+    Starved,
     /// As many receipts are open as may.
     Unreported,
     /// There is no such client.
@@ -137,15 +143,22 @@ impl Publisher<'_> {
         if !hub.crowded_receivers(&message.topic, to.as_ref(), now).is_empty() {
             return Err(Unpublished { why: NotPublished::Crowded, message: Some(Box::new(message)) });
         }
+        if hub.starves(&message, to.as_ref(), now) {
+            return Err(Unpublished { why: NotPublished::Starved, message: Some(Box::new(message)) });
+        }
         let Waiting { message, receipt, .. } = hub.waiting(message, Origin::Api, now)?;
         self.publish_now(Outgoing::of_host(&message, receipt.as_ref()), to.as_ref(), now);
         Ok(())
     }
 
     fn publish_later(&mut self, message: HostMessage, now: Instant) -> Result<(), Unpublished> {
+        if self.hub.memory.pressure() >= Pressure::Full {
+            return Err(Unpublished { why: NotPublished::Starved, message: Some(Box::new(message)) });
+        }
         let due = now + message.delay;
-        let waiting = self.hub.waiting(message, Origin::Delayed, due)?;
+        let mut waiting = self.hub.waiting(message, Origin::Delayed, due)?;
         let size = waiting.message.size();
+        waiting.memory = Some(Share::new(&self.hub.memory, Kind::Queues, size));
         self.hub.delayed.add(due, waiting, size).map_err(|_| NotPublished::Delayed.into())
     }
 
@@ -161,6 +174,9 @@ impl Publisher<'_> {
                     tracing::error!(%error, "a message could not be published: its topic");
                 }
             }
+        }
+        if dispatch.take_burden() {
+            *hub.host_rests_until.lock() = Some(now + REST);
         }
         if let Some(receiver) = dispatch.take_crowded() {
             hub.backlog.add(receiver, now);
@@ -185,7 +201,12 @@ fn waker() -> Waker {
 impl Hub {
     /// For messages of the host program.
     pub fn publisher(&self) -> Publisher<'_> {
-        Publisher { hub: self, shared: self.host_dispatch.try_lock(), own: Dispatch::default(), now: Instant::now() }
+        Publisher {
+            hub: self,
+            shared: self.host_dispatch.try_lock(),
+            own: Dispatch::new(&self.memory, None),
+            now: Instant::now(),
+        }
     }
 
     /// A message with what goes with it; `due` is when its time begins to run.
@@ -194,7 +215,12 @@ impl Hub {
         let open = |completion| self.receipts.open(self.callbacks.pool(), completion).ok_or(NotPublished::Unreported);
         let receipt = message.completion.take().map(open).transpose()?;
         let to = message.to.take();
-        Ok(Waiting { message: Arc::new(message.into_message(origin, due)), to, receipt })
+        let retains = message.retain && !message.payload.is_empty();
+        if message.payload.len() >= SHARED_PAYLOAD {
+            let kind = if retains { Kind::Retained } else { Kind::Queues };
+            message.payload = self.memory.count(kind, message.payload, 0);
+        }
+        Ok(Waiting { message: Arc::new(message.into_message(origin, due)), to, receipt, memory: None })
     }
 
     /// Waits, on a thread of the host program, until a message that could not be published for that reason may be, and no
@@ -221,6 +247,13 @@ impl Hub {
                         None => return Ok(()),
                     }
                 }
+                NotPublished::Starved => {
+                    let to = message.to.as_ref().and_then(|client_id| self.find(client_id)).map(|(handle, _)| handle);
+                    if !self.starves(message, to.as_ref(), now) {
+                        return Ok(());
+                    }
+                    deadline.min(now + REST)
+                }
                 other => return Err(other),
             };
             if self.is_stopping() {
@@ -231,6 +264,39 @@ impl Hub {
             }
             thread::park_timeout(until.saturating_duration_since(now));
         }
+    }
+
+    /// Whether there is too little memory for a message: to retain it, or to queue it for anyone who gets it. One that adds
+    /// to a backlog has to wait for a moment after another one while memory runs short.
+    fn starves(&self, message: &HostMessage, to: Option<&Arc<Handle>>, now: Instant) -> bool {
+        let pressure = self.memory.pressure();
+        if pressure < Pressure::Slow {
+            return false;
+        }
+        let has_backlog = |handle: &Handle| {
+            let in_flight = handle.memory().in_flight.bytes();
+            handle.mailbox().has_backlog(message.topic.len() + message.payload.len(), in_flight)
+        };
+        let (mut all, mut crowded) = (0, 0);
+        let mut look = |receiver: &Receiver| {
+            all += 1;
+            crowded += usize::from(match receiver {
+                Receiver::Session(handle) => has_backlog(handle),
+                Receiver::Host(subscription) => subscription.has_backlog(message.payload.len()),
+            });
+        };
+        match to {
+            Some(handle) => look(&Receiver::Session(handle.clone())),
+            // Which member of a group gets it is decided when it is published.
+            None => {
+                self.router.matches(&message.topic, None).targets.iter().for_each(|target| look(&target.subscriber))
+            }
+        }
+        let retains = message.retain && !message.payload.is_empty();
+        let mark = if message.qos == QoS::AtMostOnce { Pressure::Tight } else { Pressure::Full };
+        let nobody_takes_it = all > 0 && (pressure == Pressure::Beyond || (pressure >= mark && crowded == all));
+        let is_to_rest = || self.host_rests_until.lock().is_some_and(|until| now < until);
+        nobody_takes_it || (retains && pressure >= Pressure::Full) || ((retains || crowded > 0) && is_to_rest())
     }
 
     /// The receivers of a message that have no room, and until when they are worth waiting for.
@@ -279,7 +345,7 @@ impl Hub {
     }
 
     fn publish_decided(&self, waiting: &Waiting, changes: Option<&Changes>) {
-        let Waiting { message, to, receipt } = waiting;
+        let Waiting { message, to, receipt, .. } = waiting;
         let to = match to {
             Some(client_id) => match self.find(client_id) {
                 Some((handle, _)) => Some(handle),
@@ -323,6 +389,7 @@ impl Hub {
             pool: self.callbacks.pool().clone(),
             hook_counters: self.callbacks.counters().clone(),
             counters: self.counters.clone(),
+            memory: self.memory.clone(),
         };
         Subscription::new(id, service, consumer, surroundings)
     }

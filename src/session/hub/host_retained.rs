@@ -5,30 +5,36 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::super::blocks::SHARED_PAYLOAD;
 use super::super::delivery::Outgoing;
 use super::retaining::as_retained;
 use super::{HostMessage, Hub, RETAINED_PAGE};
 use crate::hooks::RetainedChange;
+use crate::limits::Kind;
 use crate::model::{Message, Origin, QoS, Text};
 use crate::retain::Cursor;
 
 /// The stamp of a message that nobody has got by itself: there was no subscription yet when its receivers were looked up.
 const BEFORE_ALL: u64 = 0;
 
-/// There are as many retained messages as allowed.
+/// There are as many retained messages as allowed, or there is too little memory for another one.
 #[derive(Debug)]
 pub struct Full;
 
 impl Hub {
     /// Retains a message of the host program, which goes to later subscriptions only. No hook is asked about it.
     pub fn set_retained(&self, message: HostMessage) -> Result<(), Full> {
+        let mut message = message;
+        if message.payload.len() >= SHARED_PAYLOAD {
+            message.payload = self.memory.count(Kind::Retained, message.payload, 0);
+        }
         let message = Arc::new(Message { retain: true, ..message.into_message(Origin::Api, Instant::now()) });
         let kept = self.retain(&mut Outgoing::of(&message), Instant::now());
         if let Some(retained) = &kept.retained {
             retained.matched(BEFORE_ALL);
         }
         self.has_retained(&kept, &message);
-        if kept.full {
+        if kept.full.is_some() {
             Err(Full)
         } else {
             Ok(())

@@ -12,6 +12,7 @@ use super::super::handle::Handle;
 use super::super::state::State;
 use super::Hub;
 use crate::hooks::{Event, Hook, Key, SessionEnd, SessionTerminated};
+use crate::limits::Pressure;
 use crate::model::{Client, QoS, ReasonCode, Text};
 
 /// When to look again at a session that is due but held by a handshake.
@@ -20,8 +21,9 @@ const RETRY: Duration = Duration::from_secs(1);
 impl Hub {
     // Sessions.
 
-    /// Finds the session of a client, or makes one; `None` if there are as many as allowed.
-    pub(in crate::session) fn session(&self, client_id: &Text) -> Option<Arc<Handle>> {
+    /// Finds the session of a client, or makes one; `None` if there are as many as allowed, or there is too little memory
+    /// for one that does not come `instead` of another.
+    pub(in crate::session) fn session(&self, client_id: &Text, instead: bool) -> Option<Arc<Handle>> {
         let mut sessions = self.sessions.lock();
         if let Some(handle) = sessions.get(client_id) {
             return Some(handle.clone());
@@ -32,8 +34,11 @@ impl Hub {
             self.overloads.sessions.begin(&self.callbacks);
             return None;
         }
+        if !instead && self.memory.pressure() >= Pressure::Full {
+            return None;
+        }
         let number = self.next_number.fetch_add(1, Relaxed);
-        let handle = Arc::new(Handle::new(number, client_id.clone(), self.settings.quota().clone()));
+        let handle = Arc::new(Handle::new(number, client_id.clone(), self.settings.quota().clone(), &self.memory));
         sessions.insert(client_id.clone(), handle.clone());
         Some(handle)
     }
@@ -56,6 +61,7 @@ impl Hub {
         orphans.extend(handle.mailbox().withdraw(|delivery| delivery.group.is_some()));
         self.redispatch(orphans, Departed::Session(handle), now);
         handle.mailbox().clear();
+        handle.count_no_more();
         if let Some(deadline) = state.deadline.take() {
             self.deadlines.clear(deadline, handle);
         }
@@ -87,7 +93,7 @@ impl Hub {
         if deliveries.is_empty() {
             return;
         }
-        let mut dispatch = Dispatch::new(None);
+        let mut dispatch = Dispatch::new(&self.memory, None);
         for delivery in deliveries {
             dispatch.redispatch(self, delivery, departed, now);
         }
@@ -204,6 +210,7 @@ impl Hub {
                 self.tell_session_terminated(client, SessionEnd::Stopped);
             }
             handle.mailbox().clear();
+            handle.count_no_more();
             if let Ok(mut state) = handle.seat().try_lock() {
                 *state = State { ended: true, ..State::default() };
             }

@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
 };
-use crate::limits::{Barred, Gate, Place, Places};
+use crate::limits::{Barred, Gate, Memory, Place, Places, Refusing};
 use crate::model::topic;
 use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
@@ -93,6 +93,9 @@ pub struct Hub {
     gate: Gate,
     /// For connections that are read from only to be refused.
     refusals: Places,
+    memory: Arc<Memory>,
+    /// While there is little memory: until when the host program adds to no backlog.
+    host_rests_until: Mutex<Option<Instant>>,
     stopping: AtomicBool,
 }
 
@@ -116,6 +119,7 @@ impl Hub {
         access: Access,
     ) -> (Arc<Hub>, mpsc::Receiver<Waiting>) {
         let (host_messages, waiting) = mpsc::channel(config.callbacks.queue as usize);
+        let memory = Memory::new(config.limits.memory_budget_bytes);
         let hub = Hub {
             settings: InForce::new(Settings::of(config, Arc::new(access))),
             callbacks,
@@ -129,7 +133,7 @@ impl Hub {
             session_subscriptions: AtomicU64::new(0),
             host_subscriptions: Mutex::default(),
             host_messages,
-            host_dispatch: Mutex::default(),
+            host_dispatch: Mutex::new(Dispatch::new(&memory, None)),
             receipts: Receipts::new(config.callbacks.max_pending as usize),
             delayed: Delayed::new(unlimited(config.delayed.max_messages.into()), unlimited(config.delayed.max_bytes)),
             backlog: Backlog::default(),
@@ -142,6 +146,8 @@ impl Hub {
             overloads: Overloads::of(config),
             gate: Gate::new(&config.limits),
             refusals: Places::new(REFUSALS),
+            memory,
+            host_rests_until: Mutex::default(),
             stopping: AtomicBool::new(false),
         };
         (Arc::new(hub), waiting)
@@ -155,6 +161,7 @@ impl Hub {
         self.retained.set_max_messages(config.retain.max_messages as usize);
         self.receipts.set_max(config.callbacks.max_pending as usize);
         self.delayed.set_limits(unlimited(config.delayed.max_messages.into()), unlimited(config.delayed.max_bytes));
+        self.memory.set_budget(config.limits.memory_budget_bytes);
         let (callbacks, overloads) = (&self.callbacks, &self.overloads);
         overloads.connections.set(config.limits.max_connections);
         overloads.sessions.set(config.limits.max_sessions);
@@ -162,6 +169,28 @@ impl Hub {
         // There may be room again.
         overloads.sessions.relax(callbacks, self.sessions() as usize);
         overloads.retained_messages.relax(callbacks, self.retained.count());
+    }
+
+    /// Tells of it when something has to be refused because there is too little memory, and when that is over. Never
+    /// returns.
+    pub async fn watch_memory(self: Arc<Self>) {
+        let mut known = Refusing::default();
+        loop {
+            let now = self.memory.refusing();
+            let (has_begun, is_over) = (now.begun != known.begun, known.now || now.begun != known.begun);
+            // It may have been over in between, and begun again.
+            if known.now && has_begun {
+                self.overloads.tell_memory(&self.callbacks, false, self.memory.budget());
+            }
+            if has_begun {
+                self.overloads.tell_memory(&self.callbacks, true, self.memory.budget());
+            }
+            if is_over && !now.now {
+                self.overloads.tell_memory(&self.callbacks, false, self.memory.budget());
+            }
+            known = now;
+            self.memory.changed().await;
+        }
     }
 
     /// Changes when other settings hold.
@@ -195,8 +224,13 @@ impl Hub {
         &self.router
     }
 
+    /// What is held in memory, and how near that is to what may be.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     pub(in crate::session) fn publish_now(&self, outgoing: Outgoing<'_>, publisher: Option<u64>, now: Instant) {
-        let mut dispatch = Dispatch::new(publisher);
+        let mut dispatch = Dispatch::new(&self.memory, publisher);
         if let Err(error) = dispatch.publish(self, outgoing, now) {
             // Whoever brought it has checked the topic.
             tracing::error!(%error, "a message could not be published: its topic");

@@ -8,6 +8,7 @@ use super::super::replays::Replay;
 use super::super::retained::{LookUps, Retained};
 use super::{key_of, Hub, RETAINED_PAGE};
 use crate::hooks::{Event, Hook, RetainedChange, RetainedChanged};
+use crate::limits::Pressure;
 use crate::model::{Message, Origin};
 
 /// Expired retained messages are looked for this often at most.
@@ -19,12 +20,20 @@ pub(in crate::session) struct Kept {
     pub(in crate::session) retained: Option<Arc<Retained>>,
     /// `None`: all is as it was. Also `None` if there was no room.
     pub(in crate::session) change: Option<RetainedChange>,
-    /// There are as many retained messages as allowed.
-    pub(in crate::session) full: bool,
+    /// What there was too little of, if it could not be kept.
+    pub(in crate::session) full: Option<Lack>,
+}
+
+/// What there is too little of for another retained message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Lack {
+    /// There are as many as allowed.
+    Places,
+    Memory,
 }
 
 impl Kept {
-    const NOTHING: Kept = Kept { retained: None, change: None, full: false };
+    const NOTHING: Kept = Kept { retained: None, change: None, full: None };
 }
 
 impl Hub {
@@ -51,7 +60,11 @@ impl Hub {
         if source.expires_at.is_some_and(|at| at <= now) {
             return Kept::NOTHING;
         }
-        let retained = Retained::new(outgoing.message().clone());
+        let retained = Retained::new(outgoing.message().clone(), &self.memory);
+        if !self.has_memory_for(&retained) {
+            tracing::debug!(topic = source.topic, "not retained: there is too little memory");
+            return Kept { retained: Some(retained), change: None, full: Some(Lack::Memory) };
+        }
         let full = self.retained.set(source.topic, retained.clone(), source.expires_at).is_err();
         if let Some(at) = source.expires_at.filter(|_| !full) {
             self.sweep_by(at);
@@ -59,12 +72,23 @@ impl Hub {
         if full {
             tracing::warn!(topic = source.topic, "not retained: there are retain.max_messages already");
         }
-        Kept { retained: Some(retained), change: (!full).then_some(RetainedChange::Set), full }
+        let change = (!full).then_some(RetainedChange::Set);
+        Kept { retained: Some(retained), change, full: full.then_some(Lack::Places) }
+    }
+
+    /// Whether a message may be retained: while there is too little memory, only in place of one that takes as much.
+    fn has_memory_for(&self, retained: &Retained) -> bool {
+        let size = |retained: &Retained| retained.memory() + retained.message.payload.len();
+        self.memory.pressure() < Pressure::Full
+            || self
+                .retained
+                .get(&retained.message.topic, Instant::now())
+                .is_some_and(|before| size(&before) >= size(retained))
     }
 
     /// Sees to what follows from [`Hub::retain`], when nothing is locked any more.
     pub(in crate::session) fn has_retained(&self, kept: &Kept, message: &Arc<Message>) {
-        if kept.full {
+        if kept.full == Some(Lack::Places) {
             self.overloads.retained_messages.begin(&self.callbacks);
         }
         if let Some(change) = kept.change {

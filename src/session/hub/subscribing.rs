@@ -57,6 +57,7 @@ impl Hub {
             self.count_subscriptions(1);
         }
         self.release(&noted, handle, client);
+        handle.count_subscriptions(&subscriptions);
         Some(Made { noted, generation: subscribed.generation, existed: subscribed.existed })
     }
 
@@ -70,6 +71,7 @@ impl Hub {
         let mut subscriptions = handle.subscriptions(); // held throughout, as above
         let noted = subscriptions.remove(wanted)?;
         self.release(&noted, handle, client);
+        handle.count_subscriptions(&subscriptions);
         Some(noted)
     }
 

@@ -20,8 +20,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::counters::{add, SessionCounters};
 use super::delivery::Delivery;
 use super::hub::Hub;
+use super::mailbox::MODEST;
 use super::receipt::Token;
 use crate::hooks::{CallbackPool, DropCause, HookCounters, Key};
+use crate::limits::{Kind, Memory, Pressure, Share};
 use crate::model::{MessageRef, QoS};
 use deliveries::Number;
 
@@ -115,6 +117,8 @@ pub(super) enum Pushed {
         wake: bool,
     },
     Dropped,
+    /// There is too little memory for what waits already.
+    Starved,
 }
 
 /// What the subscriptions of a broker share.
@@ -124,6 +128,7 @@ pub(super) struct Surroundings {
     pub(super) pool: Arc<CallbackPool>,
     pub(super) hook_counters: Arc<HookCounters>,
     pub(super) counters: Arc<SessionCounters>,
+    pub(super) memory: Arc<Memory>,
 }
 
 /// A subscription of the host program.
@@ -131,6 +136,8 @@ pub struct Subscription {
     id: u64,
     service: Service,
     surroundings: Surroundings,
+    /// What it has of the memory budget. Set with the state locked.
+    memory: Share,
     /// For acknowledgements that come later.
     number: Option<Number>,
     state: Mutex<State>,
@@ -145,6 +152,8 @@ struct State {
     waiting: VecDeque<Delivery>,
     /// What they take.
     bytes: usize,
+    /// What those and the unacknowledged ones take, as the memory budget counts it.
+    memory: usize,
     unacknowledged: BTreeMap<u32, Delivery>,
     /// The next key of `unacknowledged`.
     next: u32,
@@ -176,12 +185,14 @@ impl State {
     fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.waiting.pop_front()?;
         self.bytes -= delivery.size();
+        self.memory -= delivery.memory();
         Some(delivery)
     }
 
     /// Takes out what is unacknowledged, and what waits.
     fn clear(&mut self) -> (BTreeMap<u32, Delivery>, VecDeque<Delivery>) {
         self.bytes = 0;
+        self.memory = 0;
         self.spent = Vec::new();
         (std::mem::take(&mut self.unacknowledged), std::mem::take(&mut self.waiting))
     }
@@ -194,6 +205,7 @@ impl Subscription {
         let subscription = Arc::new_cyclic(|this: &Weak<Subscription>| Subscription {
             id,
             service,
+            memory: Share::new(&surroundings.memory, Kind::Queues, 0),
             surroundings,
             number: if is_manual { Number::take(this.clone()) } else { None },
             state: Mutex::new(State { consumer: Some(consumer), ..State::default() }),
@@ -238,6 +250,12 @@ impl Subscription {
         if state.closed {
             return Err(delivery);
         }
+        if self.starves(&state, &delivery) {
+            state.dropped += 1;
+            drop(state);
+            self.dropped(vec![delivery], DropCause::Memory);
+            return Ok(Pushed::Starved);
+        }
         let mut dropped = Vec::new();
         // Publishers of QoS 0 are not told when to go on, and do not wait.
         let waits = self.service.overflow == Overflow::Block && delivery.message.qos != QoS::AtMostOnce;
@@ -254,6 +272,7 @@ impl Subscription {
             }
         }
         state.bytes += delivery.size();
+        state.memory += delivery.memory();
         state.waiting.push_back(delivery);
         let spent = if state.spent.len() >= MESSAGES_PER_TURN { std::mem::take(&mut state.spent) } else { Vec::new() };
         let wake = !state.scheduled && state.runner.is_none() && !std::mem::replace(&mut state.notified, true);
@@ -265,17 +284,32 @@ impl Subscription {
         Ok(pushed)
     }
 
+    /// Whether a message is one too many for the memory that is left.
+    fn starves(&self, state: &State, delivery: &Delivery) -> bool {
+        let pressure = self.surroundings.memory.pressure();
+        let spares_it = delivery.qos != QoS::AtMostOnce && pressure < Pressure::Full;
+        let backlog = || state.bytes > 0 && state.memory + delivery.size() > MODEST;
+        pressure == Pressure::Beyond || (pressure >= Pressure::Tight && !spares_it && backlog())
+    }
+
+    /// As that of a mailbox.
+    pub(super) fn has_backlog(&self, len: usize) -> bool {
+        let state = self.state.lock();
+        state.bytes > 0 && state.memory + len > MODEST
+    }
+
     /// Has what waits handed over.
     pub(super) fn wake(&self) {
         let mut state = self.state.lock();
         state.notified = false;
+        self.memory.set(state.memory);
         if self.schedule(&mut state) {
             return;
         }
         // The broker has stopped: nobody will ever come for it.
-        state.bytes = 0;
-        state.dropped += state.waiting.len() as u64;
-        let dropped = state.waiting.drain(..).collect();
+        let dropped: Vec<_> = std::iter::from_fn(|| state.pop()).collect();
+        state.dropped += dropped.len() as u64;
+        self.memory.set(state.memory);
         drop(state);
         self.dropped(dropped, DropCause::QueueFull);
     }
@@ -293,6 +327,7 @@ impl Subscription {
         let counters = &self.surroundings.counters;
         match cause {
             DropCause::Expired => add(&counters.dropped_expired, dropped.len()),
+            DropCause::Memory => add(&counters.dropped_memory, dropped.len()),
             _ => add(&counters.dropped_queue_full, dropped.len()),
         }
         if let Some(hub) = self.surroundings.hub.upgrade() {
@@ -356,6 +391,8 @@ impl Subscription {
         let mut state = self.state.lock();
         let Some(mut delivery) = state.unacknowledged.remove(&number) else { return false };
         state.acknowledged += 1;
+        state.memory -= delivery.memory();
+        self.memory.set(state.memory);
         let _comes = self.schedule(&mut state);
         drop(state);
         delivery.receipt.take().into_iter().for_each(Token::acknowledge);
@@ -382,6 +419,7 @@ impl Subscription {
     fn finish(&self, mut state: MutexGuard<'_, State>) {
         let consumer = state.consumer.take();
         let (unacknowledged, waiting) = state.clear();
+        self.memory.set(0);
         drop(state);
         drop(consumer);
         // [MQTT-4.8.2-5]: a QoS 2 message that has been handed over goes to nobody else.
@@ -406,6 +444,7 @@ impl Subscription {
         let lost = state.waiting.len();
         state.dropped += lost as u64;
         let left = state.clear();
+        self.memory.set(0);
         drop(state);
         add(&self.surroundings.counters.dropped_client_gone, lost);
         drop(left);
@@ -451,6 +490,7 @@ impl Subscription {
             state = self.state.lock();
             state.delivered += done as u64;
             put_back(&mut state, &mut rest);
+            self.memory.set(state.memory);
             if state.spent.len() + taken.len() <= SPENT {
                 state.spent.append(&mut taken);
             } else {
@@ -507,6 +547,7 @@ impl Subscription {
         let key = state.next;
         state.next = key.wrapping_add(1);
         let handed_over = delivery.without_ties();
+        state.memory += delivery.memory();
         state.unacknowledged.insert(key, delivery);
         Delivered { delivery: handed_over, kept_as: Some(key), number: number.of_delivery(key) }
     }
@@ -532,6 +573,8 @@ impl Subscription {
 fn put_back(state: &mut State, taken: &mut Vec<Delivered>) {
     for delivered in taken.drain(..).rev() {
         let kept = delivered.kept_as.and_then(|key| state.unacknowledged.remove(&key));
+        // What is kept counts already.
+        state.memory += if kept.is_some() { 0 } else { delivered.delivery.memory() };
         let delivery = kept.unwrap_or(delivered.delivery);
         state.bytes += delivery.size();
         state.waiting.push_front(delivery);

@@ -22,13 +22,14 @@ struct Bench {
     pool: Arc<CallbackPool>,
     hook_counters: Arc<HookCounters>,
     counters: Arc<SessionCounters>,
+    memory: Arc<Memory>,
 }
 
 impl Bench {
     fn new() -> Self {
         let hook_counters = Arc::new(HookCounters::default());
         let pool = Arc::new(CallbackPool::start(2, 1, "test", hook_counters.clone()).unwrap());
-        Bench { pool, hook_counters, counters: Arc::default() }
+        Bench { pool, hook_counters, counters: Arc::default(), memory: Arc::default() }
     }
 
     fn subscription(&self, service: Service, consumer: impl FnMut(&[Delivered]) + Send + 'static) -> Arc<Subscription> {
@@ -37,6 +38,7 @@ impl Bench {
             pool: self.pool.clone(),
             hook_counters: self.hook_counters.clone(),
             counters: self.counters.clone(),
+            memory: self.memory.clone(),
         };
         Subscription::new(1, service, Box::new(consumer), surroundings).unwrap()
     }
@@ -62,7 +64,7 @@ fn push_with(subscription: &Subscription, qos: QoS, payload: &str) -> Option<Cam
     Some(match pushed {
         Pushed::Queued { crowded: false, .. } => Came::Queued,
         Pushed::Queued { crowded: true, .. } => Came::Crowded,
-        Pushed::Dropped => Came::Dropped,
+        Pushed::Dropped | Pushed::Starved => Came::Dropped,
     })
 }
 

@@ -13,6 +13,7 @@ use super::super::quota::{Quota, SessionQuota, SharedQuota};
 use super::super::receiver::Receiver;
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer;
+use crate::limits::Pressure;
 use crate::model::{Client, Origin, Protocol, QoS, Text};
 use crate::router::{Identifiers, Target};
 
@@ -46,11 +47,12 @@ pub(super) struct Desk {
     pub(super) retain: bool,
     pub(super) target: Target<Receiver>,
     pub(super) lost: Lost,
+    pub(super) pressure: Pressure,
 }
 
 impl Desk {
     pub(super) fn new(quota: Arc<SharedQuota>) -> Desk {
-        let handle = Arc::new(Handle::new(1, Text::from("c"), quota.clone()));
+        let handle = Arc::new(Handle::new(1, Text::from("c"), quota.clone(), &Arc::default()));
         let target = Target {
             key: handle.key(),
             subscriber: Receiver::Session(handle),
@@ -66,6 +68,7 @@ impl Desk {
             retain: false,
             target,
             lost: Lost::default(),
+            pressure: Pressure::None,
         }
     }
 
@@ -87,7 +90,8 @@ impl Desk {
     }
 
     pub(super) fn offer_delivery(&mut self, delivery: Delivery) -> Outcome {
-        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
+        let room =
+            Room { quota: &self.quota, now: self.now, lost: &mut self.lost, pressure: self.pressure, in_flight: 0 };
         self.mailbox.offer_delivery(delivery, room)
     }
 
@@ -117,7 +121,8 @@ impl Desk {
         };
         let mut outgoing = Outgoing::new(source);
         let way = Way { fan_out, in_advance: true };
-        let room = Room { quota: &self.quota, now: self.now, lost: &mut self.lost };
+        let room =
+            Room { quota: &self.quota, now: self.now, lost: &mut self.lost, pressure: self.pressure, in_flight: 0 };
         self.mailbox.offer(&mut outgoing, &self.target, None, way, room)
     }
 

@@ -1,6 +1,7 @@
 //! The accounts of a mailbox, whatever happens to it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -13,6 +14,7 @@ use super::super::mailbox::{Outcome, Wants};
 use super::desk::{quota, text, Alarm, Desk, PLAIN};
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer;
+use crate::limits::{Kind, Memory, Pressure, Share};
 use crate::model::QoS;
 
 #[derive(Clone, Debug)]
@@ -27,8 +29,11 @@ enum Action {
     Withdraw,
     AwaitRoom,
     GiveUp,
+    Press(Pressure),
     Clear,
 }
+
+const PRESSURES: &[Pressure] = &[Pressure::None, Pressure::Slow, Pressure::Tight, Pressure::Full, Pressure::Beyond];
 
 fn action() -> impl Strategy<Value = Action> {
     let qos = prop::sample::select(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]);
@@ -47,6 +52,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Withdraw),
         1 => Just(Action::AwaitRoom),
         1 => Just(Action::GiveUp),
+        2 => prop::sample::select(PRESSURES).prop_map(Action::Press),
         1 => Just(Action::Clear),
     ]
 }
@@ -94,6 +100,8 @@ proptest! {
     ) {
         let mut desk = Desk::new(quota(policy, max_messages, max_bytes));
         let (_alarm, waker) = Alarm::new();
+        let memory = Arc::<Memory>::default();
+        let share = Share::new(&memory, Kind::Queues, 0);
         let mut waiting = 0_usize;
         let mut largest = 0;
         let (mut plain, mut assured) = (Taken::default(), Taken::default());
@@ -107,6 +115,10 @@ proptest! {
                         Outcome::Queued { .. } => waiting += 1,
                         // Either this one is there and others are not, or it is one of those that are not.
                         Outcome::MadeRoom { dropped, .. } | Outcome::Full { dropped, .. } => waiting = waiting + 1 - dropped.full - dropped.expired,
+                        Outcome::Starved => {
+                            let spared = qos != QoS::AtMostOnce && desk.pressure < Pressure::Full;
+                            prop_assert!(desk.pressure >= Pressure::Tight && !spared);
+                        }
                         Outcome::TooLarge | Outcome::Absent => {}
                     }
                 }
@@ -146,6 +158,7 @@ proptest! {
                     desk.mailbox.give_up_waiting();
                     prop_assert!(!desk.mailbox.is_crowded(&desk.quota));
                 }
+                Action::Press(pressure) => desk.pressure = pressure,
                 Action::Clear => {
                     desk.mailbox.clear();
                     waiting = 0;
@@ -154,6 +167,9 @@ proptest! {
             desk.mailbox.release_publishers(&desk.quota);
             prop_assert_eq!(desk.mailbox.messages(), waiting);
             prop_assert_eq!(desk.bytes() == 0, waiting == 0);
+            share.set(desk.mailbox.memory());
+            prop_assert_eq!(memory.held(Kind::Queues), desk.mailbox.memory() as u64);
+            prop_assert_eq!(memory.used() == 0, waiting == 0);
             prop_assert!(waiting <= max_messages);
             prop_assert!(desk.bytes() <= max_bytes.max(largest));
         }
@@ -170,7 +186,7 @@ proptest! {
             assured.delivery(&delivery);
         }
         prop_assert_eq!(plain.bytes + assured.bytes - before, account);
-        prop_assert_eq!((desk.mailbox.messages(), desk.bytes()), (0, 0));
+        prop_assert_eq!((desk.mailbox.messages(), desk.bytes(), desk.mailbox.memory()), (0, 0, 0));
         for taken in [plain, assured] {
             prop_assert!(taken.numbers.windows(2).all(|pair| pair[0] < pair[1]), "out of order: {:?}", taken.numbers);
         }

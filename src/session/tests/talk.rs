@@ -98,7 +98,12 @@ impl Talk {
             subscriptions: BTreeMap::new(),
             replayed: Vec::new(),
             acknowledged: Vec::new(),
-            limits: FilterLimits { max_topic_levels: 8, max_subscriptions: 0, shared_available: true },
+            limits: FilterLimits {
+                max_topic_levels: 8,
+                max_subscriptions: 0,
+                shared_available: true,
+                none_more: false,
+            },
         };
         Talk { connection: Connection::new(terms), state: State::default(), host, v5: terms.protocol == Protocol::V5 }
     }
