@@ -834,6 +834,7 @@ impl Server {
     }
 
     /// Clients come through this listener from now on.
+    #[allow(dead_code, reason = "most brokers have one listener")]
     pub fn use_listener(&mut self, index: usize) {
         self.address = self.broker.listener(index).unwrap().address.to_string();
     }

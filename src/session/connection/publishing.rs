@@ -94,7 +94,10 @@ impl Connection {
                 (ReasonCode::SUCCESS, None)
             }
         };
-        self.answer(&publish, reason, diagnosis.as_ref(), state)
+        match publish.qos {
+            QoS::AtMostOnce => Ok(()), // Most messages: not even a call is made for what they do not need.
+            _ => self.answer(&publish, reason, diagnosis.as_ref(), state),
+        }
     }
 
     /// Acknowledges a message. Before MQTT 5 there is no way to say no.
