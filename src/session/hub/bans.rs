@@ -8,13 +8,13 @@ use super::super::rights::ip_of;
 use super::Hub;
 use crate::hooks::{ClientBanned, Event, Hook, Key};
 use crate::limits::{Ban, Source};
-use crate::model::{BanCause, ReasonCode};
+use crate::model::ReasonCode;
 
 impl Hub {
     /// Keeps somebody out; until it is let in again, without `duration`. Clients that are connected have to go.
     pub fn ban(&self, source: Source, duration: Option<Duration>) {
         let now = Instant::now();
-        let ban = self.gate.shield().ban(source, BanCause::Api, duration, now);
+        let ban = self.gate.shield().ban(source, duration, now);
         self.banned(&ban, now);
         self.disconnect_all(&ban.source);
     }
