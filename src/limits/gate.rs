@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::{Allowance, BanPolicy, Bucket, Network, Shield, Source};
+use super::{Allowance, BanPolicy, Bucket, Network, Networks, Shield, Source};
 use crate::config::{self, BanBy};
 
 /// Addresses that a rate is kept of.
@@ -42,8 +41,8 @@ pub struct Gate {
 }
 
 struct Policy {
-    allow: Vec<IpNet>,
-    deny: Vec<IpNet>,
+    allow: Networks,
+    deny: Networks,
     in_all: Option<Bucket>,
     per_ip: Option<Allowance>,
     /// Empty if nothing is counted.
@@ -80,10 +79,8 @@ impl Gate {
 
     /// Whether a connection may come from there.
     pub fn admits(&self, address: IpAddr, now: Instant) -> Result<(), Barred> {
-        let address = address.to_canonical();
         let policy = self.policy.load();
-        let is_in = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
-        if is_in(&policy.deny) || !(policy.allow.is_empty() || is_in(&policy.allow)) {
+        if policy.deny.contain(address) || !(policy.allow.is_empty() || policy.allow.contain(address)) {
             return Err(Barred::Network);
         }
         let network = Network::from(address);
@@ -139,8 +136,8 @@ impl Policy {
             by.clear();
         }
         Policy {
-            allow: limits.ip_allow.clone(),
-            deny: limits.ip_deny.clone(),
+            allow: Networks::new(&limits.ip_allow),
+            deny: Networks::new(&limits.ip_deny),
             in_all: allowance(limits.conn_rate_per_sec).map(Bucket::new),
             per_ip: allowance(limits.conn_rate_per_ip_per_sec),
             by,

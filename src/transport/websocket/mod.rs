@@ -26,8 +26,8 @@ use tokio_tungstenite::tungstenite::Error;
 use self::request::Origin;
 use self::stream::WebSocket;
 use super::forwarded;
-use super::networks::Networks;
 use crate::config;
+use crate::limits::Networks;
 use crate::model::Text;
 
 /// How long a client may take to read why its request is refused.
