@@ -351,8 +351,8 @@ fn many_addresses_and_names() {
         Ok("1") => (65_000, 100_000),
         _ => (6_000, 10_000),
     };
-    let ban = r#""failures":1,"by":["ip","client_id"]"#;
-    let (broker, address) = strict("", ban);
+    let limits = r#""conn_rate_per_ip_per_sec":100,"ban":{"failures":1,"by":["ip","client_id"]}"#;
+    let (broker, address) = broker_with_listener(r#","allow_anonymous":false"#, &format!(r#","limits":{{{limits}}}"#));
     let resident = || {
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
         statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
