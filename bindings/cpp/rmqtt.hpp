@@ -590,6 +590,41 @@ public:
         return detail::taken(json);
     }
 
+    /// Keeps somebody out: connections from that address are closed at once, clients of that client identifier or user
+    /// name are refused with 0x8A. Clients that are connected are disconnected with 0x98. A ban that is there already is
+    /// replaced; all end with the run of the broker. Hooks::client_banned tells of it.
+    ///
+    /// @param value An IP address, a client identifier, or a user name. Of an address of IPv6, its /64 network is banned.
+    /// @param duration How long; 0 until unban().
+    /// @throws Error, with `RMQTT_ERR_INVALID_ARGUMENT` for a value that is empty, not UTF-8, or no address.
+    void ban(BanKind kind, std::string_view value, std::chrono::milliseconds duration = std::chrono::milliseconds(0)) {
+        detail::check("rmqtt_broker_ban", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_ban(handle_.get(), static_cast<rmqtt_ban_kind_t>(kind), detail::str(value),
+                                    detail::saturated<std::uint64_t>(duration.count()), error);
+        });
+    }
+
+    /// Lets somebody in again, whoever or whatever has kept it out. What has been counted of it is forgotten.
+    ///
+    /// @throws Error, with `RMQTT_ERR_NOT_FOUND` if it is not banned.
+    void unban(BanKind kind, std::string_view value) {
+        detail::check("rmqtt_broker_unban", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_unban(handle_.get(), static_cast<rmqtt_ban_kind_t>(kind), detail::str(value), error);
+        });
+    }
+
+    /// Lists all who are kept out.
+    ///
+    /// @return JSON, `{"bans":[...]}`; see `rmqtt_broker_bans` for the fields.
+    /// @throws Error
+    std::string bans() const {
+        rmqtt_string_t *json = nullptr;
+        detail::check("rmqtt_broker_bans", [&](rmqtt_error_t **error) {
+            return rmqtt_broker_bans(handle_.get(), &json, error);
+        });
+        return detail::taken(json);
+    }
+
     /// The C object, which stays with this one; null if this was moved from.
     rmqtt_broker_t *get() const noexcept { return handle_.get(); }
 

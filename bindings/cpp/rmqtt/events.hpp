@@ -72,6 +72,20 @@ enum class Resource : std::int32_t {
     retained_messages = RMQTT_RESOURCE_RETAINED_MESSAGES,  ///< Retained messages, `retain.max_messages`.
 };
 
+/// What of a client is banned. A number without a name is one of a later version.
+enum class BanKind : std::int32_t {
+    ip = RMQTT_BAN_IP,                ///< Its address: one of IPv4, or a /64 network of IPv6.
+    client_id = RMQTT_BAN_CLIENT_ID,  ///< Its client identifier.
+    user = RMQTT_BAN_USER,            ///< Its user name.
+};
+
+/// Why somebody is banned. A number without a name is one of a later version.
+enum class BanCause : std::int32_t {
+    authentication = RMQTT_BAN_CAUSE_AUTHENTICATION,  ///< Too many failed to authenticate, `limits.ban.failures`.
+    flapping = RMQTT_BAN_CAUSE_FLAPPING,              ///< It has connected too often, `limits.ban.flaps`.
+    api = RMQTT_BAN_CAUSE_API,                        ///< This program has said so, with Broker::ban().
+};
+
 /// How far a message of this program has come.
 enum class PublishStage : std::int32_t {
     queued = RMQTT_PUBLISH_QUEUED,              ///< It is queued for everyone who gets it.
@@ -632,6 +646,18 @@ struct OverloadEvent {
     bool begun = false;
 };
 
+/// Somebody is kept out from now on.
+struct ClientBannedEvent {
+    /// The address, client identifier or user name; of IPv6 the network, such as "2001:db8::/64".
+    std::string_view value;
+    /// What it is.
+    BanKind kind = BanKind::ip;
+    /// Why.
+    BanCause cause = BanCause::api;
+    /// How long; 0 until Broker::unban().
+    std::chrono::milliseconds duration{0};
+};
+
 namespace detail {
 
 /// Whether the library fills a field: one from before there was that field does not.
@@ -829,6 +855,11 @@ inline ListenerEvent event(const rmqtt_listener_info_t &from) noexcept {
 
 inline OverloadEvent event(const rmqtt_overload_t &from) noexcept {
     return {from.limit, static_cast<Resource>(from.resource), from.begun};
+}
+
+inline ClientBannedEvent event(const rmqtt_client_banned_t &from) noexcept {
+    return {view(from.value), static_cast<BanKind>(from.kind), static_cast<BanCause>(from.cause),
+            std::chrono::milliseconds(from.ban_ms)};
 }
 
 inline rmqtt_str_t optional_str(const std::optional<std::string> &text) noexcept {

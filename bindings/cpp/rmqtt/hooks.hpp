@@ -31,6 +31,9 @@ enum class Verdict : std::int32_t {
     allow = RMQTT_VERDICT_ALLOW,    ///< Yes.
     drop = RMQTT_VERDICT_DROP,      ///< No, but the client is not told: its message goes nowhere and is acknowledged as
                                     ///< if it had. Denies what is not a message.
+    undecided = RMQTT_VERDICT_CONTINUE,  ///< Of Hooks::authenticate: the configuration decides, as without the hook.
+                                         ///< Denies everything else, but for an enhanced authentication, which goes
+                                         ///< on as with Answer::challenge().
     failed = RMQTT_VERDICT_FAILED,  ///< No, because the code that was to decide has failed. So is an exception taken.
 };
 
@@ -308,9 +311,10 @@ struct Hooks {
         bool listener_up = false;
         bool listener_down = false;
         bool overload = false;
+        bool client_banned = false;
     };
 
-    /// Decides whether a client may connect. Without it, the configuration decides.
+    /// Decides whether a client may connect. Without it, and with Verdict::undecided, the configuration decides.
     std::function<Answer(const AuthEvent &)> authenticate;
     /// Decides about each round of an enhanced authentication, in the place of Hooks::authenticate: yes, no, or
     /// Answer::challenge(). Without it, a client that asks for one is refused with 0x8C.
@@ -370,6 +374,8 @@ struct Hooks {
     std::function<void(const ListenerEvent &)> listener_down;
     /// Hears that a limit of the broker as a whole is reached, or that there is room again.
     std::function<void(const OverloadEvent &)> overload;
+    /// Hears that somebody is kept out from now on.
+    std::function<void(const ClientBannedEvent &)> client_banned;
 
     /// Hears of an exception that left one of the hooks above, on the thread of that hook; `hook` is its name, such as
     /// "authenticate". Without it, and if it throws itself, exceptions are swallowed.
@@ -473,6 +479,7 @@ RMQTT_CPP_TELL(last_subscriber, subscriber_event)
 RMQTT_CPP_TELL(listener_up, listener_info)
 RMQTT_CPP_TELL(listener_down, listener_info)
 RMQTT_CPP_TELL(overload, overload)
+RMQTT_CPP_TELL(client_banned, client_banned)
 
 #undef RMQTT_CPP_ASK
 #undef RMQTT_CPP_TELL
@@ -524,6 +531,7 @@ inline rmqtt_hooks_t table_of(const Hooks &hooks) noexcept {
     RMQTT_CPP_SET(RMQTT_HOOK_LISTENER_UP, listener_up, in_place.listener_up);
     RMQTT_CPP_SET(RMQTT_HOOK_LISTENER_DOWN, listener_down, in_place.listener_down);
     RMQTT_CPP_SET(RMQTT_HOOK_OVERLOAD, overload, in_place.overload);
+    RMQTT_CPP_SET(RMQTT_HOOK_CLIENT_BANNED, client_banned, in_place.client_banned);
 
 #undef RMQTT_CPP_SET
     return table;

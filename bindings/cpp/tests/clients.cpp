@@ -287,6 +287,47 @@ void the_explanation_is_what_happens() {
     CHECK_EQ(ERROR_OF((void)broker.explain("c", rmqtt::Action::publish, "a")).code(), RMQTT_ERR_INVALID_STATE);
 }
 
+void who_is_banned_is_kept_out() {
+    Told told;
+    rmqtt::Hooks hooks;
+    hooks.client_banned = [&](const rmqtt::ClientBannedEvent &event) {
+        const char *what = event.kind == rmqtt::BanKind::client_id ? "client_id|"
+                           : event.kind == rmqtt::BanKind::ip      ? "ip|"
+                                                                   : "user|";
+        const char *why = event.cause == rmqtt::BanCause::api              ? "|api|"
+                          : event.cause == rmqtt::BanCause::authentication ? "|authentication|"
+                                                                           : "|flapping|";
+        told.add(what + std::string(event.value) + why + std::to_string(event.duration.count()));
+    };
+    rmqtt::Broker broker = started(std::move(hooks));
+    CHECK_EQ(broker.bans(), "{\"bans\":[]}");
+    Mqtt eve(port(broker));
+    CHECK_EQ(eve.connect(v5("eve")), 0);
+    broker.ban(rmqtt::BanKind::client_id, "eve");
+    CHECK_EQ(eve.read_disconnect(), 0x98);
+    CHECK(eve.closed());
+    CHECK_EQ(told.next(), "client_id|eve|api|0");
+    CHECK_EQ(Mqtt(port(broker)).connect(v5("eve")), 0x8a);
+    CHECK_EQ(broker.stats().connections_refused_banned, 1u);
+    CHECK_EQ(Mqtt(port(broker)).connect(v5("bob")), 0);
+    CHECK_EQ(broker.bans(),
+             "{\"bans\":[{\"kind\":\"client_id\",\"value\":\"eve\",\"cause\":\"api\",\"left_ms\":null}]}");
+    broker.unban(rmqtt::BanKind::client_id, "eve");
+    CHECK_EQ(broker.bans(), "{\"bans\":[]}");
+    CHECK_EQ(Mqtt(port(broker)).connect(v5("eve")), 0);
+
+    broker.ban(rmqtt::BanKind::user, "mallory", 1h);
+    CHECK_EQ(told.next(), "user|mallory|api|3600000");
+    broker.ban(rmqtt::BanKind::ip, "2001:db8::1", 1h);
+    CHECK_EQ(told.next(), "ip|2001:db8::/64|api|3600000");
+
+    CHECK_EQ(ERROR_OF(broker.unban(rmqtt::BanKind::client_id, "eve")).code(), RMQTT_ERR_NOT_FOUND);
+    CHECK_EQ(ERROR_OF(broker.ban(rmqtt::BanKind::ip, "eve")).code(), RMQTT_ERR_INVALID_ARGUMENT);
+    CHECK_EQ(ERROR_OF(broker.ban(static_cast<rmqtt::BanKind>(4), "eve")).code(), RMQTT_ERR_INVALID_ARGUMENT);
+    broker.stop();
+    CHECK_EQ(ERROR_OF((void)broker.bans()).code(), RMQTT_ERR_INVALID_STATE);
+}
+
 void what_waits_is_counted() {
     rmqtt::Broker broker = started();
     Mqtt client(port(broker));
@@ -328,6 +369,7 @@ const Scenario SCENARIOS[] = {
     SCENARIO(clients_are_disconnected),
     SCENARIO(clients_are_subscribed),
     SCENARIO(the_explanation_is_what_happens),
+    SCENARIO(who_is_banned_is_kept_out),
     SCENARIO(what_waits_is_counted),
 };
 

@@ -441,6 +441,22 @@ void overload_events() {
     CHECK(told.empty());
 }
 
+void authenticate_undecided() {
+    rmqtt::Hooks hooks;
+    hooks.authenticate = [](const rmqtt::AuthEvent &event) -> rmqtt::Answer {
+        return event.client.client_id == "eve" ? rmqtt::Verdict::deny : rmqtt::Verdict::undecided;
+    };
+    for (const bool anonymous : {true, false}) {
+        rmqtt::Broker broker = started(
+            rmqtt::Hooks(hooks),
+            anonymous ? R"({"listeners": [{"address": "127.0.0.1:0"}], "auth": {"allow_anonymous": true}})"
+                      : R"({"listeners": [{"address": "127.0.0.1:0"}]})");
+        CHECK_EQ(Mqtt(port(broker)).connect(v5("c")), anonymous ? 0 : 0x87);
+        CHECK_EQ(Mqtt(port(broker)).connect(v5("eve")), 0x87);
+        CHECK_EQ(broker.stats().connections_refused_authentication, anonymous ? 1u : 2u);
+    }
+}
+
 void authorize_forward() {
     Told told;
     Told failures;
@@ -713,6 +729,7 @@ void inline_events() {
     hooks.message_delivered = tell("message_delivered");
     hooks.message_acked = tell("message_acked");
     hooks.unsubscribed = tell("unsubscribed");
+    hooks.client_banned = tell("client_banned");
     hooks.message_dropped = tell("message_dropped");
     hooks.disconnected = [&](const rmqtt::DisconnectedEvent &) { throw std::runtime_error("goodbye"); };
     hooks.session_terminated = tell("session_terminated");
@@ -723,6 +740,7 @@ void inline_events() {
     in_place.disconnected = in_place.session_terminated = true;
     in_place.connack = in_place.session_resumed = in_place.session_taken_over = in_place.will_published = true;
     in_place.listener_up = in_place.listener_down = in_place.overload = in_place.auth_exchange = true;
+    in_place.client_banned = true;
     rmqtt::Broker broker = started(std::move(hooks), R"({"listeners": [{"address": "127.0.0.1:0"}],
         "auth": {"allow_anonymous": true}, "callbacks": {"threads": 1}, "limits": {"max_queued_messages": 1}})");
     rmqtt::Subscription busy = broker.subscribe("busy", [&](const rmqtt::Message &) {
@@ -752,6 +770,8 @@ void inline_events() {
     }
     CHECK_EQ(client.unsubscribe("t"), 0);
     CHECK_EQ(told.next(), "unsubscribed");
+    broker.ban(rmqtt::BanKind::user, "mallory");
+    CHECK_EQ(told.next(), "client_banned");
     client.disconnect();
     CHECK_EQ(told.next(), "disconnected: goodbye");
     CHECK_EQ(told.next(), "session_terminated");
@@ -783,6 +803,7 @@ void exceptions_in_events() {
     hooks.listener_up = fail;
     hooks.listener_down = fail;
     hooks.overload = fail;
+    hooks.client_banned = fail;
     std::mutex lock;
     std::map<std::string, int> names;
     hooks.callback_failed = [&](std::string_view hook, std::exception_ptr exception) {
@@ -812,6 +833,7 @@ void exceptions_in_events() {
         broker.publish("u", "x", {0, true});
         // Nobody may publish there.
         second.publish("$SYS/x", "x");
+        broker.ban(rmqtt::BanKind::user, "mallory");
     }
     UNTIL(broker.connected_clients() == 0);
     broker.stop();
@@ -819,7 +841,8 @@ void exceptions_in_events() {
     for (const char *name :
          {"session_created", "session_resumed", "session_taken_over", "session_terminated", "subscribed", "unsubscribed",
           "message_published", "message_delivered", "message_acked", "message_dropped", "will_published",
-          "retained_changed", "first_subscriber", "last_subscriber", "listener_up", "listener_down", "overload"}) {
+          "retained_changed", "first_subscriber", "last_subscriber", "listener_up", "listener_down", "overload",
+          "client_banned"}) {
         if (names[name] == 0) {
             failed(__FILE__, __LINE__, std::string("nothing of ") + name);
         }
@@ -836,6 +859,7 @@ const Scenario SCENARIOS[] = {
     SCENARIO(retained_events),
     SCENARIO(listener_events),
     SCENARIO(overload_events),
+    SCENARIO(authenticate_undecided),
     SCENARIO(authorize_forward),
     SCENARIO(message_properties),
     SCENARIO(connect_properties),
