@@ -106,6 +106,16 @@ static inline rmqtt_status_t go_explain(const rmqtt_broker_t *broker, _GoString_
     return rmqtt_broker_explain(broker, view(client_id), action, view(topic), json, err);
 }
 
+static inline rmqtt_status_t go_ban(rmqtt_broker_t *broker, rmqtt_ban_kind_t kind, _GoString_ value, uint64_t duration_ms,
+                                    rmqtt_error_t **err) {
+    return rmqtt_broker_ban(broker, kind, view(value), duration_ms, err);
+}
+
+static inline rmqtt_status_t go_unban(rmqtt_broker_t *broker, rmqtt_ban_kind_t kind, _GoString_ value,
+                                      rmqtt_error_t **err) {
+    return rmqtt_broker_unban(broker, kind, view(value), err);
+}
+
 static inline rmqtt_status_t go_subscription_stats(const rmqtt_subscription_t *subscription,
                                                    rmqtt_subscription_stats_t *out) {
     *out = rmqtt_subscription_stats_init();
@@ -140,7 +150,9 @@ import "C"
 
 import (
 	"encoding/json"
+	"math"
 	"runtime/cgo"
+	"time"
 	"unsafe"
 )
 
@@ -193,6 +205,7 @@ func callSetHooks(broker *C.rmqtt_broker_t, set *hookSet) error {
 	want(C.RMQTT_HOOK_LISTENER_UP, hooks.ListenerUp != nil)
 	want(C.RMQTT_HOOK_LISTENER_DOWN, hooks.ListenerDown != nil)
 	want(C.RMQTT_HOOK_OVERLOAD, hooks.Overload != nil)
+	want(C.RMQTT_HOOK_CLIENT_BANNED, hooks.ClientBanned != nil)
 	status := C.rmqttgo_set_hooks(broker, C.uintptr_t(cgo.NewHandle(set)), wanted, &err)
 	return toError(status, err)
 }
@@ -262,7 +275,7 @@ func callPair(broker *C.rmqtt_broker_t, peer C.rmqtt_peer_t) (uintptr, error) {
 	return uintptr(fd), toError(status, err)
 }
 
-// callClients leaves what it finds in into, as json.Unmarshal does; so do callClient and callExplain.
+// callClients leaves what it finds in into, as json.Unmarshal does; so do callClient, callExplain and callBans.
 func callClients(broker *C.rmqtt_broker_t, query *ClientQuery, into any) error {
 	var text *C.rmqtt_string_t
 	var err *C.rmqtt_error_t
@@ -315,6 +328,26 @@ func callExplain(broker *C.rmqtt_broker_t, clientID string, action Action, topic
 	var text *C.rmqtt_string_t
 	var err *C.rmqtt_error_t
 	status := C.go_explain(broker, clientID, C.rmqtt_action_t(action), topic, &text, &err)
+	return unmarshal(status, text, err, into)
+}
+
+func callBan(broker *C.rmqtt_broker_t, kind BanKind, value string, duration time.Duration) error {
+	var err *C.rmqtt_error_t
+	ms := C.uint64_t(units(duration, time.Millisecond, math.MaxInt64/int64(time.Millisecond)))
+	status := C.go_ban(broker, C.rmqtt_ban_kind_t(kind), value, ms, &err)
+	return toError(status, err)
+}
+
+func callUnban(broker *C.rmqtt_broker_t, kind BanKind, value string) error {
+	var err *C.rmqtt_error_t
+	status := C.go_unban(broker, C.rmqtt_ban_kind_t(kind), value, &err)
+	return toError(status, err)
+}
+
+func callBans(broker *C.rmqtt_broker_t, into any) error {
+	var text *C.rmqtt_string_t
+	var err *C.rmqtt_error_t
+	status := C.rmqtt_broker_bans(broker, &text, &err)
 	return unmarshal(status, text, err, into)
 }
 

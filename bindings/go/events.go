@@ -3,7 +3,10 @@ package rmqtt
 // #include "shim.h"
 import "C"
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // Client is a connection of a client.
 type Client struct {
@@ -194,6 +197,14 @@ func (r Resource) String() string {
 	return name(int32(r), "connections", "sessions", "retained messages")
 }
 
+// BannedEvent is somebody who is kept out from now on.
+type BannedEvent struct {
+	Kind     BanKind
+	Value    string // the address, client identifier or user name; of IPv6 the network, such as "2001:db8::/64"
+	Cause    BanCause
+	Duration time.Duration // 0 until Broker.Unban
+}
+
 // name is that of a number of C that counts from 1.
 func name(number int32, names ...string) string {
 	if number >= 1 && int(number) <= len(names) {
@@ -319,5 +330,14 @@ func goOverloadEvent(event *C.rmqtt_overload_t) OverloadEvent {
 		Resource: Resource(event.resource),
 		Limit:    uint64(event.limit),
 		Begun:    bool(event.begun),
+	}
+}
+
+func goBannedEvent(event *C.rmqtt_client_banned_t) BannedEvent {
+	return BannedEvent{
+		Kind:     BanKind(event.kind),
+		Value:    goString(event.value),
+		Cause:    BanCause(event.cause),
+		Duration: time.Duration(event.ban_ms) * time.Millisecond,
 	}
 }

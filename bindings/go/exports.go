@@ -200,6 +200,12 @@ func rmqttGoOverload(event *C.rmqtt_overload_t, handle C.uintptr_t) {
 	hooksOf(handle).hooks.Overload(goOverloadEvent(event))
 }
 
+//export rmqttGoClientBanned
+func rmqttGoClientBanned(event *C.rmqtt_client_banned_t, handle C.uintptr_t) {
+	defer catch("ClientBanned")
+	hooksOf(handle).hooks.ClientBanned(goBannedEvent(event))
+}
+
 //export rmqttGoMessage
 func rmqttGoMessage(message *C.rmqtt_message_t, handle C.uintptr_t) {
 	defer catch("Subscribe")

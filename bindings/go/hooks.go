@@ -18,7 +18,7 @@ import "context"
 // The library can also call hooks in place, on the threads that serve clients, if they promise to take microseconds.
 // Go cannot promise that, for the scheduler and the garbage collector have a say, so there is no such option here.
 type Hooks struct {
-	// Authenticate decides whether a client may connect. Without it, the configuration decides.
+	// Authenticate decides whether a client may connect. Without it, and with Continue(nil), the configuration decides.
 	Authenticate func(ctx context.Context, ev AuthEvent) Verdict
 
 	// Connected hears that a client is connected.
@@ -107,6 +107,9 @@ type Hooks struct {
 
 	// Overload hears that a limit of the broker as a whole is reached, or that there is room again.
 	Overload func(ev OverloadEvent)
+
+	// ClientBanned hears that somebody is kept out from now on.
+	ClientBanned func(ev BannedEvent)
 }
 
 // hookSet is what the user data of a hook table stands for.

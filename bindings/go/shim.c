@@ -57,6 +57,7 @@ EVENT_HOOK(on_last_subscriber, rmqttGoLastSubscriber, rmqtt_subscriber_event_t)
 EVENT_HOOK(on_listener_up, rmqttGoListenerUp, rmqtt_listener_info_t)
 EVENT_HOOK(on_listener_down, rmqttGoListenerDown, rmqtt_listener_info_t)
 EVENT_HOOK(on_overload, rmqttGoOverload, rmqtt_overload_t)
+EVENT_HOOK(on_client_banned, rmqttGoClientBanned, rmqtt_client_banned_t)
 
 static void on_message(const rmqtt_message_t *message, void *user_data) {
     rmqttGoMessage((rmqtt_message_t *)message, (uintptr_t)user_data);
@@ -110,6 +111,7 @@ rmqtt_status_t rmqttgo_set_hooks(rmqtt_broker_t *broker, uintptr_t handle, uint3
     hooks.listener_up = WANTED(RMQTT_HOOK_LISTENER_UP) ? on_listener_up : NULL;
     hooks.listener_down = WANTED(RMQTT_HOOK_LISTENER_DOWN) ? on_listener_down : NULL;
     hooks.overload = WANTED(RMQTT_HOOK_OVERLOAD) ? on_overload : NULL;
+    hooks.client_banned = WANTED(RMQTT_HOOK_CLIENT_BANNED) ? on_client_banned : NULL;
 #undef WANTED
     return rmqtt_broker_set_hooks(broker, &hooks, err);
 }

@@ -48,9 +48,15 @@ type Stats struct {
 	InFlight                  uint64 // gauge: messages of QoS 1 and 2 sent to clients, and not acknowledged to the end
 	DelayedMessages           uint64 // gauge: of this program, to be published later
 	HandshakesFailed          uint64 // connections whose PROXY header, or handshake of TLS, WebSocket or QUIC, failed
+	ConnectionsRefusedNetwork uint64 // of those refused, from networks that limits.ip_allow and limits.ip_deny keep out
+	ConnectionsRefusedBanned  uint64 // of those refused, of whom is banned
+	ConnectionsRefusedRate    uint64 // of those refused, above limits.conn_rate_per_sec or conn_rate_per_ip_per_sec
 	MessagesDroppedRate       uint64 // of those that were dropped, because their client published too fast
 	PublishesThrottled        uint64 // messages after which a client was not read from for a while: it published too fast
 	ConnectionsClosedRate     uint64 // connections closed because their client published too fast
+
+	// Of ConnectionsRefused, those whose client could not authenticate.
+	ConnectionsRefusedAuthentication uint64
 }
 
 // Hook names a field of Hooks.
@@ -85,6 +91,7 @@ const (
 	HookListenerUp           Hook = C.RMQTT_HOOK_LISTENER_UP
 	HookListenerDown         Hook = C.RMQTT_HOOK_LISTENER_DOWN
 	HookOverload             Hook = C.RMQTT_HOOK_OVERLOAD
+	HookClientBanned         Hook = C.RMQTT_HOOK_CLIENT_BANNED
 )
 
 func (h Hook) String() string {
@@ -95,7 +102,7 @@ func (h Hook) String() string {
 		"AuthorizeUnsubscribe", "AuthorizeForward", "AuthExchange", "Connack", "SessionCreated", "SessionResumed",
 		"SessionTakenOver", "SessionTerminated", "Subscribed", "Unsubscribed", "MessagePublished", "MessageDelivered",
 		"MessageAcked", "MessageDropped", "WillPublished", "RetainedChanged", "FirstSubscriber", "LastSubscriber",
-		"ListenerUp", "ListenerDown", "Overload")
+		"ListenerUp", "ListenerDown", "Overload", "ClientBanned")
 }
 
 // HookStats is a snapshot of one hook. Counters run from New on, over all starts and stops, and over all that have been
@@ -165,9 +172,14 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		InFlight:                  uint64(stats.in_flight),
 		DelayedMessages:           uint64(stats.delayed_messages),
 		HandshakesFailed:          uint64(stats.handshakes_failed),
+		ConnectionsRefusedNetwork: uint64(stats.connections_refused_network),
+		ConnectionsRefusedBanned:  uint64(stats.connections_refused_banned),
+		ConnectionsRefusedRate:    uint64(stats.connections_refused_rate),
 		MessagesDroppedRate:       uint64(stats.messages_dropped_rate),
 		PublishesThrottled:        uint64(stats.publishes_throttled),
 		ConnectionsClosedRate:     uint64(stats.connections_closed_rate),
+
+		ConnectionsRefusedAuthentication: uint64(stats.connections_refused_authentication),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

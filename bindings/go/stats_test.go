@@ -46,13 +46,13 @@ func TestHookStats(t *testing.T) {
 	if s.Allowed != 1 || s.Denied != 1 || s.Failed != 1 || s.Told != 0 || s.InFlight != 0 || times != 3 || s.TimeSum <= 0 {
 		t.Errorf("%+v", s)
 	}
-	if s := hookStats(t, b, HookOverload); s != (HookStats{}) {
+	if s := hookStats(t, b, HookClientBanned); s != (HookStats{}) {
 		t.Errorf("%+v", s)
 	}
 	if s := stats(t, b); s.DecisionsAllowed != 1 || s.DecisionsDenied != 2 || s.DecisionsFailed != 1 || s.EventsTold != 1 {
 		t.Errorf("%+v", s)
 	}
-	for _, hook := range []Hook{-1, HookOverload + 1} {
+	for _, hook := range []Hook{-1, HookClientBanned + 1} {
 		if _, err := b.HookStats(hook); !errors.Is(err, ErrInvalidArgument) {
 			t.Error(hook, err)
 		}
@@ -101,10 +101,10 @@ func TestEachHookIsSet(t *testing.T) {
 		t.Error(names)
 	}
 	fields := reflect.TypeOf(Hooks{})
-	if fields.NumField() != int(HookOverload)+1 {
+	if fields.NumField() != int(HookClientBanned)+1 {
 		t.Error(fields.NumField())
 	}
-	for hook := HookAuthenticate; hook <= HookOverload; hook++ {
+	for hook := HookAuthenticate; hook <= HookClientBanned; hook++ {
 		field, found := fields.FieldByName(hook.String())
 		if !found {
 			t.Error("no field", hook)
@@ -120,7 +120,7 @@ func TestEachHookIsSet(t *testing.T) {
 			t.Error(names, want)
 		}
 	}
-	if name := (HookOverload + 1).String(); name != "unknown 27" {
+	if name := (HookClientBanned + 1).String(); name != "unknown 28" {
 		t.Error(name)
 	}
 }

@@ -62,8 +62,8 @@ func DenyWith(reasonCode byte, reason string) Verdict {
 	return Verdict{reasonCode: reasonCode, reason: reason}
 }
 
-// Continue goes on with an enhanced authentication, with data as the challenge; nil for none. It denies what is no
-// exchange, and in round 64.
+// Continue goes on with an enhanced authentication, with data as the challenge; nil for none. From Authenticate,
+// Continue(nil) leaves it to the configuration, as without the hook. It denies everything else, and in round 64.
 func Continue(data []byte) Verdict {
 	return Verdict{kind: C.RMQTT_VERDICT_CONTINUE}.WithAuthData(data)
 }
