@@ -598,6 +598,57 @@ namespace Rmqtt
             }
         }
 
+        /// <summary>Keeps somebody out: connections from that address are closed at once, clients of that client
+        /// identifier or user name are refused with 0x8A. Clients that are connected are disconnected with 0x98. A ban
+        /// that is there already is replaced; all end with the run of the broker. <see cref="Hooks.ClientBanned" /> is
+        /// told.</summary>
+        /// <param name="kind">What the value is.</param>
+        /// <param name="value">An IP address, a client identifier, or a user name. Of an address of IPv6, its /64 network
+        /// is banned.</param>
+        /// <param name="duration">How long; zero until <see cref="Unban" />.</param>
+        /// <exception cref="RmqttException">There is no such kind, the value is empty or no address, or the broker does
+        /// not run.</exception>
+        public void Ban(BanKind kind, string value, TimeSpan duration = default(TimeSpan))
+        {
+            var text = Utf8.Encode(value, nameof(value));
+            var milliseconds = (ulong)Milliseconds.Of(duration, long.MaxValue, nameof(duration));
+            fixed (byte* pinned = text)
+            {
+                var status = Native.BrokerBan(
+                    _handle, (int)kind, Utf8.View(pinned, text), milliseconds, out var error);
+                RmqttException.ThrowIfFailed(status, error);
+            }
+        }
+
+        /// <summary>Lets somebody in again, whoever or whatever has kept it out. What has been counted of it is
+        /// forgotten.</summary>
+        /// <param name="kind">What the value is.</param>
+        /// <param name="value">As for <see cref="Ban" />.</param>
+        /// <exception cref="RmqttException">As for <see cref="Ban" />; with <see cref="Status.NotFound" />, it is not
+        /// banned.</exception>
+        public void Unban(BanKind kind, string value)
+        {
+            var text = Utf8.Encode(value, nameof(value));
+            fixed (byte* pinned = text)
+            {
+                var status = Native.BrokerUnban(_handle, (int)kind, Utf8.View(pinned, text), out var error);
+                RmqttException.ThrowIfFailed(status, error);
+            }
+        }
+
+        /// <summary>Lists all who are kept out.</summary>
+        /// <returns>JSON, as text, such as
+        /// <c>{"bans":[{"kind":"ip","value":"192.0.2.1","cause":"authentication","left_ms":299000}]}</c>. <c>kind</c> is
+        /// "ip", "client_id" or "user"; <c>cause</c> is "authentication", "flapping" or "api"; <c>left_ms</c> is null for
+        /// one that lasts until <see cref="Unban" />.</returns>
+        /// <exception cref="RmqttException">The broker does not run.</exception>
+        public string ListBans()
+        {
+            var status = Native.BrokerBans(_handle, out var json, out var error);
+            RmqttException.ThrowIfFailed(status, error);
+            return Utf8.Take(json);
+        }
+
         /// <summary>
         /// Serves the client at the other end of a connected socket, from the first byte on that nobody has read, like
         /// one that a listener has accepted: <see cref="Hooks.PreConnect" /> is asked, <c>limits.max_connections</c>

@@ -83,5 +83,8 @@ namespace Rmqtt
 
         /// <summary><see cref="Hooks.Overload" />.</summary>
         Overload = 26,
+
+        /// <summary><see cref="Hooks.ClientBanned" />.</summary>
+        ClientBanned = 27,
     }
 }

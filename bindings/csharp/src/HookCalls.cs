@@ -119,6 +119,10 @@ namespace Rmqtt
             nameof(Hooks.Overload), hooks => hooks.Overload,
             native => new OverloadEvent((Native.Overload*)native));
 
+        private static readonly Entry ClientBanned = Told(
+            nameof(Hooks.ClientBanned), hooks => hooks.ClientBanned,
+            native => new ClientBannedEvent((Native.ClientBanned*)native));
+
         private readonly Broker _broker;
         private readonly Hooks _hooks;
 
@@ -163,6 +167,7 @@ namespace Rmqtt
                 ListenerUp = ListenerUp.For(_hooks),
                 ListenerDown = ListenerDown.For(_hooks),
                 Overload = Overload.For(_hooks),
+                ClientBanned = ClientBanned.For(_hooks),
             };
         }
 

@@ -21,7 +21,8 @@ namespace Rmqtt
     /// </summary>
     public sealed class Hooks
     {
-        /// <summary>Decides whether a client may connect. Without it, the configuration decides.</summary>
+        /// <summary>Decides whether a client may connect. Without it, and with <see cref="Verdict.Continue" />, the
+        /// configuration decides.</summary>
         public Func<AuthEvent, CancellationToken, Task<Verdict>> Authenticate { get; set; }
 
         /// <summary>Hears that a client is connected.</summary>
@@ -113,6 +114,9 @@ namespace Rmqtt
 
         /// <summary>Hears that a limit of the broker as a whole is reached, or that there is room again.</summary>
         public Action<OverloadEvent> Overload { get; set; }
+
+        /// <summary>Hears that somebody is kept out from now on.</summary>
+        public Action<ClientBannedEvent> ClientBanned { get; set; }
 
         internal Hooks Copy()
         {

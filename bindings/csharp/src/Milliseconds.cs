@@ -17,5 +17,14 @@ namespace Rmqtt
             }
             return milliseconds;
         }
+
+        /// <summary>What is longer than a <see cref="TimeSpan" /> can be is the longest that there is.</summary>
+        internal static TimeSpan Saturated(ulong milliseconds)
+        {
+            const ulong Most = long.MaxValue / TimeSpan.TicksPerMillisecond;
+            return milliseconds > Most
+                ? TimeSpan.MaxValue
+                : TimeSpan.FromTicks((long)milliseconds * TimeSpan.TicksPerMillisecond);
+        }
     }
 }

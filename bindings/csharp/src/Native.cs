@@ -411,6 +411,16 @@ namespace Rmqtt
         }
 
         [StructLayout(LayoutKind.Sequential)]
+        internal struct ClientBanned
+        {
+            internal UIntPtr StructSize;
+            internal Str Value;
+            internal int Kind;
+            internal int Cause;
+            internal ulong BanMs;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
         internal struct Hooks
         {
             internal UIntPtr StructSize;
@@ -444,6 +454,7 @@ namespace Rmqtt
             internal IntPtr ListenerUp;
             internal IntPtr ListenerDown;
             internal IntPtr Overload;
+            internal IntPtr ClientBanned;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -791,6 +802,16 @@ namespace Rmqtt
         [DllImport(Library, EntryPoint = "rmqtt_broker_explain", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerExplain(
             BrokerHandle broker, Str clientId, int action, Str topic, out IntPtr json, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_ban", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerBan(
+            BrokerHandle broker, int kind, Str value, ulong durationMs, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_unban", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerUnban(BrokerHandle broker, int kind, Str value, out IntPtr error);
+
+        [DllImport(Library, EntryPoint = "rmqtt_broker_bans", CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int BrokerBans(BrokerHandle broker, out IntPtr json, out IntPtr error);
 
         [DllImport(Library, EntryPoint = "rmqtt_broker_subscribe", CallingConvention = CallingConvention.Cdecl)]
         internal static extern int BrokerSubscribe(

@@ -51,6 +51,10 @@ namespace Rmqtt
             InFlight = (long)native.InFlight;
             DelayedMessages = (long)native.DelayedMessages;
             HandshakesFailed = (long)native.HandshakesFailed;
+            ConnectionsRefusedNetwork = (long)native.ConnectionsRefusedNetwork;
+            ConnectionsRefusedBanned = (long)native.ConnectionsRefusedBanned;
+            ConnectionsRefusedRate = (long)native.ConnectionsRefusedRate;
+            ConnectionsRefusedAuthentication = (long)native.ConnectionsRefusedAuthentication;
             MessagesDroppedRate = (long)native.MessagesDroppedRate;
             PublishesThrottled = (long)native.PublishesThrottled;
             ConnectionsClosedRate = (long)native.ConnectionsClosedRate;
@@ -189,6 +193,20 @@ namespace Rmqtt
         /// of TLS, WebSocket or QUIC, failed. Those that were too slow are in
         /// <see cref="ConnectionsTimedOut" />.</summary>
         public long HandshakesFailed { get; }
+
+        /// <summary>Counter: of <see cref="ConnectionsRefused" />, those from networks that <c>limits.ip_allow</c> and
+        /// <c>limits.ip_deny</c> keep out.</summary>
+        public long ConnectionsRefusedNetwork { get; }
+
+        /// <summary>Counter: of <see cref="ConnectionsRefused" />, those of whom is banned.</summary>
+        public long ConnectionsRefusedBanned { get; }
+
+        /// <summary>Counter: of <see cref="ConnectionsRefused" />, those above <c>limits.conn_rate_per_sec</c> or
+        /// <c>limits.conn_rate_per_ip_per_sec</c>.</summary>
+        public long ConnectionsRefusedRate { get; }
+
+        /// <summary>Counter: of <see cref="ConnectionsRefused" />, those whose client could not authenticate.</summary>
+        public long ConnectionsRefusedAuthentication { get; }
 
         /// <summary>Counter: of <see cref="MessagesDropped" />, dropped because their client published faster than the
         /// limits let it.</summary>

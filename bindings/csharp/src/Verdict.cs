@@ -33,7 +33,8 @@ namespace Rmqtt
         }
 
         /// <summary>Not yet: an enhanced authentication goes on, with the authentication data of <see cref="With" /> as
-        /// the challenge. Denies what is no exchange.</summary>
+        /// the challenge. From <see cref="Hooks.Authenticate" />: the configuration decides, as without the hook. Denies
+        /// everything else.</summary>
         public static Verdict Continue
         {
             get { return new Verdict(Native.VerdictKind.Continue); }

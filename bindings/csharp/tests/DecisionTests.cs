@@ -15,6 +15,7 @@ namespace Rmqtt.Tests
         {
             test("decision: without a hook, the configuration decides", NoHook);
             test("decision: allow, with all that CONNECT says", Allow);
+            test("decision: left to the configuration", Undecided);
             test("decision: deny", Deny);
             test("decision: deny with a reason code", DenyWithCode);
             test("decision: deny with words", DenyWithWords);
@@ -37,6 +38,20 @@ namespace Rmqtt.Tests
         private static void NoHook()
         {
             using (var broker = Setup.Started(null, Setup.Open.Replace("true", "false")))
+            {
+                Check.Equal(NotAuthorized, broker.TryConnect("c"), "CONNACK");
+            }
+        }
+
+        private static void Undecided()
+        {
+            var hooks = Setup.Answering(connect => connect.Client.ClientId == "eve" ? Verdict.Deny : Verdict.Continue);
+            using (var broker = Setup.Started(hooks))
+            {
+                Check.Equal(0, broker.TryConnect("c"), "CONNACK");
+                Check.Equal(NotAuthorized, broker.TryConnect("eve"), "CONNACK");
+            }
+            using (var broker = Setup.Started(hooks, Setup.Open.Replace("true", "false")))
             {
                 Check.Equal(NotAuthorized, broker.TryConnect("c"), "CONNACK");
             }

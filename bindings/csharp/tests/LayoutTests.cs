@@ -62,6 +62,8 @@ namespace Rmqtt.Tests
             AddEnum(bound, "DROP", typeof(DropCause));
             AddEnum(bound, "RETAINED", typeof(RetainedChange));
             AddEnum(bound, "RESOURCE", typeof(Resource));
+            AddEnum(bound, "BAN", typeof(BanKind));
+            AddEnum(bound, "BAN_CAUSE", typeof(BanCause));
             AddEnum(bound, "OVERFLOW", typeof(Overflow));
             AddEnum(bound, "PUBLISH", typeof(PublishStage));
             AddEnum(bound, "STAGE", typeof(Stage));

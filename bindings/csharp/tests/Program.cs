@@ -32,6 +32,7 @@ namespace Rmqtt.Tests
             SubscriptionTests.Register(add);
             RetainedTests.Register(add);
             ClientTests.Register(add);
+            BanTests.Register(add);
             AttachTests.Register(add);
             CallbackTests.Register(add);
             ObserveTests.Register(add);
