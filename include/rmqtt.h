@@ -2601,6 +2601,10 @@ typedef struct rmqtt_stats_t {
      * Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
      */
     uint64_t memory_used;
+    /**
+     * Counter: of the connections refused, those for which there was no place: `max_connections`, of a listener or in all.
+     */
+    uint64_t connections_refused_full;
 } rmqtt_stats_t;
 
 /**

@@ -60,6 +60,7 @@ type Stats struct {
 	MemorySessions            uint64 // gauge: bytes for sessions, subscriptions, wills and connections
 	MemoryBuffers             uint64 // gauge: bytes for incomplete packets, and for what has not been written yet
 	MemoryUsed                uint64 // gauge: bytes in all, which limits.memory_budget_bytes bounds
+	ConnectionsRefusedFull    uint64 // of those refused, those for which there was no place
 
 	// Of ConnectionsRefused, those whose client could not authenticate.
 	ConnectionsRefusedAuthentication uint64
@@ -190,6 +191,7 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		MemorySessions:            uint64(stats.memory_sessions),
 		MemoryBuffers:             uint64(stats.memory_buffers),
 		MemoryUsed:                uint64(stats.memory_used),
+		ConnectionsRefusedFull:    uint64(stats.connections_refused_full),
 
 		ConnectionsRefusedAuthentication: uint64(stats.connections_refused_authentication),
 	}

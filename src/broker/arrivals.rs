@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
 use crate::hooks::Stage;
-use crate::limits::{Place, Places};
+use crate::limits::{Barred, Gate, Place, Places};
 use crate::model::{ConnectionInfo, Text, TlsInfo};
 use crate::session::{self, Hub, Peer};
 use crate::transport::{Accepted, Announced, Door, Incoming, Link, Socket, Stream};
@@ -28,11 +28,7 @@ enum Ready<S> {
 /// Has a connection served by a task of its own until it ends and gives its places back. Needs a runtime.
 pub(super) fn spawn(hub: &Arc<Hub>, in_all: &Places, accepted: Accepted) {
     let Accepted { incoming, door, places } = accepted;
-    // Whom a proxy speaks for is not known yet.
-    let ip = incoming.ip().filter(|_| !door.is_behind_proxy());
-    if !may_come(hub, &incoming.address(), ip, true) {
-        return incoming.turn_away();
-    }
+    let Some(incoming) = knock(hub, incoming, &door) else { return };
     let (hub, in_all) = (hub.clone(), in_all.clone());
     tokio::spawn(async move {
         let peer = peer_of(&incoming, &door);
@@ -49,10 +45,10 @@ pub(super) fn spawn(hub: &Arc<Hub>, in_all: &Places, accepted: Accepted) {
 
 /// Closes a connection for which there is no place. As many as can be afforded are told so, where nothing has to be negotiated
 /// for that.
-pub(super) fn turn_away(hub: &Arc<Hub>, incoming: Incoming, door: Arc<Door>) {
-    let address = incoming.address();
-    tracing::debug!(listener = %door.name, %address, "not let in: as many connections as allowed");
-    let has_handshake = door.is_behind_proxy() || door.tls.is_some() || door.websocket.is_some();
+pub(super) fn turn_away(hub: &Arc<Hub>, incoming: Incoming, door: Arc<Door>, none_in_all: bool) {
+    let Some(incoming) = knock(hub, incoming, &door) else { return };
+    hub.turn_away(&incoming.address(), incoming.ip(), none_in_all);
+    let has_handshake = door.proxy.is_some() || door.tls.is_some() || door.websocket.is_some();
     let Some(place) = (!has_handshake).then(|| hub.place_for_refusal()).flatten() else { return incoming.turn_away() };
     let peer = Peer { connect_by: Instant::now() + TURNED_AWAY, ..peer_of(&incoming, &door) };
     let hub = hub.clone();
@@ -70,17 +66,39 @@ pub(super) fn turn_away(hub: &Arc<Hub>, incoming: Incoming, door: Arc<Door>) {
     });
 }
 
-/// Whether a connection is let in that comes from there. `is_new`: it counts as one more.
-fn may_come(hub: &Hub, address: &str, ip: Option<IpAddr>, is_new: bool) -> bool {
-    let (gate, now) = (hub.gate(), Instant::now());
-    let admitted = if is_new { gate.admits_one() } else { Ok(()) };
-    match admitted.and_then(|()| ip.map_or(Ok(()), |ip| gate.admits(ip, now))) {
-        Ok(()) => true,
-        Err(why) => {
-            hub.bar(why, address, ip, now);
-            false
-        }
+/// Sees to one more connection that is not let in, as far as that can be told before anything of it is read.
+fn knock(hub: &Hub, incoming: Incoming, door: &Door) -> Option<Incoming> {
+    let incoming = if hub.gate().counts_by_address() { incoming.proved()? } else { incoming };
+    let ip = incoming.ip();
+    // Whom a proxy speaks for is not known yet.
+    let own = ip.filter(|_| !door.may_be_proxy(ip));
+    let is_let_in = passes(hub, &incoming.address(), ip, |gate, now| {
+        gate.admits_one()?;
+        own.map_or(Ok(()), |ip| gate.admits_one_from(ip, now))
+    });
+    if is_let_in {
+        return Some(incoming);
     }
+    incoming.turn_away();
+    None
+}
+
+/// Whether a connection is let in whose client turns out to be there.
+fn may_come(hub: &Hub, address: &str, ip: Option<IpAddr>) -> bool {
+    let Some(from) = ip else { return true };
+    passes(hub, address, ip, |gate, now| gate.admits_one_from(from, now))
+}
+
+fn passes(
+    hub: &Hub,
+    address: &str,
+    ip: Option<IpAddr>,
+    check: impl FnOnce(&Gate, Instant) -> Result<(), Barred>,
+) -> bool {
+    let now = Instant::now();
+    let Err(why) = check(hub.gate(), now) else { return true };
+    hub.bar(why, address, ip, now);
+    false
 }
 
 /// Has a connection served that the host program has brought, as above.
@@ -154,7 +172,7 @@ async fn prepare<S: Socket + Send + 'static>(
         if let Some(source) = source {
             come_from(peer, Text::from(source.to_string()));
             remote = Some(source);
-            if !may_come(hub, &peer.address, Some(source.ip()), false) {
+            if !may_come(hub, &peer.address, Some(source.ip())) {
                 return None;
             }
         }
@@ -188,7 +206,7 @@ async fn prepare<S: Socket + Send + 'static>(
     session::may_begin(hub, peer, Stage::Established).await.then_some(Ready::Wrapped(stream))
 }
 
-/// Notes where a reverse proxy says that the client is; `None` if it is not let in from there.
+/// Notes where a reverse proxy at `remote` says that the client is; `None` if it is not let in from there.
 fn be_forwarded(hub: &Hub, door: &Door, peer: &mut Peer, client: Option<Text>, remote: Option<IpAddr>) -> Option<()> {
     let ip = match client {
         Some(client) => {
@@ -196,11 +214,10 @@ fn be_forwarded(hub: &Hub, door: &Door, peer: &mut Peer, client: Option<Text>, r
             come_from(peer, client);
             ip
         }
-        // It has come without a proxy, or by one that says nothing, and has not been looked at yet.
-        None => remote.filter(|_| door.proxy.is_none()),
+        // One that says nothing is a client itself, and has not been looked at yet, unless another one has told of it.
+        None => remote.filter(|_| door.proxy.is_none() && door.may_be_proxy(remote)),
     };
-    let is_known = !door.websocket.as_ref().is_some_and(|websocket| websocket.trusts_proxies());
-    (is_known || may_come(hub, &peer.address, ip, false)).then_some(())
+    may_come(hub, &peer.address, ip).then_some(())
 }
 
 /// Serves a connection of QUIC.

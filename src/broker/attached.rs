@@ -78,7 +78,7 @@ impl Run {
     /// Has a connection served, if there is a place for it.
     fn attach(&self, link: AdoptedLink, peer: session::Peer) -> Result<(), Error> {
         let Some(place) = self.places.take() else {
-            self.hub.turn_away(true);
+            self.hub.turn_away(&peer.address, session::ip_of(&peer.address), true);
             return Err(Error::WouldBlock("there are as many connections as limits.max_connections allows"));
         };
         match link {

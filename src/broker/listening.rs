@@ -36,10 +36,7 @@ impl Open {
             let _stays = stays;
             let accepting = accepting;
             let serve = |accepted| arrivals::spawn(&hub, &places, accepted);
-            let turn_away = |incoming, door, none_in_all| {
-                hub.turn_away(none_in_all);
-                arrivals::turn_away(&hub, incoming, door);
-            };
+            let turn_away = |incoming, door, none_in_all| arrivals::turn_away(&hub, incoming, door, none_in_all);
             accepting.accept(serve, turn_away).await;
         });
         Open { listener, acceptor, gone }

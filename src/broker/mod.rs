@@ -365,6 +365,7 @@ impl Broker {
             messages_dropped_rate: sessions.dropped_rate.load(Relaxed),
             publishes_throttled: sessions.publishes_throttled.load(Relaxed),
             connections_closed_rate: sessions.closed_rate.load(Relaxed),
+            connections_refused_full: sessions.refused_full.load(Relaxed),
             decisions_without_ticket: sum(|stats| stats.without_ticket),
             decisions_failed: decisions(|stats| stats.failed),
             decisions_stopped: sum(|stats| stats.stopped),

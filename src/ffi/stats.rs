@@ -119,6 +119,8 @@ pub struct rmqtt_stats_t {
     pub memory_buffers: u64,
     /// Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
     pub memory_used: u64,
+    /// Counter: of the connections refused, those for which there was no place: `max_connections`, of a listener or in all.
+    pub connections_refused_full: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -151,6 +153,7 @@ from_stats! {
     connections_refused_authentication
     messages_dropped_rate publishes_throttled connections_closed_rate
     messages_dropped_memory memory_queues memory_retained memory_sessions memory_buffers memory_used
+    connections_refused_full
 }
 
 /// How many ranges the times of a hook are counted in.

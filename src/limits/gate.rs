@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::{Allowance, BanPolicy, Bucket, Network, Shield, Source};
+use super::{Allowance, BanPolicy, Bucket, Network, Networks, Shield, Source};
 use crate::config::{self, BanBy};
 
 /// Addresses that a rate is kept of.
 const MAX_RATED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
 
-/// Sources that are remembered to have been logged.
+/// Lines about sources in the interval below: as many as are remembered to have been logged.
 const MAX_LOGGED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
 
 /// How often the same is logged of the same source.
@@ -31,6 +30,10 @@ pub enum Barred {
     Banned,
     /// Too many connections have come in this second, in all or from there.
     Rate,
+    /// There are as many connections as allowed.
+    Full,
+    /// It could not show who it is.
+    Authentication,
 }
 
 /// Decides about connections by where they come from. What it remembers is bounded.
@@ -42,8 +45,8 @@ pub struct Gate {
 }
 
 struct Policy {
-    allow: Vec<IpNet>,
-    deny: Vec<IpNet>,
+    allow: Networks,
+    deny: Networks,
     in_all: Option<Bucket>,
     per_ip: Option<Allowance>,
     /// Empty if nothing is counted.
@@ -78,26 +81,26 @@ impl Gate {
         }
     }
 
-    /// Whether a connection may come from there.
-    pub fn admits(&self, address: IpAddr, now: Instant) -> Result<(), Barred> {
-        let address = address.to_canonical();
+    /// Whether connections are counted by where they come from. If so, that is not to be what anybody may have made up: it
+    /// would count against whoever is there.
+    pub fn counts_by_address(&self) -> bool {
+        self.policy.load().per_ip.is_some()
+    }
+
+    /// Whether one more connection may come from there.
+    pub fn admits_one_from(&self, address: IpAddr, now: Instant) -> Result<(), Barred> {
         let policy = self.policy.load();
-        let is_in = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
-        if is_in(&policy.deny) || !(policy.allow.is_empty() || is_in(&policy.allow)) {
+        if policy.deny.contain(address) || !(policy.allow.is_empty() || policy.allow.contain(address)) {
             return Err(Barred::Network);
         }
         let network = Network::from(address);
         if self.shield.ban_of(&Source::Ip(network), now).is_some() {
             return Err(Barred::Banned);
         }
-        if let Some(allowance) = policy.per_ip {
-            let mut rates = self.rates.lock();
-            let bucket = rates.get_or_insert(network, || Bucket::new(allowance));
-            if bucket.take(1).is_err() {
-                return Err(Barred::Rate);
-            }
-        }
-        Ok(())
+        let Some(allowance) = policy.per_ip else { return Ok(()) };
+        let mut rates = self.rates.lock();
+        let bucket = rates.get_or_insert(network, || Bucket::new(allowance));
+        bucket.take(1).map_err(|_| Barred::Rate)
     }
 
     pub fn shield(&self) -> &Shield {
@@ -114,11 +117,14 @@ impl Gate {
         self.policy.load().by.iter().filter_map(source).collect()
     }
 
-    /// Whether it is time to log this of a source again.
+    /// Whether it is time to log this of a source again. Many sources do not fill the log, either.
     pub fn is_worth_a_line(&self, why: Barred, address: Option<IpAddr>, now: Instant) -> bool {
         let key = (why, address.map(Network::from));
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < LOG_INTERVAL;
         let mut logged = self.logged.lock();
-        if logged.get(&key).is_some_and(|at| now.saturating_duration_since(*at) < LOG_INTERVAL) {
+        // Nothing but a line changes the order: the last one is the oldest.
+        let is_full = logged.len() == logged.cap().get() && logged.peek_lru().is_some_and(|(_, at)| is_recent(at));
+        if logged.peek(&key).map_or(is_full, is_recent) {
             return false;
         }
         logged.put(key, now);
@@ -139,8 +145,8 @@ impl Policy {
             by.clear();
         }
         Policy {
-            allow: limits.ip_allow.clone(),
-            deny: limits.ip_deny.clone(),
+            allow: Networks::new(&limits.ip_allow),
+            deny: Networks::new(&limits.ip_deny),
             in_all: allowance(limits.conn_rate_per_sec).map(Bucket::new),
             per_ip: allowance(limits.conn_rate_per_ip_per_sec),
             by,
@@ -154,5 +160,30 @@ fn ban_policy(ban: &config::Ban) -> BanPolicy {
         flaps: ban.flaps,
         window: Duration::from_millis(ban.window_ms),
         ban: Duration::from_millis(ban.ban_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn lines_about_many_sources_are_bounded() {
+        let (gate, begun) = (Gate::new(&config::Limits::default()), Instant::now());
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let address = |number: u32| Some(IpAddr::from(Ipv4Addr::from(number)));
+        let lines = |at| (0..20_000).filter(|number| gate.is_worth_a_line(Barred::Rate, address(*number), at)).count();
+        assert!(
+            gate.is_worth_a_line(Barred::Rate, None, after(0)) && gate.is_worth_a_line(Barred::Full, None, after(0))
+        );
+        assert!(
+            !gate.is_worth_a_line(Barred::Rate, None, after(9)) && gate.is_worth_a_line(Barred::Rate, None, after(10))
+        );
+        assert!(!gate.is_worth_a_line(Barred::Rate, None, after(19)));
+        assert_eq!(lines(after(20)), MAX_LOGGED.get());
+        assert_eq!(lines(after(29)), 0);
+        assert_eq!(lines(after(30)), MAX_LOGGED.get());
     }
 }

@@ -3,6 +3,7 @@
 mod gate;
 mod memory;
 mod meter;
+mod networks;
 mod places;
 mod rate;
 mod shield;
@@ -11,6 +12,7 @@ mod source;
 pub use gate::{Barred, Gate};
 pub use memory::{Kind, Memory, Pressure, Refusing, Share};
 pub use meter::Meter;
+pub use networks::Networks;
 pub use places::{Place, Places};
 pub use rate::{Allowance, Bucket};
 pub use shield::{Ban, BanPolicy, Shield};

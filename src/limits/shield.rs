@@ -15,7 +15,7 @@ use crate::model::BanCause;
 /// Sources that failures are counted of.
 const MAX_COUNTED: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
 
-/// Bans at the same time.
+/// Bans at the same time: those that sources have brought about, and those of the host program, each.
 const MAX_BANS: NonZeroUsize = NonZeroUsize::new(32_768).expect("not zero");
 
 /// The first delay of an answer to somebody who has failed before; it doubles with each failure.
@@ -50,7 +50,10 @@ pub struct Shield(Mutex<State>);
 struct State {
     policy: BanPolicy,
     counted: LruCache<(Source, BanCause), Window>,
-    bans: LruCache<Source, (BanCause, Option<Instant>)>,
+    /// Those that sources have brought about.
+    earned: LruCache<Source, Ban>,
+    /// Those of the host program: however many bring about one of their own, these are not forgotten for it.
+    ordered: LruCache<Source, Ban>,
 }
 
 /// Failures in a window that slides: those of the window before count by how much of it is still in sight.
@@ -63,8 +66,8 @@ struct Window {
 
 impl Shield {
     pub fn new(policy: BanPolicy) -> Self {
-        let (counted, bans) = (LruCache::new(MAX_COUNTED), LruCache::new(MAX_BANS));
-        Shield(Mutex::new(State { policy, counted, bans }))
+        let (earned, ordered) = (LruCache::new(MAX_BANS), LruCache::new(MAX_BANS));
+        Shield(Mutex::new(State { policy, counted: LruCache::new(MAX_COUNTED), earned, ordered }))
     }
 
     /// Another policy for what happens from now on. Bans stay.
@@ -75,13 +78,7 @@ impl Shield {
     /// The ban that keeps somebody out.
     pub fn ban_of(&self, source: &Source, now: Instant) -> Option<Ban> {
         let mut state = self.0.lock();
-        // Most are not there: no change of the order for them.
-        let (cause, until) = *state.bans.peek(source)?;
-        if until.is_some_and(|until| until <= now) {
-            state.bans.pop(source);
-            return None;
-        }
-        Some(Ban { source: source.clone(), cause, until })
+        in_force(&mut state.ordered, source, now).or_else(|| in_force(&mut state.earned, source, now))
     }
 
     /// Counts a failure, or a connection; the ban that it brings about.
@@ -92,7 +89,8 @@ impl Shield {
             BanCause::Flapping => policy.flaps,
             BanCause::Authentication | BanCause::Api => policy.failures,
         };
-        if allowed == 0 {
+        // Whoever the host program keeps out is kept out as long as that has said.
+        if allowed == 0 || in_force(&mut state.ordered, source, now).is_some() {
             return None;
         }
         let key = (source.clone(), cause);
@@ -101,14 +99,15 @@ impl Shield {
             return None;
         }
         state.counted.pop(&key);
-        let until = now.checked_add(policy.ban);
-        state.bans.put(source.clone(), (cause, until));
-        Some(Ban { source: source.clone(), cause, until })
+        let ban = Ban { source: source.clone(), cause, until: now.checked_add(policy.ban) };
+        state.earned.put(source.clone(), ban.clone());
+        Some(ban)
     }
 
     /// Whether anybody may be kept out.
     pub fn has_bans(&self) -> bool {
-        !self.0.lock().bans.is_empty()
+        let state = self.0.lock();
+        !(state.earned.is_empty() && state.ordered.is_empty())
     }
 
     /// How long somebody who fails has to wait for the answer, by how often that has happened within the window.
@@ -122,11 +121,14 @@ impl Shield {
         }
     }
 
-    /// Keeps somebody out; for ever without `duration`.
-    pub fn ban(&self, source: Source, cause: BanCause, duration: Option<Duration>, now: Instant) -> Ban {
+    /// Keeps somebody out whom the host program does not want; for ever without `duration`. That replaces any ban before.
+    pub fn ban(&self, source: Source, duration: Option<Duration>, now: Instant) -> Ban {
         let until = duration.and_then(|duration| now.checked_add(duration));
-        self.0.lock().bans.put(source.clone(), (cause, until));
-        Ban { source, cause, until }
+        let ban = Ban { source: source.clone(), cause: BanCause::Api, until };
+        let mut state = self.0.lock();
+        state.earned.pop(&source);
+        state.ordered.put(source, ban.clone());
+        ban
     }
 
     /// Lets somebody in again, with nothing counted; whether that one was banned.
@@ -135,16 +137,30 @@ impl Shield {
         for cause in [BanCause::Authentication, BanCause::Flapping] {
             state.counted.pop(&(source.clone(), cause));
         }
-        state.bans.pop(source).is_some()
+        let (earned, ordered) = (state.earned.pop(source), state.ordered.pop(source));
+        earned.or(ordered).is_some()
     }
 
     /// All who are kept out now.
     pub fn bans(&self, now: Instant) -> Vec<Ban> {
         let state = self.0.lock();
-        let each = state.bans.iter().map(|(source, (cause, until))| (source, *cause, *until));
-        each.filter(|(.., until)| until.is_none_or(|until| until > now))
-            .map(|(source, cause, until)| Ban { source: source.clone(), cause, until })
-            .collect()
+        let each = state.ordered.iter().chain(&state.earned).map(|(_, ban)| ban);
+        each.filter(|ban| !ban.is_over(now)).cloned().collect()
+    }
+}
+
+/// The ban of a source, if it is not over.
+fn in_force(bans: &mut LruCache<Source, Ban>, source: &Source, now: Instant) -> Option<Ban> {
+    // Most are not there: no change of the order for them.
+    if bans.peek(source)?.is_over(now) {
+        bans.pop(source);
+    }
+    bans.peek(source).cloned()
+}
+
+impl Ban {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
 }
 
@@ -240,7 +256,7 @@ mod tests {
     fn the_host_program_bans_and_lifts() {
         let (shield, now) = (Shield::new(BanPolicy { failures: 0, ..POLICY }), Instant::now());
         assert_eq!(shield.failed(&address(1), BanCause::Authentication, now), None, "no policy");
-        shield.ban(address(1), BanCause::Api, None, now);
+        shield.ban(address(1), None, now);
         let years = Duration::from_secs(100_000_000);
         assert!(shield.ban_of(&address(1), now + years).is_some());
         assert!(shield.lift(&address(1)) && !shield.lift(&address(1)));
@@ -258,5 +274,20 @@ mod tests {
         assert_eq!(shield.bans(now).len(), MAX_BANS.get());
         assert!(shield.ban_of(&address(many - 1), now).is_some());
         assert!(shield.ban_of(&address(0), now).is_none(), "the one that was heard of least recently has given way");
+    }
+
+    #[test]
+    fn what_the_host_program_has_said_is_not_undone_by_others() {
+        let (shield, now) = (Shield::new(BanPolicy { failures: 1, ..POLICY }), Instant::now());
+        shield.ban(address(0), None, now);
+        assert_eq!(shield.failed(&address(0), BanCause::Authentication, now), None, "for ever is longer");
+        for number in 1..=MAX_BANS.get() as u32 + 1 {
+            assert!(shield.failed(&address(number), BanCause::Authentication, now).is_some());
+        }
+        let later = now + 2 * POLICY.ban;
+        assert_eq!(shield.bans(later), [Ban { source: address(0), cause: BanCause::Api, until: None }]);
+        assert!(shield.ban_of(&address(2), now + POLICY.ban / 2).is_some());
+        shield.ban(address(2), Some(Duration::from_secs(1)), now);
+        assert!(shield.ban_of(&address(2), now + POLICY.ban / 2).is_none(), "replaced by the shorter one");
     }
 }

@@ -112,4 +112,6 @@ pub struct Stats {
     pub memory_buffers: u64,
     /// Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
     pub memory_used: u64,
+    /// Counter: of the connections refused, those for which there was no place.
+    pub connections_refused_full: u64,
 }

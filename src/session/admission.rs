@@ -61,7 +61,8 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     let suspect = Suspect::of(hub, client);
     let identified = match identify(hub, arrival, connect, client, peer, settings).await {
         Err(Failure::Refused(refusal)) if is_failed_attempt(refusal.reason) => {
-            arrival.wait_in_time(suspect.fail(hub)).await?;
+            // Be it too late when that is over, or the client gone: it has been refused.
+            let _ = arrival.wait_in_time(suspect.fail(hub)).await;
             return Err(refusal.into());
         }
         other => other?,
@@ -69,6 +70,8 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     let Identified { changes, rules, expires_at } = identified;
     let granted = changes.unwrap_or_default();
     handshake::change_client(client, &granted, settings)?;
+    // It may go by another name now than the one in CONNECT, and may have been banned meanwhile.
+    refuse_banned(hub, client)?;
     if let Some(will) = &connect.will {
         let policy = Policy::of(settings, rules.as_deref());
         arrival.wait_for(register(hub, will, client, policy)).await??;
@@ -77,10 +80,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE).into());
     }
     match arrival.wait_for(Lease::take(hub, &client.id, connect.clean_start)).await? {
-        Ok(lease) => {
-            suspect.connected(hub);
-            Ok(Admitted { lease, granted, rules, expires_at })
-        }
+        Ok(lease) => Ok(Admitted { lease, granted, rules, expires_at }),
         Err(_) => Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED).into()),
     }
 }

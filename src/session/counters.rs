@@ -7,10 +7,11 @@ use super::mailbox::Dropped;
 pub struct SessionCounters {
     pub connections: AtomicU64,
     pub connections_refused: AtomicU64,
-    /// Of those refused: because of their network, a ban, or the rate; because authentication failed.
+    /// Of those refused: because of their network, a ban, or the rate; for want of a place; because authentication failed.
     pub refused_network: AtomicU64,
     pub refused_banned: AtomicU64,
     pub refused_rate: AtomicU64,
+    pub refused_full: AtomicU64,
     pub refused_authentication: AtomicU64,
     pub connections_timed_out: AtomicU64,
     /// Ended below MQTT: PROXY protocol, TLS, WebSocket, QUIC.

@@ -101,6 +101,10 @@ impl Lease {
         if self.hub.is_stopping() {
             self.handle.close(Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, STOPPING));
         }
+        // Whoever has banned it just before did not find it among those that are connected.
+        if self.hub.is_banned(&client, Instant::now()) {
+            self.handle.close(Closing::by_host(ReasonCode::ADMINISTRATIVE_ACTION));
+        }
     }
 
     pub(super) fn handle(&self) -> &Arc<Handle> {

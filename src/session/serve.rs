@@ -26,6 +26,7 @@ use super::mailbox::Wants;
 use super::metered::Metered;
 use super::ruling::Refusal;
 use super::settings::Settings;
+use super::suspect::Suspect;
 use super::throttle::Throttle;
 use super::visit::Visit;
 use crate::codec::{Connect, Packet};
@@ -234,6 +235,7 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     };
     lease.handle().quota().set_own(limits.as_deref());
     lease.connect(client.clone(), will, visit.begin(), wants);
+    Suspect::of(hub, &client).connected(hub);
     let permit = Permit { rules, expires_at, limits, throttle };
     let silence = handshake::silence(keep_alive_s);
     Some(Driver::new(stream, hub.clone(), client, permit, lease, decoder, connection, input, silence))

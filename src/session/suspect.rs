@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use tokio::time::sleep;
 
-use super::counters::add;
 use super::hub::Hub;
 use super::rights::ip_of;
 use super::ruling::Refusal;
-use crate::limits::Source;
-use crate::model::{BanCause, BanKind, Client, ReasonCode};
+use crate::limits::{Barred, Source};
+use crate::model::{BanCause, Client, ReasonCode, Text};
 
 /// Who is counted if a client fails.
 pub(super) struct Suspect {
+    address: Text,
     sources: Vec<Source>,
 }
 
@@ -25,13 +25,14 @@ pub(super) fn is_failed_attempt(reason: ReasonCode) -> bool {
 impl Suspect {
     pub(super) fn of(hub: &Hub, client: &Client) -> Self {
         let ip = ip_of(&client.address);
-        Suspect { sources: hub.gate().sources(ip, &client.id, client.username.as_deref()) }
+        let sources = hub.gate().sources(ip, &client.id, client.username.as_deref());
+        Suspect { address: client.address.clone(), sources }
     }
 
     /// Counts a failure, and waits before the client hears of it: the longer, the more often that has happened.
     pub(super) async fn fail(&self, hub: &Hub) {
         let (shield, now) = (hub.gate().shield(), Instant::now());
-        add(&hub.counters().refused_authentication, 1);
+        hub.count_barred(Barred::Authentication, &self.address, ip_of(&self.address), now);
         let delay = self.sources.iter().map(|source| shield.delay(source, now)).max().unwrap_or_default();
         for source in &self.sources {
             if let Some(ban) = shield.failed(source, BanCause::Authentication, now) {
@@ -57,16 +58,10 @@ impl Suspect {
 /// Refuses a client that is banned, whichever of its names that is by. Its address has been looked at before, but for one that
 /// the host program has brought.
 pub(super) fn refuse_banned(hub: &Hub, client: &Client) -> Result<(), Refusal> {
-    let (shield, now) = (hub.gate().shield(), Instant::now());
-    if !shield.has_bans() {
+    let now = Instant::now();
+    if !hub.is_banned(client, now) {
         return Ok(());
     }
-    let names = [(BanKind::ClientId, Some(&client.id)), (BanKind::User, client.username.as_ref())];
-    let names = names.into_iter().filter_map(|(kind, name)| Source::of(kind, name?));
-    let mut sources = ip_of(&client.address).map(|ip| Source::Ip(ip.into())).into_iter().chain(names);
-    if sources.any(|source| shield.ban_of(&source, now).is_some()) {
-        add(&hub.counters().refused_banned, 1);
-        return Err(Refusal::new(ReasonCode::BANNED));
-    }
-    Ok(())
+    hub.count_barred(Barred::Banned, &client.address, ip_of(&client.address), now);
+    Err(Refusal::new(ReasonCode::BANNED))
 }

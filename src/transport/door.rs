@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,9 +72,9 @@ impl Door {
 }
 
 impl Door {
-    /// Whether its connections may be those of a proxy, which tells of the client only later.
-    pub fn is_behind_proxy(&self) -> bool {
-        self.proxy.is_some() || self.websocket.as_ref().is_some_and(WebSocketPolicy::trusts_proxies)
+    /// Whether a connection from there may be that of a proxy, which tells of the client only later.
+    pub fn may_be_proxy(&self, remote: Option<IpAddr>) -> bool {
+        self.proxy.is_some() || self.websocket.as_ref().is_some_and(|websocket| websocket.trusts(remote))
     }
 }
 

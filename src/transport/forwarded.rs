@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio_tungstenite::tungstenite::http::header::{HeaderMap, HeaderName, FORWARDED};
 
-use super::networks::Networks;
+use crate::limits::Networks;
 use crate::model::Text;
 
 /// The headers name different clients: one of them is forged.

@@ -141,6 +141,15 @@ impl Incoming {
         }
     }
 
+    /// Itself, if it comes from there for sure. One that only seems to is asked to show it, and comes again then.
+    pub fn proved(self) -> Option<Self> {
+        match self {
+            Incoming::Tcp(..) | Incoming::Unix(_) => Some(self),
+            #[cfg(feature = "quic")]
+            Incoming::Quic(incoming) => incoming.proved().map(Incoming::Quic),
+        }
+    }
+
     /// Where it comes from, as hooks and the log show it.
     pub fn address(&self) -> Text {
         match self {

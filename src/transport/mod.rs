@@ -5,7 +5,6 @@ mod door;
 mod forwarded;
 mod link;
 mod listener;
-mod networks;
 mod proxy;
 #[cfg(feature = "quic")]
 mod quic;

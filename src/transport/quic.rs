@@ -128,6 +128,16 @@ impl Incoming {
         SocketAddr::new(remote.ip().to_canonical(), remote.port())
     }
 
+    /// Itself, if the client has proved its address; else it is asked to, at the cost of a round trip.
+    pub fn proved(self) -> Option<Self> {
+        if self.incoming.remote_address_validated() {
+            return Some(self);
+        }
+        // It cannot fail: whoever has not proved its address may be asked to.
+        let _ = self.incoming.retry();
+        None
+    }
+
     pub fn refuse(self) {
         self.incoming.refuse();
     }

@@ -131,6 +131,19 @@ static void who_fails_too_often_is_banned(void) {
     rmqtt_broker_free(broker);
 }
 
+static void there_is_no_place(void) {
+    rmqtt_broker_t *broker = test_broker("{\"listeners\":[{\"address\":\"127.0.0.1:0\"}],\"auth\":{\"allow_anonymous\":true},"
+                                         "\"limits\":{\"max_connections\":1}}");
+    test_start(broker);
+    test_client only = client_open(broker, "only", 5);
+    CHECK_EQ(connect_code(broker, 5, "another", NULL), 0x97);
+    CHECK_EQ(connect_code(broker, 4, "another", NULL), 3);
+    CHECK_EQ(test_stats(broker).connections_refused_full, 2);
+    CHECK_EQ(publish(only, "t", "x", 1).code, 0x10);
+    close(only.fd);
+    rmqtt_broker_free(broker);
+}
+
 static void misuse(void) {
     rmqtt_error_t *error = NULL;
     rmqtt_string_t *json = NULL;
@@ -152,8 +165,13 @@ static void misuse(void) {
     CHECK_STATUS(rmqtt_broker_bans(broker, NULL, NULL), RMQTT_ERR_INVALID_ARGUMENT);
     CHECK(json == NULL);
 
-    /* They end with the run. */
+    /* They outlive a reload, and end with the run. */
     CHECK_OK(rmqtt_broker_ban(broker, RMQTT_BAN_CLIENT_ID, name, 0, NULL));
+    CHECK_OK(rmqtt_broker_reload(broker,
+                                 rmqtt_str("{\"listeners\":[{\"address\":\"127.0.0.1:0\"}],"
+                                           "\"auth\":{\"allow_anonymous\":true},\"limits\":{\"ban\":{\"flaps\":1000}}}"),
+                                 NULL, NULL));
+    CHECK_EQ(connect_code(broker, 5, "eve", NULL), 0x8a);
     CHECK_OK(rmqtt_broker_stop(broker, 0));
     test_start(broker);
     CHECK_EQ(connect_code(broker, 5, "eve", NULL), 0);
@@ -164,6 +182,7 @@ int main(void) {
     the_program_bans(false);
     the_program_bans(true);
     who_fails_too_often_is_banned();
+    there_is_no_place();
     misuse();
     return 0;
 }

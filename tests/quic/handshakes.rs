@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use quinn::{ConnectionError, TransportErrorCode};
 use rmqttc::hooks::{Hook, Stage};
+use rustls::ClientConfig;
 use serde_json::json;
 
 use crate::certificates::Authority;
 use crate::mqtt::{Connect, LONG};
 use crate::quic::Visitor;
-use crate::secured::{eventually, Seen, Witness};
+use crate::secured::{config, eventually, material, start, Seen, Witness, NAMES};
 use crate::{serve, serve_mutual, trusting};
 
 /// The alerts of TLS that connections are refused with.
@@ -117,14 +118,8 @@ fn silent_clients_end() {
     assert!(client.ping());
 }
 
-/// Packets whose sender is not where they come from take up so many handshakes and no more. Others then prove where they
-/// are, and are served.
-#[test]
-fn senders_that_are_elsewhere_are_bounded() {
-    const UNPROVED: usize = 100;
-    const SENT: usize = 150;
-    let timeout = Duration::from_secs(4);
-    let (broker, address, config) = serve(json!({"connect_timeout_ms": timeout.as_millis() as u64}));
+/// Begins so many handshakes that nobody will go on with; where they seem to come from.
+fn spoofed(count: usize, address: &str, config: &ClientConfig) -> Vec<UdpSocket> {
     // Takes the first packets of clients, which believe it to be the broker.
     let trap = UdpSocket::bind("127.0.0.1:0").unwrap();
     trap.set_read_timeout(Some(LONG)).unwrap();
@@ -133,20 +128,32 @@ fn senders_that_are_elsewhere_are_bounded() {
     let mut spoofed = Vec::new();
     let mut packet = [0; 2048];
     let mut lures = Vec::new();
-    while spoofed.len() < SENT {
-        lures.push(lured.begin(trap.local_addr().unwrap(), &config, "localhost"));
+    while spoofed.len() < count {
+        lures.push(lured.begin(trap.local_addr().unwrap(), config, "localhost"));
         loop {
             let (length, _) = trap.recv_from(&mut packet).unwrap();
             // Some are sent again. Behind five bytes, there is a number that is new for each connection.
             if known.insert(packet[5..14].to_vec()) {
                 let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
                 socket.set_read_timeout(Some(LONG)).unwrap();
-                socket.send_to(&packet[..length], &address).unwrap();
+                socket.send_to(&packet[..length], address).unwrap();
                 spoofed.push(socket);
                 break;
             }
         }
     }
+    spoofed
+}
+
+/// Packets whose sender is not where they come from take up so many handshakes and no more. Others then prove where they
+/// are, and are served.
+#[test]
+fn senders_that_are_elsewhere_are_bounded() {
+    const UNPROVED: usize = 100;
+    const SENT: usize = 150;
+    let timeout = Duration::from_secs(4);
+    let (broker, address, config) = serve(json!({"connect_timeout_ms": timeout.as_millis() as u64}));
+    let spoofed = spoofed(SENT, &address, &config);
     let is_retry = |socket: &UdpSocket| {
         let mut packet = [0; 2048];
         socket.recv(&mut packet).expect("no answer");
@@ -159,4 +166,24 @@ fn senders_that_are_elsewhere_are_bounded() {
     assert!(client.ping());
     eventually("they have ended", || broker.stats().connections_timed_out == UNPROVED as u64);
     assert!(client.ping());
+}
+
+/// What only seems to come from an address does not count against whoever is there.
+#[test]
+fn senders_that_are_elsewhere_use_up_nothing() {
+    let authority = Authority::new("authority");
+    let mut settings = config("quic", material(&authority.server(&NAMES), json!({})), json!({}));
+    settings["limits"] = json!({"conn_rate_per_ip_per_sec": 1});
+    let (broker, address) = start(&settings);
+    let client = trusting(&authority, None);
+    for socket in spoofed(5, &address, &client) {
+        socket.recv(&mut [0; 2048]).expect("no answer");
+    }
+    let visitor = Visitor::new();
+    let mut first = Connect::v5("first").over(visitor.open(&address, &client)).unwrap();
+    eventually("one comes too soon", || {
+        let _ = visitor.refusal(&address, &client);
+        broker.stats().connections_refused_rate > 0
+    });
+    assert!(first.ping());
 }

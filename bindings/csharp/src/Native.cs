@@ -526,6 +526,7 @@ namespace Rmqtt
             internal ulong MemorySessions;
             internal ulong MemoryBuffers;
             internal ulong MemoryUsed;
+            internal ulong ConnectionsRefusedFull;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -64,6 +64,7 @@ namespace Rmqtt
             MemorySessions = (long)native.MemorySessions;
             MemoryBuffers = (long)native.MemoryBuffers;
             MemoryUsed = (long)native.MemoryUsed;
+            ConnectionsRefusedFull = (long)native.ConnectionsRefusedFull;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -246,5 +247,9 @@ namespace Rmqtt
         /// <summary>Gauge: bytes held in all, by the broker's own account: what
         /// <c>limits.memory_budget_bytes</c> bounds.</summary>
         public long MemoryUsed { get; }
+
+        /// <summary>Counter: of <see cref="ConnectionsRefused" />, those for which there was no place:
+        /// <c>max_connections</c>, of a listener or in all.</summary>
+        public long ConnectionsRefusedFull { get; }
     }
 }

@@ -10,7 +10,6 @@ mod subscribing;
 mod wills;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, SeqCst},
@@ -40,7 +39,7 @@ use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
 };
-use crate::limits::{Barred, Gate, Memory, Place, Places, Refusing};
+use crate::limits::{Gate, Memory, Places, Refusing};
 use crate::model::topic;
 use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
@@ -382,39 +381,6 @@ impl Hub {
 
     pub(in crate::session) fn count_subscriptions(&self, change: i64) {
         self.session_subscriptions.fetch_add(change as u64, Relaxed);
-    }
-
-    /// Counts a connection for which there was no place, be it with its listener or in all.
-    pub fn turn_away(&self, none_in_all: bool) {
-        self.counters.connections_refused.fetch_add(1, Relaxed);
-        if none_in_all {
-            self.overloads.connections.begin(&self.callbacks);
-        }
-    }
-
-    /// A place for a connection that is read from only to be refused, if there is one.
-    pub fn place_for_refusal(&self) -> Option<Place> {
-        self.refusals.take()
-    }
-
-    /// Who may connect at all.
-    pub fn gate(&self) -> &Gate {
-        &self.gate
-    }
-
-    /// Counts a connection that is not let in because of where it comes from.
-    pub fn bar(&self, why: Barred, address: &str, ip: Option<IpAddr>, now: Instant) {
-        add(&self.counters.connections_refused, 1);
-        match why {
-            Barred::Network => add(&self.counters.refused_network, 1),
-            Barred::Banned => add(&self.counters.refused_banned, 1),
-            Barred::Rate => add(&self.counters.refused_rate, 1),
-        }
-        if self.gate.is_worth_a_line(why, ip, now) {
-            tracing::warn!(%address, ?why, "a connection is closed at once; more of the same are logged at debug for a while");
-        } else {
-            tracing::debug!(%address, ?why, "closed at once");
-        }
     }
 
     /// Counts a connection that has failed below MQTT.

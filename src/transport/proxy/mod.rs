@@ -20,9 +20,9 @@ use tokio::io::AsyncRead;
 use tokio_util::io::read_buf;
 
 use super::link::{Link, Socket};
-use super::networks::Networks;
 use super::socket::canonical;
 use crate::config::{self, ProxyProtocol};
+use crate::limits::Networks;
 use crate::model::ProxyInfo;
 
 /// What a listener does about the PROXY protocol.

@@ -26,8 +26,8 @@ use tokio_tungstenite::tungstenite::Error;
 use self::request::Origin;
 use self::stream::WebSocket;
 use super::forwarded;
-use super::networks::Networks;
 use crate::config;
+use crate::limits::Networks;
 use crate::model::Text;
 
 /// How long a client may take to read why its request is refused.
@@ -54,9 +54,13 @@ impl WebSocketPolicy {
         }
     }
 
-    /// Whether a proxy may say whom it speaks for.
-    pub fn trusts_proxies(&self) -> bool {
-        self.forwarders.is_some()
+    /// Whether whoever is there may say whom it speaks for. `None` for Unix sockets.
+    pub fn trusts(&self, remote: Option<IpAddr>) -> bool {
+        self.trusted(remote).is_some()
+    }
+
+    fn trusted(&self, remote: Option<IpAddr>) -> Option<&Networks> {
+        self.forwarders.as_ref().filter(|trusted| remote.is_none_or(|remote| trusted.contain(remote)))
     }
 
     /// Answers the request. Besides the stream, the address of the client if a proxy at `remote` that is trusted tells it;
@@ -104,8 +108,7 @@ impl WebSocketPolicy {
         }
         let subprotocol = request::subprotocol(request)
             .ok_or((StatusCode::BAD_REQUEST, "the subprotocol has to be mqtt or mqttv3.1"))?;
-        let trusted = self.forwarders.as_ref().filter(|trusted| remote.is_none_or(|remote| trusted.contain(remote)));
-        let client = trusted.map(|trusted| forwarded::client(request.headers(), trusted)).transpose();
+        let client = self.trusted(remote).map(|trusted| forwarded::client(request.headers(), trusted)).transpose();
         let client = client.map_err(|_| (StatusCode::BAD_REQUEST, "the headers of proxies name different clients"))?;
         Ok((subprotocol, client.flatten()))
     }
