@@ -591,10 +591,11 @@ public:
     }
 
     /// Keeps somebody out: connections from that address are closed at once, clients of that client identifier or user
-    /// name are refused with 0x8A. Clients that are connected are disconnected with 0x98. A ban that is there already is
-    /// replaced; all end with the run of the broker. Hooks::client_banned tells of it.
+    /// name are refused with 0x8A. Clients that are connected are disconnected with 0x98. A ban that is there already
+    /// is replaced; all end with the run of the broker. Hooks::client_banned tells of it.
     ///
-    /// @param value An IP address, a client identifier, or a user name. Of an address of IPv6, its /64 network is banned.
+    /// @param value An IP address, a client identifier, or a user name. Of an address of IPv6, its /64 network is
+    ///        banned.
     /// @param duration How long; 0 until unban().
     /// @throws Error, with `RMQTT_ERR_INVALID_ARGUMENT` for a value that is empty, not UTF-8, or no address.
     void ban(BanKind kind, std::string_view value, std::chrono::milliseconds duration = std::chrono::milliseconds(0)) {

@@ -187,7 +187,7 @@ static void ignore_message(const rmqtt_message_t *message, void *user_data) {
 
 /** Publishes, subscribes, disconnects, looks around, and does the same at another broker. */
 static void use_the_library(rmqtt_broker_t *broker) {
-    char bystander[16];
+    char bystander[32];
     snprintf(bystander, sizeof bystander, "bystander %d", test_add(&library.calls) - 1);
     test_publish(broker, "within", "w");
     test_publish(library.other, "within", "w");

@@ -27,14 +27,15 @@ class VerdictWriter;
 
 /// What a hook may say at once.
 enum class Verdict : std::int32_t {
-    deny = RMQTT_VERDICT_DENY,      ///< No.
-    allow = RMQTT_VERDICT_ALLOW,    ///< Yes.
-    drop = RMQTT_VERDICT_DROP,      ///< No, but the client is not told: its message goes nowhere and is acknowledged as
-                                    ///< if it had. Denies what is not a message.
-    undecided = RMQTT_VERDICT_CONTINUE,  ///< Of Hooks::authenticate: the configuration decides, as without the hook.
-                                         ///< Denies everything else, but for an enhanced authentication, which goes
-                                         ///< on as with Answer::challenge().
-    failed = RMQTT_VERDICT_FAILED,  ///< No, because the code that was to decide has failed. So is an exception taken.
+    deny = RMQTT_VERDICT_DENY,           ///< No.
+    allow = RMQTT_VERDICT_ALLOW,         ///< Yes.
+    drop = RMQTT_VERDICT_DROP,           ///< No, but the client is not told: its message goes nowhere and is
+                                         ///< acknowledged as if it had. Denies what is not a message.
+    undecided = RMQTT_VERDICT_CONTINUE,  ///< From Hooks::authenticate: the configuration decides, as without the hook.
+                                         ///< From Hooks::auth_exchange: as Answer::challenge(), without data. Denies
+                                         ///< everything else.
+    failed = RMQTT_VERDICT_FAILED,       ///< No, because the code that was to decide has failed. So is an exception
+                                         ///< taken.
 };
 
 /// What is put in the place of what was asked for. Empty leaves it as it is; what does not belong to the question is

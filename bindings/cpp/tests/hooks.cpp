@@ -447,9 +447,10 @@ void authenticate_undecided() {
         return event.client.client_id == "eve" ? rmqtt::Verdict::deny : rmqtt::Verdict::undecided;
     };
     for (const bool anonymous : {true, false}) {
-        rmqtt::Broker broker = started(rmqtt::Hooks(hooks),
-                                       std::string(R"({"listeners": [{"address": "127.0.0.1:0"}],
-            "auth": {"allow_anonymous": )") + (anonymous ? "true}}" : "false}}"));
+        rmqtt::Broker broker = started(
+            rmqtt::Hooks(hooks),
+            anonymous ? R"({"listeners": [{"address": "127.0.0.1:0"}], "auth": {"allow_anonymous": true}})"
+                      : R"({"listeners": [{"address": "127.0.0.1:0"}]})");
         CHECK_EQ(Mqtt(port(broker)).connect(v5("c")), anonymous ? 0 : 0x87);
         CHECK_EQ(Mqtt(port(broker)).connect(v5("eve")), 0x87);
         CHECK_EQ(broker.stats().connections_refused_authentication, anonymous ? 1u : 2u);

@@ -603,8 +603,8 @@ namespace Rmqtt
         /// that is there already is replaced; all end with the run of the broker. <see cref="Hooks.ClientBanned" /> is
         /// told.</summary>
         /// <param name="kind">What the value is.</param>
-        /// <param name="value">An IP address, a client identifier, or a user name. Of an address of IPv6, its /64 network
-        /// is banned.</param>
+        /// <param name="value">An IP address, a client identifier, or a user name. Of an address of IPv6, its /64
+        /// network is banned.</param>
         /// <param name="duration">How long; zero until <see cref="Unban" />.</param>
         /// <exception cref="RmqttException">There is no such kind, the value is empty or no address, or the broker does
         /// not run.</exception>
@@ -638,9 +638,9 @@ namespace Rmqtt
 
         /// <summary>Lists all who are kept out.</summary>
         /// <returns>JSON, as text, such as
-        /// <c>{"bans":[{"kind":"ip","value":"192.0.2.1","cause":"authentication","left_ms":299000}]}</c>. <c>kind</c> is
-        /// "ip", "client_id" or "user"; <c>cause</c> is "authentication", "flapping" or "api"; <c>left_ms</c> is null for
-        /// one that lasts until <see cref="Unban" />.</returns>
+        /// <c>{"bans":[{"kind":"ip","value":"192.0.2.1","cause":"authentication","left_ms":299000}]}</c>.
+        /// <c>kind</c> is "ip", "client_id" or "user"; <c>cause</c> is "authentication", "flapping" or "api";
+        /// <c>left_ms</c> is null for one that lasts until <see cref="Unban" />.</returns>
         /// <exception cref="RmqttException">The broker does not run.</exception>
         public string ListBans()
         {
