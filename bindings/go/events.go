@@ -208,14 +208,6 @@ type BannedEvent struct {
 	Duration time.Duration // 0 until Broker.Unban
 }
 
-// BannedEvent is somebody who is kept out from now on.
-type BannedEvent struct {
-	Kind     BanKind
-	Value    string // the address, client identifier or user name; of IPv6 the network, such as "2001:db8::/64"
-	Cause    BanCause
-	Duration time.Duration // 0 until Broker.Unban
-}
-
 // name is that of a number of C that counts from 1.
 func name(number int32, names ...string) string {
 	if number >= 1 && int(number) <= len(names) {

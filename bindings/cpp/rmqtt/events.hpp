@@ -88,20 +88,6 @@ enum class BanCause : std::int32_t {
     api = RMQTT_BAN_CAUSE_API,                        ///< This program has said so, with Broker::ban().
 };
 
-/// What of a client is banned. A number without a name is one of a later version.
-enum class BanKind : std::int32_t {
-    ip = RMQTT_BAN_IP,                ///< Its address: one of IPv4, or a /64 network of IPv6.
-    client_id = RMQTT_BAN_CLIENT_ID,  ///< Its client identifier.
-    user = RMQTT_BAN_USER,            ///< Its user name.
-};
-
-/// Why somebody is banned. A number without a name is one of a later version.
-enum class BanCause : std::int32_t {
-    authentication = RMQTT_BAN_CAUSE_AUTHENTICATION,  ///< Too many failed to authenticate, `limits.ban.failures`.
-    flapping = RMQTT_BAN_CAUSE_FLAPPING,              ///< It has connected too often, `limits.ban.flaps`.
-    api = RMQTT_BAN_CAUSE_API,                        ///< This program has said so, with Broker::ban().
-};
-
 /// How far a message of this program has come.
 enum class PublishStage : std::int32_t {
     queued = RMQTT_PUBLISH_QUEUED,              ///< It is queued for everyone who gets it.

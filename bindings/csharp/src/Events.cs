@@ -660,57 +660,6 @@ namespace Rmqtt
         Api = 3,
     }
 
-    /// <summary>Somebody is kept out from now on.</summary>
-    public sealed class ClientBannedEvent
-    {
-        internal unsafe ClientBannedEvent(Native.ClientBanned* native)
-        {
-            Value = Utf8.Copy(native->Value);
-            Kind = (BanKind)native->Kind;
-            Cause = (BanCause)native->Cause;
-            Duration = Milliseconds.Saturated(native->BanMs);
-        }
-
-        /// <summary>The address, client identifier or user name; of IPv6 the network, such as
-        /// <c>2001:db8::/64</c>.</summary>
-        public string Value { get; }
-
-        /// <summary>What it is.</summary>
-        public BanKind Kind { get; }
-
-        /// <summary>Why.</summary>
-        public BanCause Cause { get; }
-
-        /// <summary>How long; zero until <see cref="Broker.Unban" />.</summary>
-        public TimeSpan Duration { get; }
-    }
-
-    /// <summary>What of a client is banned. A number without a name is one of a later version.</summary>
-    public enum BanKind
-    {
-        /// <summary>Its address: one of IPv4, or a /64 network of IPv6.</summary>
-        Ip = 1,
-
-        /// <summary>Its client identifier.</summary>
-        ClientId = 2,
-
-        /// <summary>Its user name.</summary>
-        User = 3,
-    }
-
-    /// <summary>Why somebody is banned. A number without a name is one of a later version.</summary>
-    public enum BanCause
-    {
-        /// <summary>Too many attempts to authenticate have failed, <c>limits.ban.failures</c>.</summary>
-        Authentication = 1,
-
-        /// <summary>It has connected too often, <c>limits.ban.flaps</c>.</summary>
-        Flapping = 2,
-
-        /// <summary>The program has said so, with <see cref="Broker.Ban" />.</summary>
-        Api = 3,
-    }
-
     /// <summary>A callback threw, or its task failed or was cancelled.</summary>
     public sealed class CallbackFailedEventArgs : EventArgs
     {
