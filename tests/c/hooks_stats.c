@@ -232,10 +232,10 @@ static void metrics_are_text(void) {
     rmqtt_string_free(NULL);
 
     rmqtt_hook_stats_t stats = rmqtt_hook_stats_init();
-    for (int hook = RMQTT_HOOK_AUTHENTICATE; hook <= RMQTT_HOOK_OVERLOAD; hook++) {
+    for (int hook = RMQTT_HOOK_AUTHENTICATE; hook <= RMQTT_HOOK_CLIENT_BANNED; hook++) {
         CHECK_OK(rmqtt_broker_hook_stats(broker, hook, &stats));
     }
-    const int none[] = {-1, RMQTT_HOOK_OVERLOAD + 1, 63, 1 << 20};
+    const int none[] = {-1, RMQTT_HOOK_CLIENT_BANNED + 1, 63, 1 << 20};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         CHECK_STATUS(rmqtt_broker_hook_stats(broker, none[i], &stats), RMQTT_ERR_INVALID_ARGUMENT);
     }
