@@ -28,7 +28,7 @@ pub struct Access {
     methods: Vec<Method>,
     rules: Rules,
     /// Passwords that are hashed at the same time: it takes all of a processor, and memory.
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 enum Method {
@@ -66,7 +66,7 @@ impl Access {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let hashing = Semaphore::new(thread::available_parallelism().map_or(1, |count| count.get()));
+        let hashing = Arc::new(Semaphore::new(thread::available_parallelism().map_or(1, |count| count.get())));
         let rules = Rules::new(&rules, config.acl.default_publish, config.acl.default_subscribe);
         Ok(Access { methods, rules, hashing })
     }
@@ -100,9 +100,15 @@ impl Access {
             return Outcome::Unknown;
         };
         let (file, user, password) = (file.clone(), user.to_owned(), password.to_vec());
-        let Ok(_place) = self.hashing.acquire().await else { return Refused::not_authorized("closed") };
-        // Not on a thread that serves clients: it takes milliseconds by design.
-        match spawn_blocking(move || file.check(&user, &password)).await {
+        let Ok(place) = self.hashing.clone().acquire_owned().await else { return Refused::not_authorized("closed") };
+        // Not on a thread that serves clients: it takes milliseconds by design. It goes on if its client leaves, and has its
+        // place until it is over: whoever comes and goes cannot have more of it done at once.
+        let check = move || {
+            let checked = file.check(&user, &password);
+            drop(place);
+            checked
+        };
+        match spawn_blocking(check).await {
             Ok(Checked::Right) => Outcome::Allowed(Granted::default()),
             Ok(Checked::Wrong) => Refused::bad_credentials("wrong password"),
             Ok(Checked::Unknown) => Outcome::Unknown,
