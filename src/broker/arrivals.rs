@@ -133,6 +133,7 @@ fn peer_of(incoming: &Incoming, door: &Door) -> Peer {
         identity: None,
         limits: door.limits.clone(),
         connect_by: Instant::now() + door.connect_timeout,
+        has_own_end: false,
     }
 }
 
@@ -147,7 +148,10 @@ async fn receive<S: Socket + Send + 'static>(
     session::guarded(hub, async {
         match Box::pin(prepare(hub, link, remote, door, &mut peer)).await {
             Some(Ready::Plain(link)) => session::serve(hub.clone(), link, peer).await,
-            Some(Ready::Wrapped(stream)) => session::serve(hub.clone(), stream, peer).await,
+            Some(Ready::Wrapped(stream)) => {
+                peer.has_own_end = true;
+                session::serve(hub.clone(), stream, peer).await;
+            }
             None => {}
         }
     })
@@ -235,6 +239,7 @@ async fn receive_quic(hub: &Arc<Hub>, incoming: crate::transport::QuicIncoming, 
             session::may_begin(hub, &peer, Stage::Established).await.then_some(stream)
         });
         if let Some(stream) = prepared.await {
+            peer.has_own_end = true;
             session::serve(hub.clone(), stream, peer).await;
         }
     })

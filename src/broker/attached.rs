@@ -128,6 +128,7 @@ impl Peer {
             identity: self.authenticated.then_some(Identity { username: self.username }),
             limits: None,
             connect_by: Instant::now() + timeout,
+            has_own_end: false,
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct Peer {
     pub limits: Option<Arc<ListenerLimits>>,
     /// When the client has to have said all that CONNACK needs.
     pub connect_by: Instant,
+    /// What carries the connection says when it ends, as TLS and WebSocket do; a socket just needs to be closed.
+    pub has_own_end: bool,
 }
 
 /// Who a client is that the host program vouches for.
@@ -82,9 +84,10 @@ pub async fn guarded(hub: &Hub, connection: impl Future<Output = ()>) {
 /// Serves one client until its connection ends, [`guarded`] by the caller. The stages are boxed one by one: a connection
 /// that idles holds no memory for its beginning and its end.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
+    let has_own_end = peer.has_own_end;
     let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
     let _serving = hub.serving();
-    if let Some(parting) = part(driver.await, hub.is_stopping()) {
+    if let Some(parting) = part(driver.await, hub.is_stopping(), has_own_end) {
         parting.await;
     }
 }
@@ -93,10 +96,12 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, 
 fn part<S: AsyncRead + AsyncWrite + Unpin>(
     remains: Remains<S>,
     stopping: bool,
+    has_own_end: bool,
 ) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let hurry = match remains.closing.by {
         DisconnectedBy::Broker => stopping,
-        // It may have asked for answers before it said goodbye, and what carries its connection may have an end of its own.
+        DisconnectedBy::Client if remains.unwritten.is_empty() && !has_own_end => return None,
+        // It may have asked for answers before it said goodbye.
         DisconnectedBy::Client => true,
         DisconnectedBy::Network => return None,
     };

@@ -72,6 +72,7 @@ impl Place {
             identity: None,
             limits: None,
             connect_by: Instant::now() + DEADLINE,
+            has_own_end: false,
         };
         let hub = self.hub.clone();
         tokio::spawn(async move { guarded(&hub, serve(hub.clone(), stream, peer)).await })
