@@ -20,6 +20,12 @@ impl Text {
         &self.0[..self.0.len() - 1]
     }
 
+    /// How many bytes the text has.
+    #[allow(clippy::len_without_is_empty, reason = "that of str will do")]
+    pub fn len(&self) -> usize {
+        self.0.len() - 1
+    }
+
     /// The bytes of the text with the NUL behind them.
     pub fn as_bytes_with_nul(&self) -> &[u8] {
         self.0.as_bytes()
@@ -32,12 +38,19 @@ impl Default for Text {
     }
 }
 
+/// Up to here, a text is put together on the stack: whatever is shared is copied to its place once more.
+const SHORT: usize = 128;
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        let mut terminated = String::with_capacity(text.len() + 1);
-        terminated.push_str(text);
-        terminated.push('\0');
-        Text(terminated.into())
+        let mut room = [0; SHORT];
+        if let Some(place) = room.get_mut(..=text.len()) {
+            place[..text.len()].copy_from_slice(text.as_bytes());
+            if let Ok(terminated) = std::str::from_utf8(place) {
+                return Text(terminated.into());
+            }
+        }
+        Text::from(text.to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Encoded packets that wait for a socket.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -9,6 +10,14 @@ const SMALL_BLOCK: usize = 1024;
 
 /// The size that blocks grow to while more comes in than goes out.
 const LARGE_BLOCK: usize = 64 * 1024;
+
+/// Blocks of the largest size that a thread keeps for what it encodes next: the allocator would give such memory back to the
+/// system, and ask for it again, with each of them.
+const SPARE_BLOCKS: usize = 4;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Payloads from this size on are shared between their receivers instead of copied for each.
 pub(super) const SHARED_PAYLOAD: usize = 8 * 1024;
@@ -53,6 +62,19 @@ impl Block {
         match self {
             Block::Packets { messages, .. } => *messages,
             Block::Shared(_) | Block::Answers(_) => 0,
+        }
+    }
+
+    /// What has been written leaves its memory to what comes next.
+    pub(super) fn recycle(self) {
+        let Block::Packets { mut data, .. } = self else { return };
+        if data.capacity() == LARGE_BLOCK {
+            data.clear();
+            SPARE.with_borrow_mut(|spares| {
+                if spares.len() < SPARE_BLOCKS {
+                    spares.push(data);
+                }
+            });
         }
     }
 
@@ -129,7 +151,9 @@ impl Blocks {
             None => (false, SMALL_BLOCK),
         };
         if !fits {
-            let data = Vec::with_capacity(capacity.max(needed));
+            let capacity = capacity.max(needed);
+            let spare = if capacity == LARGE_BLOCK { SPARE.with_borrow_mut(Vec::pop) } else { None };
+            let data = spare.unwrap_or_else(|| Vec::with_capacity(capacity));
             self.append(Block::Packets { data, start: 0, messages: 0 });
         }
         match self.queue.back_mut() {

@@ -37,9 +37,14 @@ const DELIVERY_OVERHEAD: usize = size_of::<Delivery>() + 64;
 impl Delivery {
     /// What it takes in memory where it waits. A payload that receivers share counts by itself.
     pub(super) fn memory(&self) -> usize {
+        self.memory_of(self.size())
+    }
+
+    /// The same, if its size is known.
+    pub(super) fn memory_of(&self, size: usize) -> usize {
         let payload = self.message.payload.len();
         let shared = if payload >= SHARED_PAYLOAD { payload } else { 0 };
-        self.size() + DELIVERY_OVERHEAD - shared
+        size + DELIVERY_OVERHEAD - shared
     }
 
     /// What it takes in memory, about, as the quota counts it.
@@ -75,22 +80,41 @@ pub(super) struct Outgoing<'a> {
     memory: Option<(&'a Arc<Memory>, Kind)>,
     message: Option<Arc<Message>>,
     payload_to_share: Option<Bytes>,
+    /// The topic, if somebody keeps it.
+    topic: Option<&'a Text>,
     /// Where a receiver before was to acknowledge it, which the next one does instead.
     pub(super) receipt: Option<Token>,
-    frames: Frames,
 }
 
-/// The message encoded with QoS 0, for the versions that have been asked for.
+/// A message encoded with QoS 0, once for all receivers of one version, for the versions that have been asked for. The memory
+/// serves one message after the other.
 #[derive(Default)]
 pub(super) struct Frames {
     v3: Vec<u8>,
     v5: Vec<u8>,
 }
 
+impl Frames {
+    /// Forgets the message before.
+    pub(super) fn clear(&mut self) {
+        self.v3.clear();
+        self.v5.clear();
+    }
+
+    /// The whole packet, with the retain flag at 0.
+    pub(super) fn get(&mut self, outgoing: &Outgoing<'_>, v5: bool) -> &[u8] {
+        let frame = if v5 { &mut self.v5 } else { &mut self.v3 };
+        if frame.is_empty() {
+            outgoing.head(v5, false).encode(frame);
+            frame.extend_from_slice(outgoing.source.payload);
+        }
+        frame
+    }
+}
+
 impl<'a> Outgoing<'a> {
     pub(super) fn new(source: Source<'a>) -> Self {
-        let frames = Frames::default();
-        Outgoing { source, memory: None, message: None, payload_to_share: None, receipt: None, frames }
+        Outgoing { source, memory: None, message: None, payload_to_share: None, topic: None, receipt: None }
     }
 
     /// A message that is kept already.
@@ -123,24 +147,21 @@ impl<'a> Outgoing<'a> {
         self.memory = Some((memory, kind));
     }
 
-    /// Memory to encode in, of a message before.
-    pub(super) fn lend(&mut self, mut frames: Frames) {
-        frames.v3.clear();
-        frames.v5.clear();
-        self.frames = frames;
-    }
-
-    /// Gives the memory of the frames back, to be used for the next message.
-    pub(super) fn into_frames(self) -> Frames {
-        self.frames
+    /// Spares the message to keep a copy of its topic.
+    pub(super) fn keep_topic(&mut self, topic: &'a Text) {
+        self.topic = Some(topic);
     }
 
     /// The message to keep, which holds on to no packet.
     pub(super) fn message(&mut self) -> &Arc<Message> {
         if self.message.is_none() {
-            let payload = self.payload_to_share().clone();
+            // Small ones are not shared with anybody but through the message: a copy counts no references.
+            let payload = match self.payload_to_share.take() {
+                Some(payload) => payload,
+                None => self.own_payload(),
+            };
             self.message = Some(Arc::new(Message {
-                topic: Text::from(self.source.topic),
+                topic: self.topic.map_or_else(|| Text::from(self.source.topic), Text::clone),
                 payload,
                 qos: self.source.qos,
                 retain: self.source.retain,
@@ -167,17 +188,22 @@ impl<'a> Outgoing<'a> {
         if let Some(message) = &self.message {
             return &message.payload;
         }
+        if self.payload_to_share.is_none() {
+            self.payload_to_share = Some(self.own_payload());
+        }
+        self.payload_to_share.get_or_insert_with(|| unreachable!("it has just been made"))
+    }
+
+    fn own_payload(&self) -> Bytes {
         let payload = self.source.payload;
-        self.payload_to_share.get_or_insert_with(|| {
-            let (payload, overhead) = match payload.len() >= 4 * SHARED_PAYLOAD {
-                true => (payload.clone(), READ_BYTES / 2),
-                false => (Bytes::copy_from_slice(payload), 0),
-            };
-            match self.memory {
-                Some((memory, kind)) if payload.len() >= SHARED_PAYLOAD => memory.count(kind, payload, overhead),
-                _ => payload,
-            }
-        })
+        let (payload, overhead) = match payload.len() >= 4 * SHARED_PAYLOAD {
+            true => (payload.clone(), READ_BYTES / 2),
+            false => (Bytes::copy_from_slice(payload), 0),
+        };
+        match self.memory {
+            Some((memory, kind)) if payload.len() >= SHARED_PAYLOAD => memory.count(kind, payload, overhead),
+            _ => payload,
+        }
     }
 
     /// The head of the packet for QoS 0, without identifiers.
@@ -195,17 +221,5 @@ impl<'a> Outgoing<'a> {
             properties: self.source.properties,
             payload_len: self.source.payload.len(),
         }
-    }
-
-    /// The whole packet for QoS 0, encoded once for all receivers of one version, with the retain flag at 0.
-    pub(super) fn frame(&mut self, v5: bool) -> &[u8] {
-        let mut frame = std::mem::take(if v5 { &mut self.frames.v5 } else { &mut self.frames.v3 });
-        if frame.is_empty() {
-            self.head(v5, false).encode(&mut frame);
-            frame.extend_from_slice(self.source.payload);
-        }
-        let place = if v5 { &mut self.frames.v5 } else { &mut self.frames.v3 };
-        *place = frame;
-        place
     }
 }

@@ -12,11 +12,12 @@ use super::hub::{key_of, Hub};
 use super::in_process::Pushed;
 use super::mailbox::{Dropped, Lost, Mailbox, Outcome, Room, Way};
 use super::receiver::{host_key, Receiver};
+use super::routes::{Route, Routes};
 use crate::hooks::{DropCause, Event, Hook, HookSet, MessagePublished};
 use crate::limits::{Kind, Memory, Pressure};
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Message, Origin};
-use crate::router::{Group, Identifiers, Matched, Target};
+use crate::router::{Group, Identifiers, Target};
 
 /// Deliveries after which a batch ends: with many receivers for each message, others should not have to wait for long.
 const DELIVERIES_PER_BATCH: usize = 4096;
@@ -24,24 +25,21 @@ const DELIVERIES_PER_BATCH: usize = 4096;
 /// What queues may grow by before the memory account is told, which it is when a batch is over, too.
 const UNTOLD_BYTES: i64 = 64 * 1024;
 
-/// Topics whose receivers one publisher remembers.
-const REMEMBERED_TOPICS: usize = 64;
-
-/// The longest topic that is remembered.
-const REMEMBERED_BYTES: usize = 1024;
-
-/// More receivers than this are not remembered by a publisher that idles.
-const REMEMBERED_RECEIVERS: usize = 64;
-
 /// Routes the messages of one publisher, a batch at a time: sessions are filled first, and woken once when the batch is
 /// over.
 pub(super) struct Dispatch {
+    /// The key of the publisher's own subscriptions.
+    publisher: Option<u64>,
+    routes: Routes,
+    batch: Batch,
+}
+
+/// What a batch has come to so far.
+struct Batch {
     memory: Arc<Memory>,
     /// What queues have grown by, and the memory account does not know yet.
     untold: i64,
-    /// The key of the publisher's own subscriptions.
-    publisher: Option<u64>,
-    remembered: Remembered,
+    /// The last message, as it has been encoded.
     frames: Frames,
     touched: Vec<Receiver>,
     lost: Lost,
@@ -59,11 +57,9 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     pub(super) fn new(memory: &Arc<Memory>, publisher: Option<u64>) -> Self {
-        Dispatch {
+        let batch = Batch {
             memory: memory.clone(),
             untold: 0,
-            publisher,
-            remembered: Remembered::default(),
             frames: Frames::default(),
             touched: Vec::new(),
             lost: Lost::default(),
@@ -72,40 +68,32 @@ impl Dispatch {
             starved: 0,
             burdens: false,
             crowded: None,
-        }
-    }
-
-    /// Gives the frames' memory to a message that is to be routed next.
-    pub(super) fn frames(&mut self) -> Frames {
-        std::mem::take(&mut self.frames)
+        };
+        Dispatch { publisher, routes: Routes::default(), batch }
     }
 
     /// Routes a message; to how many receivers. The topic is checked.
-    pub(super) fn publish<'a>(
-        &mut self,
-        hub: &'a Hub,
-        mut outgoing: Outgoing<'a>,
-        now: Instant,
-    ) -> Result<usize, TopicError> {
-        (self.queued, self.starved) = (0, 0);
+    pub(super) fn publish(&mut self, hub: &Hub, outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
+        let mut outgoing = outgoing;
+        let Dispatch { publisher, routes, batch } = self;
+        batch.begin();
         let retains = outgoing.source.retain && !outgoing.source.payload.is_empty();
         outgoing.count(hub.memory(), if retains { Kind::Retained } else { Kind::Queues });
-        self.burdens |= retains;
+        batch.burdens |= retains;
         let mut kept = None;
         if outgoing.source.retain {
             topic::check_name(outgoing.source.topic, hub.max_topic_levels())?;
             let look_up = hub.look_ups().begin();
             kept = Some((hub.retain(&mut outgoing, now), look_up));
         }
-        let matched = match self.remembered.find(outgoing.source.topic, hub.router().generation()) {
-            Some(matched) => matched,
+        let Route { topic, matched } = match routes.find(outgoing.source.topic, hub.router().generation()) {
+            Some(place) => routes.at(place),
             None => {
                 topic::check_name(outgoing.source.topic, hub.max_topic_levels())?;
-                let matched = Arc::new(hub.router().matches(outgoing.source.topic, self.publisher));
-                self.remembered.insert(outgoing.source.topic, matched.clone());
-                matched
+                routes.add(outgoing.source.topic, hub.router().matches(outgoing.source.topic, *publisher))
             }
         };
+        outgoing.keep_topic(topic);
         if let Some((kept, look_up)) = kept {
             if let Some(retained) = &kept.retained {
                 retained.matched(matched.generation);
@@ -115,16 +103,106 @@ impl Dispatch {
         }
         let way = Way { fan_out: matched.targets.len() > 1, in_advance: in_advance(hub) };
         for target in &matched.targets {
-            self.deliver(hub, &mut outgoing, target, None, way, now);
+            batch.deliver(hub, &mut outgoing, target, None, way, now);
         }
         let mut receivers = matched.targets.len();
         for group in &matched.groups {
             let publisher = outgoing.source.publisher.map(|client| &*client.id);
             if let Some(target) = group.pick(outgoing.source.topic, publisher, None) {
-                self.deliver(hub, &mut outgoing, &target, Some(group), way, now);
+                batch.deliver(hub, &mut outgoing, &target, Some(group), way, now);
                 receivers += 1;
             }
         }
+        batch.over(hub, &mut outgoing, receivers);
+        Ok(receivers)
+    }
+
+    /// Delivers a message to one session, whatever its subscriptions.
+    pub(super) fn deliver_to(&mut self, hub: &Hub, handle: &Arc<Handle>, delivery: Delivery, now: Instant) {
+        self.batch.deliver_to(hub, handle, delivery, now);
+    }
+
+    /// Delivers a message to the session of one client, whatever it is subscribed to.
+    pub(super) fn send_to(&mut self, hub: &Hub, handle: &Arc<Handle>, mut outgoing: Outgoing<'_>, now: Instant) {
+        self.batch.begin();
+        let qos = outgoing.source.qos;
+        let receipt = if handle.is_online() { outgoing.token(qos) } else { None };
+        let message = outgoing.message().clone();
+        let delivery =
+            Delivery { message, qos, retain: false, identifiers: Identifiers::default(), group: None, receipt };
+        self.batch.deliver_to(hub, handle, delivery, now);
+        self.batch.over(hub, &mut outgoing, 1);
+    }
+
+    /// Gives a message that a shared subscription's member cannot take to another member.
+    pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: Departed<'_>, now: Instant) {
+        self.batch.redispatch(hub, delivery, departed, now);
+    }
+
+    /// Notes what else has changed of what messages take. The account is told of it at the end of the batch at the latest.
+    pub(super) fn grow(&mut self, by: i64) {
+        self.batch.untold += by;
+    }
+
+    /// Tells the account what has changed of what messages take.
+    pub(super) fn tell_memory(&mut self) {
+        self.batch.tell_memory();
+    }
+
+    /// Whether the publisher should be slowed down, because there is little memory and this batch takes more of it than
+    /// messages that are on their way at once.
+    pub(super) fn take_burden(&mut self) -> bool {
+        std::mem::take(&mut self.batch.burdens) && self.batch.memory.pressure() >= Pressure::Slow
+    }
+
+    /// Whether nobody has got the last message, because there is too little memory.
+    pub(super) fn is_starved(&self) -> bool {
+        self.batch.queued == 0 && self.batch.starved > 0
+    }
+
+    /// Ends a batch: wakes those who have got something.
+    pub(super) fn flush(&mut self) {
+        self.batch.deliveries = 0;
+        self.tell_memory();
+        for receiver in self.batch.touched.drain(..) {
+            receiver.wake();
+        }
+    }
+
+    /// Gives up memory while nothing is published.
+    pub(super) fn rest(&mut self) {
+        self.routes.rest();
+        self.batch.frames = Frames::default();
+        self.batch.touched = Vec::new();
+    }
+
+    /// A session of the batch whose queue is filling up.
+    pub(super) fn take_crowded(&mut self) -> Option<Receiver> {
+        self.batch.crowded.take()
+    }
+
+    /// Whether the batch should end here.
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.crowded.is_some() || self.batch.deliveries >= DELIVERIES_PER_BATCH
+    }
+}
+
+impl Drop for Dispatch {
+    /// Whatever has become of the publisher: receivers that have been promised to be woken are.
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl Batch {
+    /// The next message.
+    fn begin(&mut self) {
+        (self.queued, self.starved) = (0, 0);
+        self.frames.clear();
+    }
+
+    /// A message has been given to all who get it.
+    fn over(&mut self, hub: &Hub, outgoing: &mut Outgoing<'_>, receivers: usize) {
         self.deliveries += receivers;
         if let Some(receipt) = outgoing.source.receipt {
             receipt.routed(self.queued);
@@ -132,8 +210,6 @@ impl Dispatch {
         if hub.callbacks().wants_any(PUBLISHED) {
             tell_published(hub, outgoing.message(), receivers);
         }
-        self.frames = outgoing.into_frames();
-        Ok(receivers)
     }
 
     fn deliver(
@@ -175,8 +251,7 @@ impl Dispatch {
         }
     }
 
-    /// Delivers a message to one session, whatever its subscriptions.
-    pub(super) fn deliver_to(&mut self, hub: &Hub, handle: &Arc<Handle>, delivery: Delivery, now: Instant) {
+    fn deliver_to(&mut self, hub: &Hub, handle: &Arc<Handle>, delivery: Delivery, now: Instant) {
         let room = self.room(hub, handle, now);
         let mut mailbox = handle.mailbox();
         let outcome = mailbox.offer_delivery(delivery, room);
@@ -197,48 +272,11 @@ impl Dispatch {
         }
     }
 
-    /// Notes what else has changed of what messages take. The account is told of it at the end of the batch at the latest.
-    pub(super) fn grow(&mut self, by: i64) {
-        self.untold += by;
-    }
-
-    /// Tells the account what has changed of what messages take.
-    pub(super) fn tell_memory(&mut self) {
+    fn tell_memory(&mut self) {
         self.memory.change(Kind::Queues, std::mem::take(&mut self.untold));
     }
 
-    /// Whether the publisher should be slowed down, because there is little memory and this batch takes more of it than
-    /// messages that are on their way at once.
-    pub(super) fn take_burden(&mut self) -> bool {
-        std::mem::take(&mut self.burdens) && self.memory.pressure() >= Pressure::Slow
-    }
-
-    /// Whether nobody has got the last message, because there is too little memory.
-    pub(super) fn is_starved(&self) -> bool {
-        self.queued == 0 && self.starved > 0
-    }
-
-    /// Delivers a message to the session of one client, whatever it is subscribed to.
-    pub(super) fn send_to(&mut self, hub: &Hub, handle: &Arc<Handle>, mut outgoing: Outgoing<'_>, now: Instant) {
-        (self.queued, self.starved) = (0, 0);
-        let qos = outgoing.source.qos;
-        let receipt = if handle.is_online() { outgoing.token(qos) } else { None };
-        let message = outgoing.message().clone();
-        let delivery =
-            Delivery { message, qos, retain: false, identifiers: Identifiers::default(), group: None, receipt };
-        self.deliver_to(hub, handle, delivery, now);
-        self.deliveries += 1;
-        if let Some(receipt) = outgoing.source.receipt {
-            receipt.routed(self.queued);
-        }
-        if hub.callbacks().wants_any(PUBLISHED) {
-            tell_published(hub, outgoing.message(), 1);
-        }
-        self.frames = outgoing.into_frames();
-    }
-
-    /// Gives a message that a shared subscription's member cannot take to another member.
-    pub(super) fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: Departed<'_>, now: Instant) {
+    fn redispatch(&mut self, hub: &Hub, delivery: Delivery, departed: Departed<'_>, now: Instant) {
         let Some(group) = delivery.group else { return };
         let message = delivery.message;
         let publisher = message.publisher.as_ref().map(|client| &*client.id);
@@ -246,6 +284,7 @@ impl Dispatch {
             Some(target) => {
                 let mut outgoing = Outgoing::of(&message);
                 outgoing.receipt = delivery.receipt;
+                // What has been encoded may be another message.
                 let way = Way { fan_out: false, in_advance: in_advance(hub) };
                 self.deliver(hub, &mut outgoing, &target, Some(&group), way, now);
             }
@@ -265,6 +304,7 @@ impl Dispatch {
             quota: handle.quota(),
             now,
             lost: &mut self.lost,
+            frames: &mut self.frames,
             pressure: self.memory.pressure(),
             in_flight: handle.memory().in_flight.bytes(),
         }
@@ -307,41 +347,6 @@ impl Dispatch {
                 hub.tell_dropped(client.clone(), || message, cause);
             }
         }
-    }
-
-    /// Ends a batch: wakes those who have got something.
-    pub(super) fn flush(&mut self) {
-        self.deliveries = 0;
-        self.tell_memory();
-        for receiver in self.touched.drain(..) {
-            receiver.wake();
-        }
-    }
-
-    /// Gives up memory while nothing is published.
-    pub(super) fn rest(&mut self) {
-        if self.remembered.receivers > REMEMBERED_RECEIVERS {
-            self.remembered = Remembered::default();
-        }
-        self.frames = Frames::default();
-        self.touched = Vec::new();
-    }
-
-    /// A session of the batch whose queue is filling up.
-    pub(super) fn take_crowded(&mut self) -> Option<Receiver> {
-        self.crowded.take()
-    }
-
-    /// Whether the batch should end here.
-    pub(super) fn is_full(&self) -> bool {
-        self.crowded.is_some() || self.deliveries >= DELIVERIES_PER_BATCH
-    }
-}
-
-impl Drop for Dispatch {
-    /// Whatever has become of the publisher: receivers that have been promised to be woken are.
-    fn drop(&mut self) {
-        self.flush();
     }
 }
 
@@ -405,43 +410,4 @@ fn tell_published(hub: &Hub, message: &Arc<Message>, receivers: usize) {
 fn in_advance(hub: &Hub) -> bool {
     const SEE_MESSAGES: HookSet = HookSet::of(&[Hook::AuthorizeForward, Hook::MessageDelivered, Hook::MessageDropped]);
     !hub.callbacks().wants_any(SEE_MESSAGES)
-}
-
-/// The receivers of the topics that were published to last.
-#[derive(Default)]
-struct Remembered {
-    generation: u64,
-    /// Of all topics that are remembered.
-    receivers: usize,
-    last: Option<(Box<str>, Arc<Matched<Receiver>>)>,
-    others: hashbrown::HashMap<Box<str>, Arc<Matched<Receiver>>>,
-}
-
-impl Remembered {
-    fn find(&mut self, topic: &str, generation: u64) -> Option<Arc<Matched<Receiver>>> {
-        if self.generation != generation {
-            *self = Remembered { generation, ..Remembered::default() };
-            return None;
-        }
-        if let Some((last, matched)) = &self.last {
-            if **last == *topic {
-                return Some(matched.clone());
-            }
-        }
-        self.others.get(topic).cloned()
-    }
-
-    fn insert(&mut self, topic: &str, matched: Arc<Matched<Receiver>>) {
-        // Otherwise, a subscription has come in between.
-        if matched.generation != self.generation || topic.len() > REMEMBERED_BYTES {
-            return;
-        }
-        if self.others.len() >= REMEMBERED_TOPICS {
-            *self = Remembered { generation: self.generation, ..Remembered::default() };
-        }
-        self.receivers += matched.targets.len();
-        if let Some((topic, matched)) = self.last.replace((topic.into(), matched)) {
-            self.others.insert(topic, matched);
-        }
-    }
 }

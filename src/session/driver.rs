@@ -548,6 +548,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         if self.taken.is_empty() && self.forwarding.is_none() {
             mailbox.take_plain(&mut self.taken, DELIVERIES_PER_WRITE);
             let mut bytes = 0;
+            self.taken.reserve(mailbox.assured().min(room));
             while room > 0 && bytes < WRITE_BYTES {
                 let Some(delivery) = mailbox.take_assured() else { break };
                 bytes += delivery.message.size();
@@ -648,7 +649,9 @@ pub(super) fn advance(blocks: &mut VecDeque<Block>, mut count: usize) {
             return;
         }
         count -= len;
-        blocks.pop_front();
+        if let Some(written) = blocks.pop_front() {
+            written.recycle();
+        }
     }
 }
 
@@ -834,9 +837,7 @@ impl Host for Doors<'_> {
                 None => return Ok(ReasonCode::IMPLEMENTATION_SPECIFIC),
             }
         }
-        let mut outgoing = Outgoing::new(source);
-        outgoing.lend(self.dispatch.frames());
-        match self.dispatch.publish(self.hub, outgoing, self.now) {
+        match self.dispatch.publish(self.hub, Outgoing::new(source), self.now) {
             Ok(_) if self.dispatch.is_starved() => Ok(ReasonCode::QUOTA_EXCEEDED),
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),
             Ok(_) => Ok(ReasonCode::SUCCESS),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::blocks::{Block, Blocks, SHARED_PAYLOAD};
 use super::closing::Closing;
-use super::delivery::{Delivery, Outgoing};
+use super::delivery::{Delivery, Frames, Outgoing};
 use super::quota::SessionQuota;
 use super::receiver::Receiver;
 use super::replays::Replays;
@@ -106,11 +106,13 @@ impl Lost {
     }
 }
 
-/// What decides whether there is room for a message, and what is lost of those that give way to it.
+/// What decides whether there is room for a message, what is lost of those that give way to it, and where it is encoded.
 pub(super) struct Room<'a> {
     pub(super) quota: &'a SessionQuota,
     pub(super) now: Instant,
     pub(super) lost: &'a mut Lost,
+    /// The message, encoded for receivers before.
+    pub(super) frames: &'a mut Frames,
     /// How near the broker is to its memory budget.
     pub(super) pressure: Pressure,
     /// What is in flight to the client, as the memory budget counts it.
@@ -120,6 +122,9 @@ pub(super) struct Room<'a> {
 /// What may wait for a session that keeps up, or be in flight to it: it gets its messages however little memory is left
 /// because of others.
 pub(super) const MODEST: usize = 16 * 1024;
+
+/// Places for messages that a queue keeps when it is empty: making room for each batch again costs more than they take.
+pub(super) const KEPT_PLACES: usize = 128;
 
 /// What messages come to that are not encoded.
 #[derive(Clone, Copy, Default)]
@@ -132,13 +137,15 @@ struct Load {
 
 impl Load {
     fn add(&mut self, delivery: &Delivery) {
-        self.bytes += delivery.size();
-        self.memory += delivery.memory();
+        let size = delivery.size();
+        self.bytes += size;
+        self.memory += delivery.memory_of(size);
     }
 
     fn take(&mut self, delivery: &Delivery) {
-        self.bytes -= delivery.size();
-        self.memory -= delivery.memory();
+        let size = delivery.size();
+        self.bytes -= size;
+        self.memory -= delivery.memory_of(size);
     }
 }
 
@@ -307,7 +314,7 @@ impl Mailbox {
     ) -> Outcome {
         let large = outgoing.source.payload.len() >= SHARED_PAYLOAD;
         if fan_out && !large {
-            let len = outgoing.frame(wants.v5).len();
+            let len = room.frames.get(outgoing, wants.v5).len();
             if len > wants.maximum_packet_size {
                 return Outcome::TooLarge; // [MQTT-3.1.2-24]
             }
@@ -315,7 +322,7 @@ impl Mailbox {
                 Ok(dropped) => dropped,
                 Err(refusal) => return refusal,
             };
-            let packet = self.encoded.push_encoded(outgoing.frame(wants.v5));
+            let packet = self.encoded.push_encoded(room.frames.get(outgoing, wants.v5));
             packet[0] |= u8::from(retain);
             return self.queued(dropped, room.quota);
         }
@@ -434,7 +441,7 @@ impl Mailbox {
     fn pop_assured(&mut self) -> Option<Delivery> {
         let delivery = self.assured.pop_front()?;
         self.load.take(&delivery);
-        if self.assured.is_empty() && self.assured.capacity() > 64 {
+        if self.assured.is_empty() && self.assured.capacity() > KEPT_PLACES {
             self.assured = VecDeque::new();
         }
         Some(delivery)
@@ -520,6 +527,11 @@ impl Mailbox {
                 out.push_back(delivery);
             }
         }
+    }
+
+    /// How many messages of QoS 1 or 2 wait.
+    pub(super) fn assured(&self) -> usize {
+        self.assured.len()
     }
 
     /// The next message of QoS 1 or 2.

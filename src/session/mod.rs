@@ -34,6 +34,7 @@ mod receiver;
 mod replays;
 mod retained;
 mod rights;
+mod routes;
 mod ruling;
 mod serve;
 mod settings;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::delivery::Delivery;
+use super::mailbox::KEPT_PLACES;
 use crate::model::{QoS, ReasonCode};
 
 /// Packet identifiers run from 1 to 65535.
@@ -232,7 +233,7 @@ impl Window {
         self.unsent = self.unsent.max(self.first);
         if self.slots.is_empty() {
             // An idle session holds no memory for what it is not sending.
-            if self.slots.capacity() > 64 {
+            if self.slots.capacity() > KEPT_PLACES {
                 self.slots = VecDeque::new();
             }
         }

@@ -29,6 +29,9 @@ pub(super) use authenticating::MAX_ROUNDS;
 /// Topic aliases that an MQTT 5 client may use, and that are used towards it at most.
 pub(super) const TOPIC_ALIASES: u16 = 16;
 
+/// Room for acknowledgements, when the first one is made.
+const FIRST_ANSWERS: usize = 256;
+
 /// What a connection needs of the broker.
 pub(super) trait Host {
     /// Counts a message that has come; whether the client is too fast.
@@ -89,6 +92,14 @@ pub(super) struct Terms {
     pub(super) max_session_expiry_s: u32,
     pub(super) max_qos: QoS,
     pub(super) retain_available: bool,
+}
+
+/// Where acknowledgements go, with room for those of a batch: it would grow with nearly each of them at first.
+fn with_room(out: &mut BytesMut) -> &mut BytesMut {
+    if out.capacity() == 0 {
+        out.reserve(FIRST_ANSWERS);
+    }
+    out
 }
 
 /// A packet that waits for a ruling.
@@ -161,7 +172,7 @@ impl Connection {
                 self.open.remove(ack.packet_id);
                 let known = state.received.remove(ack.packet_id);
                 let reason = if known { ReasonCode::SUCCESS } else { ReasonCode::PACKET_IDENTIFIER_NOT_FOUND };
-                self.encoder.pubcomp(ack.packet_id, reason, None, &mut self.out)?; // [MQTT-4.3.3-11]
+                self.encoder.pubcomp(ack.packet_id, reason, None, with_room(&mut self.out))?; // [MQTT-4.3.3-11]
                 Ok(())
             }
             Packet::PubComp(ack) => {
@@ -201,14 +212,14 @@ impl Connection {
         let acknowledged = match state.window.pubrec(ack.packet_id, ack.reason) {
             Acknowledged::Release(delivery) => {
                 // [MQTT-4.3.3-4]
-                self.encoder.pubrel(ack.packet_id, ReasonCode::SUCCESS, None, &mut self.out)?;
+                self.encoder.pubrel(ack.packet_id, ReasonCode::SUCCESS, None, with_room(&mut self.out))?;
                 delivery
             }
             Acknowledged::Done(delivery) => delivery,
             Acknowledged::Unknown if ack.reason.is_failure() => None,
             Acknowledged::Unknown => {
                 let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
-                self.encoder.pubrel(ack.packet_id, reason, None, &mut self.out)?;
+                self.encoder.pubrel(ack.packet_id, reason, None, with_room(&mut self.out))?;
                 None
             }
         };

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use super::super::closing::Closing;
 use super::super::ruling::{bad_topic, diagnosis_of, Pace, Ruling};
 use super::super::state::State;
-use super::{Connection, Held, Host, TOPIC_ALIASES};
+use super::{with_room, Connection, Held, Host, TOPIC_ALIASES};
 use crate::codec::{Diagnosis, Publish};
 use crate::model::topic::TopicError;
 use crate::model::{QoS, ReasonCode};
@@ -44,7 +44,7 @@ impl Connection {
             if state.received.contains(publish.packet_id) {
                 // It has been routed already [MQTT-4.3.3-10].
                 self.count_open(publish.packet_id);
-                self.encoder.pubrec(publish.packet_id, ReasonCode::SUCCESS, None, &mut self.out)?;
+                self.encoder.pubrec(publish.packet_id, ReasonCode::SUCCESS, None, with_room(&mut self.out))?;
                 return Ok(());
             }
         }
@@ -110,14 +110,14 @@ impl Connection {
     ) -> Result<(), Closing> {
         match publish.qos {
             QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.encoder.puback(publish.packet_id, reason, diagnosis, &mut self.out)?,
+            QoS::AtLeastOnce => self.encoder.puback(publish.packet_id, reason, diagnosis, with_room(&mut self.out))?,
             QoS::ExactlyOnce => {
                 // Refused: the exchange is over with PUBREC.
                 if !reason.is_failure() || !self.v5() {
                     state.received.insert(publish.packet_id);
                     self.count_open(publish.packet_id);
                 }
-                self.encoder.pubrec(publish.packet_id, reason, diagnosis, &mut self.out)?;
+                self.encoder.pubrec(publish.packet_id, reason, diagnosis, with_room(&mut self.out))?;
             }
         }
         Ok(())

@@ -162,10 +162,9 @@ impl Publisher<'_> {
         self.hub.delayed.add(due, waiting, size).map_err(|_| NotPublished::Delayed.into())
     }
 
-    fn publish_now(&mut self, mut outgoing: Outgoing<'_>, to: Option<&Arc<Handle>>, now: Instant) {
+    fn publish_now(&mut self, outgoing: Outgoing<'_>, to: Option<&Arc<Handle>>, now: Instant) {
         let hub = self.hub;
         let dispatch = self.dispatch();
-        outgoing.lend(dispatch.frames());
         match to {
             Some(handle) => dispatch.send_to(hub, handle, outgoing, now),
             None => {

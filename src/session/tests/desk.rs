@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::super::delivery::{Delivery, Outgoing, Source};
+use super::super::delivery::{Delivery, Frames, Outgoing, Source};
 use super::super::handle::Handle;
 use super::super::mailbox::{Lost, Mailbox, Outcome, Room, Wants, Way};
 use super::super::quota::{Quota, SessionQuota, SharedQuota};
@@ -47,6 +47,7 @@ pub(super) struct Desk {
     pub(super) retain: bool,
     pub(super) target: Target<Receiver>,
     pub(super) lost: Lost,
+    frames: Frames,
     pub(super) pressure: Pressure,
 }
 
@@ -68,6 +69,7 @@ impl Desk {
             retain: false,
             target,
             lost: Lost::default(),
+            frames: Frames::default(),
             pressure: Pressure::None,
         }
     }
@@ -90,8 +92,8 @@ impl Desk {
     }
 
     pub(super) fn offer_delivery(&mut self, delivery: Delivery) -> Outcome {
-        let room =
-            Room { quota: &self.quota, now: self.now, lost: &mut self.lost, pressure: self.pressure, in_flight: 0 };
+        let Desk { quota, lost, frames, .. } = self;
+        let room = Room { quota, now: self.now, lost, frames, pressure: self.pressure, in_flight: 0 };
         self.mailbox.offer_delivery(delivery, room)
     }
 
@@ -121,8 +123,9 @@ impl Desk {
         };
         let mut outgoing = Outgoing::new(source);
         let way = Way { fan_out, in_advance: true };
-        let room =
-            Room { quota: &self.quota, now: self.now, lost: &mut self.lost, pressure: self.pressure, in_flight: 0 };
+        let Desk { quota, lost, frames, .. } = self;
+        frames.clear();
+        let room = Room { quota, now: self.now, lost, frames, pressure: self.pressure, in_flight: 0 };
         self.mailbox.offer(&mut outgoing, &self.target, None, way, room)
     }
 
