@@ -76,7 +76,7 @@ impl Gate {
     /// Whether one more connection may come, from wherever.
     pub fn admits_one(&self) -> Result<(), Barred> {
         match &self.policy.load().in_all {
-            Some(bucket) if bucket.take(1).is_err() => Err(Barred::Rate),
+            Some(bucket) if !bucket.take_one() => Err(Barred::Rate),
             _ => Ok(()),
         }
     }
@@ -100,7 +100,7 @@ impl Gate {
         let Some(allowance) = policy.per_ip else { return Ok(()) };
         let mut rates = self.rates.lock();
         let bucket = rates.get_or_insert(network, || Bucket::new(allowance));
-        bucket.take(1).map_err(|_| Barred::Rate)
+        bucket.take_one().then_some(()).ok_or(Barred::Rate)
     }
 
     pub fn shield(&self) -> &Shield {
