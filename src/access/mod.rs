@@ -5,6 +5,7 @@ mod filters;
 mod hashing;
 mod http;
 mod jwt;
+mod key_set;
 mod password_file;
 mod rules;
 
@@ -82,7 +83,7 @@ impl Access {
         for method in &self.methods {
             let outcome = match method {
                 Method::PasswordFile(file) => self.check_password(file, credentials).await,
-                Method::Tokens(tokens) => tokens.check(credentials),
+                Method::Tokens(tokens) => tokens.check(credentials).await,
                 Method::Service(service) => service.check(credentials).await,
             };
             if !matches!(outcome, Outcome::Unknown) {
