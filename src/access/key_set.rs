@@ -22,9 +22,11 @@ pub(super) struct KeySet {
 
 struct File {
     path: String,
-    read: Box<dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync>,
+    read: Read,
     keys: ArcSwap<Keys>,
 }
+
+type Read = Box<dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// By `kid`; the only key of a set need not have one.
 type Keys = HashMap<String, Arc<DecodingKey>>;
