@@ -862,8 +862,7 @@ impl Host for Doors<'_> {
     }
 
     fn limits(&self) -> FilterLimits {
-        let none_more = self.hub.memory().pressure() >= Pressure::Full;
-        FilterLimits { none_more, ..self.hub.settings().filters(self.limits) }
+        self.hub.filter_limits(self.limits)
     }
 
     fn subscriptions(&self, wanted: &str) -> Standing {

@@ -50,6 +50,8 @@ pub(super) enum Bar {
     Filter(TopicError),
     NoShared,
     TooMany,
+    /// There is too little memory.
+    Memory,
 }
 
 impl Bar {
@@ -57,7 +59,7 @@ impl Bar {
         match self {
             Bar::Filter(_) => ReasonCode::TOPIC_FILTER_INVALID,
             Bar::NoShared => ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
-            Bar::TooMany => ReasonCode::QUOTA_EXCEEDED,
+            Bar::TooMany | Bar::Memory => ReasonCode::QUOTA_EXCEEDED,
         }
     }
 }
@@ -70,9 +72,14 @@ pub(super) fn bar_to_subscribing(filter: &str, limits: &FilterLimits, standing: 
     if topic::is_shared(filter) && !limits.shared_available {
         return Some(Bar::NoShared);
     }
+    if standing.known {
+        return None;
+    }
     let max = limits.max_subscriptions;
-    let is_full = limits.none_more || (max > 0 && standing.count >= max);
-    (is_full && !standing.known).then_some(Bar::TooMany)
+    if max > 0 && standing.count >= max {
+        return Some(Bar::TooMany);
+    }
+    limits.none_more.then_some(Bar::Memory)
 }
 
 /// A no, and what the client is told about it.

@@ -6,6 +6,7 @@ mod host;
 mod host_retained;
 mod lifetime;
 mod retaining;
+mod starving;
 mod subscribing;
 mod wills;
 
