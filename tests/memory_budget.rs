@@ -330,6 +330,9 @@ fn what_would_last_is_refused_until_there_is_memory_again() {
     drop(pair);
     assert_eq!(Connect::v5("new").open(address).err(), Some(QUOTA_EXCEEDED));
     assert_eq!(Connect::v3("new").open(address).err(), Some(3));
+    let stats = broker.stats();
+    assert_eq!((stats.connections_refused_memory, stats.connections_refused), (2, 2));
+    assert_eq!((stats.subscriptions_refused_memory, stats.subscriptions_refused), (1, 1));
     for (qos, retain) in [(QoS::AtMostOnce, false), (QoS::AtLeastOnce, false), (QoS::AtLeastOnce, true)] {
         let begin = Instant::now();
         let blocked = |result| matches!(result, Err(Error::WouldBlock(_)));
@@ -507,5 +510,9 @@ fn unfinished_packets_count() {
     eventually("some are disconnected", || broker.connected_clients() < 22);
     eventually("others go on", || pair.from.publish_code("pair", &[0; 4], false) == Some(0));
     assert!(broker.connected_clients() > 5);
+    eventually("they are counted", || {
+        let stats = broker.stats();
+        stats.connections_closed_memory == 22 - stats.connected_clients
+    });
     drop(clients);
 }

@@ -24,8 +24,12 @@ pub enum Barred {
     Banned,
     /// Too many connections have come in this second, in all or from there.
     Rate,
-    /// There are as many connections as allowed.
+    /// There are as many connections, or sessions, as allowed.
     Full,
+    /// Its CONNECT goes beyond a limit.
+    Limit,
+    /// There is too little memory.
+    Memory,
     /// It could not show who it is.
     Authentication,
 }

@@ -6,7 +6,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 /// How often the same is logged of the same source.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
+pub const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Lines in that interval: as many as are remembered to have been logged.
 const MAX_LOGGED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");

@@ -11,7 +11,7 @@ mod shield;
 mod source;
 
 pub use gate::{Barred, Gate};
-pub use lines::Lines;
+pub use lines::{Lines, LOG_INTERVAL};
 pub use memory::{Kind, Memory, Pressure, Refusing, Share};
 pub use meter::Meter;
 pub use networks::Networks;

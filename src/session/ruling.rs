@@ -1,5 +1,6 @@
 use crate::codec::Diagnosis;
 use crate::hooks::{Changes, Denial, Remarks, Verdict};
+use crate::limits::Barred;
 use crate::model::topic::{self, TopicError};
 use crate::model::{ReasonCode, Text};
 
@@ -88,11 +89,18 @@ pub(super) struct Refusal {
     pub(super) reason: ReasonCode,
     pub(super) words: Option<Text>,
     pub(super) remarks: Option<Box<Remarks>>,
+    /// Why a connection is refused, where that is counted and has not been yet.
+    pub(super) barred: Option<Barred>,
 }
 
 impl Refusal {
     pub(super) fn new(reason: ReasonCode) -> Self {
-        Refusal { reason, words: None, remarks: None }
+        Refusal { reason, words: None, remarks: None, barred: None }
+    }
+
+    /// Of a connection.
+    pub(super) fn of(barred: Barred, reason: ReasonCode) -> Self {
+        Refusal { barred: Some(barred), ..Refusal::new(reason) }
     }
 
     /// What goes with the reason code; `None` if nothing does.
@@ -113,6 +121,7 @@ impl From<Option<Box<Denial>>> for Refusal {
             reason: denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode),
             words: denial.reason,
             remarks: denial.remarks,
+            barred: None,
         }
     }
 }
