@@ -135,7 +135,7 @@ fn clients_that_do_what_they_have_been_told_not_to_do() {
     client.expect(PUBREC);
     client.expect_disconnect(0x93);
     assert_eq!(server.broker.stats().connections_closed_limit, 1);
-    // There is a log for each broker.
+    // Each broker knows what it has logged itself.
     assert_eq!(log.count(["goes beyond a limit: disconnected"]), [(2, 2)]);
 }
 
