@@ -2602,9 +2602,51 @@ typedef struct rmqtt_stats_t {
      */
     uint64_t memory_used;
     /**
-     * Counter: of the connections refused, those for which there was no place: `max_connections`, of a listener or in all.
+     * Counter: of the connections refused, those for which there was no place: `max_connections`, of a listener or in all, or
+     * `max_sessions`.
      */
     uint64_t connections_refused_full;
+    /**
+     * Counter: of the connections refused, those whose CONNECT went beyond a limit: its size, its client identifier, its keep alive
+     * before MQTT 5, or its will.
+     */
+    uint64_t connections_refused_limit;
+    /**
+     * Counter: of the connections refused, those for which too little of the memory budget was left.
+     */
+    uint64_t connections_refused_memory;
+    /**
+     * Counter: connections closed because their client went beyond what CONNACK told it: with the size of a packet, QoS 2 messages
+     * at once, QoS, or a message to be retained.
+     */
+    uint64_t connections_closed_limit;
+    /**
+     * Counter: connections closed because their client was too slow for its messages: `limits.slow_consumer` is
+     * `disconnect`.
+     */
+    uint64_t connections_closed_slow;
+    /**
+     * Counter: connections closed in the middle of a large packet because there was no memory at all.
+     */
+    uint64_t connections_closed_memory;
+    /**
+     * Counter: subscriptions that clients asked for and did not get, for whatever cause.
+     */
+    uint64_t subscriptions_refused;
+    /**
+     * Counter: of those, because of `max_subscriptions` or `max_topic_levels`, or because shared subscriptions are turned
+     * off.
+     */
+    uint64_t subscriptions_refused_limit;
+    /**
+     * Counter: of those, because too little of the memory budget was left.
+     */
+    uint64_t subscriptions_refused_memory;
+    /**
+     * Counter: messages that were to be retained and were not, because of `retain.max_messages`, `retain.max_payload_bytes` or the
+     * memory budget. They are delivered all the same.
+     */
+    uint64_t messages_not_retained;
 } rmqtt_stats_t;
 
 /**

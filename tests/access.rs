@@ -16,18 +16,19 @@ use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::Arc;
+use std::sync::{mpsc, Arc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine;
 use jsonwebtoken::{encode, Algorithm, EncodingKey, Header};
 use rmqttc::broker::{Action, Broker, Error};
 use rmqttc::hooks::{Answer, Hook, HookSet, Hooks, Question, Verdict};
+use rmqttc::observe::log::{self, Level, Line};
 use serde_json::{json, Value};
 
-use mqtt::Connect;
+use mqtt::{Connect, LONG};
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
 
@@ -61,6 +62,13 @@ impl File {
 
     fn path(&self) -> &str {
         self.0.to_str().unwrap()
+    }
+
+    /// Nobody sees half of it.
+    fn replace(&self, text: &str) {
+        let next = self.0.with_extension("next");
+        fs::write(&next, text).unwrap();
+        fs::rename(next, &self.0).unwrap();
     }
 }
 
@@ -181,6 +189,69 @@ fn tokens() {
         assert!([BAD_USER_NAME_OR_PASSWORD, NOT_AUTHORIZED].contains(&refused), "{what}: {refused}");
     }
     assert_eq!(code(Connect::v5("b").username("x").password("no token"), &address), BAD_USER_NAME_OR_PASSWORD);
+}
+
+/// A key that signs tokens.
+struct Signer {
+    kid: &'static str,
+    pair: rcgen::KeyPair,
+}
+
+impl Signer {
+    fn new(kid: &'static str) -> Signer {
+        Signer { kid, pair: rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap() }
+    }
+
+    fn token(&self) -> String {
+        let key = EncodingKey::from_ed_pem(self.pair.serialize_pem().as_bytes()).unwrap();
+        let header = Header { kid: Some(self.kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        encode(&header, &json!({ "sub": "pump", "exp": now() + 600 }), &key).unwrap()
+    }
+}
+
+/// The public keys of those who sign.
+fn key_set(signers: &[&Signer]) -> String {
+    let key = |signer: &&Signer| {
+        let x = URL_SAFE_NO_PAD.encode(signer.pair.public_key_raw());
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": signer.kid })
+    };
+    json!({ "keys": signers.iter().map(key).collect::<Vec<_>>() }).to_string()
+}
+
+#[test]
+fn whoever_signs_tokens_changes_keys_while_the_broker_runs() {
+    let [one, two, three] = ["one", "two", "three"].map(Signer::new);
+    let file = File::new("keys", &key_set(&[&one]));
+    let (lines, logged) = mpsc::channel();
+    let path = file.path().to_owned();
+    let sink = move |line: &Line| {
+        if line.message.contains(&path) {
+            // Nobody listens any more when the test is over.
+            let _ = lines.send((line.level, line.message.to_string()));
+        }
+    };
+    log::set(Level::Info, Some(Box::new(sink))).unwrap();
+    let (_broker, address) = broker(json!({ "auth": { "jwt": { "algorithm": "EdDSA", "jwks_file": file.path() } } }));
+    let come = |signer: &Signer| code(Connect::v5("a").username("x").password(&signer.token()), &address);
+    assert_eq!(come(&one), 0);
+
+    file.replace(&key_set(&[&two]));
+    assert_eq!((come(&one), come(&two), come(&one)), (0, 0, BAD_USER_NAME_OR_PASSWORD));
+    let (level, text) = logged.recv_timeout(LONG).unwrap();
+    assert!(level == Level::Info && text.contains("tokens are checked with other keys"), "{text}");
+
+    // Half a file, or none, harms nobody who has got a token. It is looked at now and then.
+    file.replace(&key_set(&[&two, &three])[..40]);
+    let begun = Instant::now();
+    let (level, text) = loop {
+        assert_eq!((come(&two), come(&three)), (0, BAD_USER_NAME_OR_PASSWORD));
+        match logged.try_recv() {
+            Ok(line) => break line,
+            Err(_) => assert!(begun.elapsed() < LONG, "the file has not been looked at"),
+        }
+    };
+    assert!(level == Level::Warn && text.contains("the keys as before: the file is no JSON Web Key Set"), "{text}");
+    assert_eq!(logged.try_iter().count(), 0);
 }
 
 #[test]

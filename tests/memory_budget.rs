@@ -18,10 +18,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rmqttc::broker::{Broker, Error, Publish};
+use rmqttc::broker::{Action, Broker, Error, Publish};
 use rmqttc::hooks::{DropCause, Event, Hook, HookSet, Hooks, Overload, Resource};
 use rmqttc::model::QoS;
 use rmqttc::observe::Stats;
+use serde_json::json;
 
 use brokers::{broker, eventually};
 use mqtt::{Client, Connect, LONG};
@@ -306,12 +307,32 @@ fn what_would_last_is_refused_until_there_is_memory_again() {
     let (broker, address) = (&broker, address.as_str());
     assert!(heard.dropped.recv_timeout(LONG).is_ok_and(|topic| topic == "flood"));
 
+    let explain = |action, topic| serde_json::to_value(broker.explain("deaf-0", action, topic).unwrap()).unwrap();
+    for (action, topic) in [(Action::Publish, "flood"), (Action::Subscribe, "other")] {
+        let why = explain(action, topic);
+        let said = ["allowed", "decided_by", "rule", "reason_code"].map(|key| &why[key]);
+        assert_eq!(
+            said,
+            [&json!(false), &json!("limit"), &json!("limits.memory_budget_bytes"), &json!(QUOTA_EXCEEDED)]
+        );
+    }
+    // Nobody waits for the one, and the other is there already.
+    for (action, topic) in [(Action::Publish, "other"), (Action::Subscribe, "flood")] {
+        assert_eq!(explain(action, topic)["allowed"], json!(true), "{topic}");
+    }
+
     // Those who were there go on, with all that is small.
     let mut pair = Connect::v5("deaf-0").open(address).unwrap();
     assert!(pair.ping());
+    assert_eq!(pair.subscribe_with("other", 1), Some(QUOTA_EXCEEDED));
+    let for_all = explain(Action::Publish, "flood");
+    assert_eq!(for_all["rule"], json!("limits.memory_budget_bytes"), "{for_all}");
     drop(pair);
     assert_eq!(Connect::v5("new").open(address).err(), Some(QUOTA_EXCEEDED));
     assert_eq!(Connect::v3("new").open(address).err(), Some(3));
+    let stats = broker.stats();
+    assert_eq!((stats.connections_refused_memory, stats.connections_refused), (2, 2));
+    assert_eq!((stats.subscriptions_refused_memory, stats.subscriptions_refused), (1, 1));
     for (qos, retain) in [(QoS::AtMostOnce, false), (QoS::AtLeastOnce, false), (QoS::AtLeastOnce, true)] {
         let begin = Instant::now();
         let blocked = |result| matches!(result, Err(Error::WouldBlock(_)));
@@ -489,5 +510,9 @@ fn unfinished_packets_count() {
     eventually("some are disconnected", || broker.connected_clients() < 22);
     eventually("others go on", || pair.from.publish_code("pair", &[0; 4], false) == Some(0));
     assert!(broker.connected_clients() > 5);
+    eventually("they are counted", || {
+        let stats = broker.stats();
+        stats.connections_closed_memory == 22 - stats.connected_clients
+    });
     drop(clients);
 }

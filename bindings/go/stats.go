@@ -61,9 +61,19 @@ type Stats struct {
 	MemoryBuffers             uint64 // gauge: bytes for incomplete packets, and for what has not been written yet
 	MemoryUsed                uint64 // gauge: bytes in all, which limits.memory_budget_bytes bounds
 	ConnectionsRefusedFull    uint64 // of those refused, those for which there was no place
+	ConnectionsRefusedLimit   uint64 // of those refused, those whose CONNECT went beyond a limit
+	ConnectionsRefusedMemory  uint64 // of those refused, those for which too little memory was left
+	ConnectionsClosedLimit    uint64 // closed because of packet size, receive maximum, QoS or retain flag
+	ConnectionsClosedSlow     uint64 // closed because the client was too slow for its messages
+	ConnectionsClosedMemory   uint64 // closed in the middle of a large packet for want of memory
+	SubscriptionsRefused      uint64 // subscriptions that clients asked for and did not get, for whatever cause
+	SubscriptionsRefusedLimit uint64 // of those, because of a limit
+	MessagesNotRetained       uint64 // too many or too large to be retained, or for want of memory
 
 	// Of ConnectionsRefused, those whose client could not authenticate.
 	ConnectionsRefusedAuthentication uint64
+	// Of SubscriptionsRefused, those for which too little memory was left.
+	SubscriptionsRefusedMemory uint64
 }
 
 // Hook names a field of Hooks.
@@ -192,8 +202,17 @@ func goStats(stats *C.rmqtt_stats_t) Stats {
 		MemoryBuffers:             uint64(stats.memory_buffers),
 		MemoryUsed:                uint64(stats.memory_used),
 		ConnectionsRefusedFull:    uint64(stats.connections_refused_full),
+		ConnectionsRefusedLimit:   uint64(stats.connections_refused_limit),
+		ConnectionsRefusedMemory:  uint64(stats.connections_refused_memory),
+		ConnectionsClosedLimit:    uint64(stats.connections_closed_limit),
+		ConnectionsClosedSlow:     uint64(stats.connections_closed_slow),
+		ConnectionsClosedMemory:   uint64(stats.connections_closed_memory),
+		SubscriptionsRefused:      uint64(stats.subscriptions_refused),
+		SubscriptionsRefusedLimit: uint64(stats.subscriptions_refused_limit),
+		MessagesNotRetained:       uint64(stats.messages_not_retained),
 
 		ConnectionsRefusedAuthentication: uint64(stats.connections_refused_authentication),
+		SubscriptionsRefusedMemory:       uint64(stats.subscriptions_refused_memory),
 	}
 	if stats.started_at_ms != 0 {
 		result.StartedAt = time.UnixMilli(int64(stats.started_at_ms))

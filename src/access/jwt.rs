@@ -1,14 +1,13 @@
 //! JSON Web Tokens: who signed them, for whom, until when.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
 use super::credentials::{Credentials, Granted, Outcome, Refused};
+use super::key_set::KeySet;
 use super::Rules;
 use crate::config::{self, AclRule, Effect, Fault, JwtAlgorithm, JwtFrom};
 use crate::model::Text;
@@ -27,16 +26,15 @@ pub struct Tokens {
 }
 
 enum Keys {
-    One(Box<DecodingKey>),
-    /// By `kid`.
-    Set(HashMap<String, DecodingKey>),
+    One(Arc<DecodingKey>),
+    Set(KeySet),
 }
 
 impl Tokens {
     /// `None` if there is no key. Files are read with `read`.
     pub fn load(
         config: &config::Jwt,
-        read: impl Fn(&str) -> Result<Vec<u8>, String>,
+        read: impl Fn(&str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
     ) -> Result<Option<Tokens>, Vec<Fault>> {
         let given = [&config.secret, &config.public_key_file, &config.public_key_pem, &config.jwks_file];
         let fault = |key: &str, message: String| vec![Fault::new(&format!("/auth/jwt/{key}"), message)];
@@ -56,10 +54,9 @@ impl Tokens {
             if config.secret.len() < MIN_SECRET_BYTES {
                 return Err(fault("secret", format!("is shorter than {MIN_SECRET_BYTES} bytes")));
             }
-            Keys::One(Box::new(DecodingKey::from_secret(config.secret.as_bytes())))
+            Keys::One(Arc::new(DecodingKey::from_secret(config.secret.as_bytes())))
         } else if !config.jwks_file.is_empty() {
-            let text = read(&config.jwks_file).map_err(|error| fault("jwks_file", error))?;
-            Keys::Set(key_set(&text).map_err(|error| fault("jwks_file", error))?)
+            Keys::Set(KeySet::load(&config.jwks_file, read).map_err(|error| fault("jwks_file", error))?)
         } else {
             let (key, pem) = match config.public_key_pem.is_empty() {
                 true => {
@@ -68,13 +65,13 @@ impl Tokens {
                 }
                 false => ("public_key_pem", config.public_key_pem.clone().into_bytes()),
             };
-            Keys::One(Box::new(public_key(config.algorithm, &pem).map_err(|error| fault(key, error))?))
+            Keys::One(Arc::new(public_key(config.algorithm, &pem).map_err(|error| fault(key, error))?))
         };
         Ok(Some(Tokens { keys, validation: validation(config), config: config.clone() }))
     }
 
-    /// Looks at the token of a client. What does not look like one is none of ours.
-    pub fn check(&self, credentials: &Credentials<'_>) -> Outcome {
+    /// Looks at the token of a client. What does not look like one is none of ours. Needs a runtime.
+    pub async fn check(&self, credentials: &Credentials<'_>) -> Outcome {
         let token = match self.config.from {
             JwtFrom::Password => credentials.password.and_then(|password| std::str::from_utf8(password).ok()),
             JwtFrom::Username => credentials.username,
@@ -83,13 +80,12 @@ impl Tokens {
         let Ok(header) = jsonwebtoken::decode_header(token) else {
             return Refused::bad_credentials("token without a header");
         };
-        let key = match (&self.keys, &header.kid) {
-            (Keys::One(key), _) => Some(&**key),
-            (Keys::Set(keys), Some(kid)) => keys.get(kid),
-            (Keys::Set(keys), None) => keys.values().next().filter(|_| keys.len() == 1),
+        let key = match &self.keys {
+            Keys::One(key) => Some(key.clone()),
+            Keys::Set(keys) => keys.find(header.kid.as_deref(), Instant::now()).await,
         };
         let Some(key) = key else { return Refused::bad_credentials("token with a key that is not known") };
-        let claims = match jsonwebtoken::decode::<Value>(token, key, &self.validation) {
+        let claims = match jsonwebtoken::decode::<Value>(token, &key, &self.validation) {
             Ok(token) => token.claims,
             Err(error) => return Refused::bad_credentials(why(&error)),
         };
@@ -175,28 +171,6 @@ fn public_key(algorithm: JwtAlgorithm, pem: &[u8]) -> Result<DecodingKey, String
     key.map_err(|_| format!("has no public {kind} key, which {algorithm:?} needs"))
 }
 
-/// The keys of a set by their `kid`; the only key of a set need not have one.
-fn key_set(text: &[u8]) -> Result<HashMap<String, DecodingKey>, String> {
-    let set: JwkSet = serde_json::from_slice(text).map_err(|error| format!("is no JSON Web Key Set: {error}"))?;
-    let alone = set.keys.len() == 1;
-    let mut keys = HashMap::new();
-    for (index, jwk) in set.keys.iter().enumerate() {
-        let kid = match &jwk.common.key_id {
-            Some(kid) => kid.clone(),
-            None if alone => String::new(),
-            None => return Err(format!("has no kid at /keys/{index}")),
-        };
-        let key = DecodingKey::from_jwk(jwk).map_err(|error| format!("has no usable key at /keys/{index}: {error}"))?;
-        if keys.insert(kid, key).is_some() {
-            return Err(format!("has the kid of /keys/{index} twice"));
-        }
-    }
-    if keys.is_empty() {
-        return Err("has no keys".to_owned());
-    }
-    Ok(keys)
-}
-
 fn why(error: &jsonwebtoken::errors::Error) -> &'static str {
     use jsonwebtoken::errors::ErrorKind;
     match error.kind() {
@@ -217,6 +191,7 @@ mod tests {
 
     use jsonwebtoken::{encode, EncodingKey, Header};
     use serde_json::json;
+    use tokio::runtime::Runtime;
 
     use super::super::Subject;
     use super::*;
@@ -253,7 +228,8 @@ mod tests {
     fn check(tokens: &Tokens, password: &str) -> Outcome {
         let (username, password) = (Some("somebody"), Some(password.as_bytes()));
         let client_id = "pump-7";
-        tokens.check(&Credentials { client_id, username, password, address: "", listener: "" })
+        let credentials = Credentials { client_id, username, password, address: "", listener: "" };
+        Runtime::new().unwrap().block_on(tokens.check(&credentials))
     }
 
     #[track_caller]
@@ -385,7 +361,7 @@ mod tests {
         let set = json!({ "keys": keys }).to_string();
         let config: config::Jwt =
             serde_json::from_value(json!({ "algorithm": "EdDSA", "jwks_file": "keys.json" })).unwrap();
-        let tokens = Tokens::load(&config, |_| Ok(set.clone().into_bytes())).ok().flatten().unwrap();
+        let tokens = Tokens::load(&config, move |_| Ok(set.clone().into_bytes())).ok().flatten().unwrap();
         let claims = json!({ "exp": now() + 60 });
         for (kid, pair) in &pairs {
             let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();

@@ -2,19 +2,19 @@
 
 mod credentials;
 mod filters;
+mod hashing;
 mod http;
 mod jwt;
+mod key_set;
 mod password_file;
 mod rules;
 
 use std::fs;
 use std::sync::Arc;
-use std::thread;
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 
+use self::hashing::Hashing;
 use self::http::Service;
 use self::jwt::Tokens;
 use self::password_file::{Checked, PasswordFile};
@@ -27,8 +27,7 @@ pub use rules::{Rules, Ruling, Subject};
 pub struct Access {
     methods: Vec<Method>,
     rules: Rules,
-    /// Passwords that are hashed at the same time: it takes all of a processor, and memory.
-    hashing: Arc<Semaphore>,
+    hashing: Hashing,
 }
 
 enum Method {
@@ -66,9 +65,8 @@ impl Access {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let hashing = Arc::new(Semaphore::new(thread::available_parallelism().map_or(1, |count| count.get())));
         let rules = Rules::new(&rules, config.acl.default_publish, config.acl.default_subscribe);
-        Ok(Access { methods, rules, hashing })
+        Ok(Access { methods, rules, hashing: Hashing::new() })
     }
 
     /// Whether there is a way to find out who a client is.
@@ -85,7 +83,7 @@ impl Access {
         for method in &self.methods {
             let outcome = match method {
                 Method::PasswordFile(file) => self.check_password(file, credentials).await,
-                Method::Tokens(tokens) => tokens.check(credentials),
+                Method::Tokens(tokens) => tokens.check(credentials).await,
                 Method::Service(service) => service.check(credentials).await,
             };
             if !matches!(outcome, Outcome::Unknown) {
@@ -100,19 +98,11 @@ impl Access {
             return Outcome::Unknown;
         };
         let (file, user, password) = (file.clone(), user.to_owned(), password.to_vec());
-        let Ok(place) = self.hashing.clone().acquire_owned().await else { return Refused::not_authorized("closed") };
-        // Not on a thread that serves clients: it takes milliseconds by design. It goes on if its client leaves, and has its
-        // place until it is over: whoever comes and goes cannot have more of it done at once.
-        let check = move || {
-            let checked = file.check(&user, &password);
-            drop(place);
-            checked
-        };
-        match spawn_blocking(check).await {
-            Ok(Checked::Right) => Outcome::Allowed(Granted::default()),
-            Ok(Checked::Wrong) => Refused::bad_credentials("wrong password"),
-            Ok(Checked::Unknown) => Outcome::Unknown,
-            Err(_) => Refused::not_authorized("the password could not be checked"),
+        match self.hashing.run(move || file.check(&user, &password)).await {
+            Some(Checked::Right) => Outcome::Allowed(Granted::default()),
+            Some(Checked::Wrong) => Refused::bad_credentials("wrong password"),
+            Some(Checked::Unknown) => Outcome::Unknown,
+            None => Refused::not_authorized("the password could not be checked"),
         }
     }
 }

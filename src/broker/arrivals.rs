@@ -13,7 +13,7 @@ use crate::hooks::Stage;
 use crate::limits::{Barred, Gate, Place, Places};
 use crate::model::{ConnectionInfo, Text, TlsInfo};
 use crate::session::{self, Hub, Peer};
-use crate::transport::{Accepted, Announced, Door, Incoming, Link, Socket, Stream};
+use crate::transport::{Accepted, Announced, Door, Incoming, Link, Socket, Stream, WebSocketPolicy};
 
 /// How long a client for which there is no place may take to say CONNECT, and be told.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
@@ -188,26 +188,32 @@ async fn prepare<S: Socket + Send + 'static>(
     let ip = remote.map(|remote| remote.ip());
     let stream: Box<dyn Stream> = match (&door.tls, &door.websocket) {
         (None, None) => return Some(Ready::Plain(link)),
-        (None, Some(websocket)) => {
-            let (stream, client) = in_time(hub, peer, peer.connect_by, "WebSocket", websocket.accept(link, ip)).await?;
-            be_forwarded(hub, &door, peer, client, ip)?;
-            Box::new(stream)
-        }
+        (None, Some(websocket)) => upgrade(hub, &door, peer, websocket, link, ip).await?,
         (Some(tls), websocket) => {
             let (stream, told) = in_time(hub, peer, peer.connect_by, "TLS", tls.accept(link)).await?;
             learn(hub, peer, &door, told)?;
             match websocket {
                 None => Box::new(stream),
-                Some(websocket) => {
-                    let (stream, client) =
-                        in_time(hub, peer, peer.connect_by, "WebSocket", websocket.accept(stream, ip)).await?;
-                    be_forwarded(hub, &door, peer, client, ip)?;
-                    Box::new(stream)
-                }
+                Some(websocket) => upgrade(hub, &door, peer, websocket, stream, ip).await?,
             }
         }
     };
     session::may_begin(hub, peer, Stage::Established).await.then_some(Ready::Wrapped(stream))
+}
+
+/// Has a connection that comes from `remote` carry MQTT in WebSocket.
+async fn upgrade<S: Stream + 'static>(
+    hub: &Hub,
+    door: &Door,
+    peer: &mut Peer,
+    websocket: &WebSocketPolicy,
+    stream: S,
+    remote: Option<IpAddr>,
+) -> Option<Box<dyn Stream>> {
+    let accepted = in_time(hub, peer, peer.connect_by, "WebSocket", websocket.accept(stream, remote));
+    let (stream, client) = accepted.await?;
+    be_forwarded(hub, door, peer, client, remote)?;
+    Some(Box::new(stream))
 }
 
 /// Notes where a reverse proxy at `remote` says that the client is; `None` if it is not let in from there.

@@ -58,7 +58,8 @@ pub struct Jwt {
     pub public_key_pem: String,
 
     /// Public keys: a file with a JSON Web Key Set (RFC 7517). A token says with `kid` which one it is signed with; one that
-    /// does not is for a set of a single key.
+    /// does not is for a set of a single key. A `kid` that is not in the set has the file looked at again, once in 5 seconds
+    /// at most.
     #[schemars(extend("format" = "text"))]
     pub jwks_file: String,
 

@@ -119,8 +119,32 @@ pub struct rmqtt_stats_t {
     pub memory_buffers: u64,
     /// Gauge: bytes held in all, by the broker's own account: what `limits.memory_budget_bytes` bounds.
     pub memory_used: u64,
-    /// Counter: of the connections refused, those for which there was no place: `max_connections`, of a listener or in all.
+    /// Counter: of the connections refused, those for which there was no place: `max_connections`, of a listener or in all, or
+    /// `max_sessions`.
     pub connections_refused_full: u64,
+    /// Counter: of the connections refused, those whose CONNECT went beyond a limit: its size, its client identifier, its keep alive
+    /// before MQTT 5, or its will.
+    pub connections_refused_limit: u64,
+    /// Counter: of the connections refused, those for which too little of the memory budget was left.
+    pub connections_refused_memory: u64,
+    /// Counter: connections closed because their client went beyond what CONNACK told it: with the size of a packet, QoS 2 messages
+    /// at once, QoS, or a message to be retained.
+    pub connections_closed_limit: u64,
+    /// Counter: connections closed because their client was too slow for its messages: `limits.slow_consumer` is
+    /// `disconnect`.
+    pub connections_closed_slow: u64,
+    /// Counter: connections closed in the middle of a large packet because there was no memory at all.
+    pub connections_closed_memory: u64,
+    /// Counter: subscriptions that clients asked for and did not get, for whatever cause.
+    pub subscriptions_refused: u64,
+    /// Counter: of those, because of `max_subscriptions` or `max_topic_levels`, or because shared subscriptions are turned
+    /// off.
+    pub subscriptions_refused_limit: u64,
+    /// Counter: of those, because too little of the memory budget was left.
+    pub subscriptions_refused_memory: u64,
+    /// Counter: messages that were to be retained and were not, because of `retain.max_messages`, `retain.max_payload_bytes` or the
+    /// memory budget. They are delivered all the same.
+    pub messages_not_retained: u64,
 }
 
 // SAFETY: `repr(C)`, size first, integers only.
@@ -154,6 +178,9 @@ from_stats! {
     messages_dropped_rate publishes_throttled connections_closed_rate
     messages_dropped_memory memory_queues memory_retained memory_sessions memory_buffers memory_used
     connections_refused_full
+    connections_refused_limit connections_refused_memory connections_closed_limit connections_closed_slow
+    connections_closed_memory subscriptions_refused subscriptions_refused_limit subscriptions_refused_memory
+    messages_not_retained
 }
 
 /// How many ranges the times of a hook are counted in.

@@ -9,17 +9,11 @@ use arc_swap::ArcSwap;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::{Allowance, BanPolicy, Bucket, Network, Networks, Shield, Source};
+use super::{Allowance, BanPolicy, Bucket, Lines, Network, Networks, Shield, Source};
 use crate::config::{self, BanBy};
 
 /// Addresses that a rate is kept of.
 const MAX_RATED: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
-
-/// Lines about sources in the interval below: as many as are remembered to have been logged.
-const MAX_LOGGED: NonZeroUsize = NonZeroUsize::new(4_096).expect("not zero");
-
-/// How often the same is logged of the same source.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a connection is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,8 +24,12 @@ pub enum Barred {
     Banned,
     /// Too many connections have come in this second, in all or from there.
     Rate,
-    /// There are as many connections as allowed.
+    /// There are as many connections, or sessions, as allowed.
     Full,
+    /// Its CONNECT goes beyond a limit.
+    Limit,
+    /// There is too little memory.
+    Memory,
     /// It could not show who it is.
     Authentication,
 }
@@ -40,7 +38,7 @@ pub enum Barred {
 pub struct Gate {
     policy: ArcSwap<Policy>,
     rates: Mutex<LruCache<Network, Bucket>>,
-    logged: Mutex<LruCache<(Barred, Option<Network>), Instant>>,
+    lines: Lines<(Barred, Option<Network>)>,
     shield: Shield,
 }
 
@@ -58,7 +56,7 @@ impl Gate {
         Gate {
             policy: ArcSwap::from_pointee(Policy::of(limits)),
             rates: Mutex::new(LruCache::new(MAX_RATED)),
-            logged: Mutex::new(LruCache::new(MAX_LOGGED)),
+            lines: Lines::default(),
             shield: Shield::new(ban_policy(&limits.ban)),
         }
     }
@@ -76,7 +74,7 @@ impl Gate {
     /// Whether one more connection may come, from wherever.
     pub fn admits_one(&self) -> Result<(), Barred> {
         match &self.policy.load().in_all {
-            Some(bucket) if bucket.take(1).is_err() => Err(Barred::Rate),
+            Some(bucket) if !bucket.take_one() => Err(Barred::Rate),
             _ => Ok(()),
         }
     }
@@ -100,7 +98,7 @@ impl Gate {
         let Some(allowance) = policy.per_ip else { return Ok(()) };
         let mut rates = self.rates.lock();
         let bucket = rates.get_or_insert(network, || Bucket::new(allowance));
-        bucket.take(1).map_err(|_| Barred::Rate)
+        bucket.take_one().then_some(()).ok_or(Barred::Rate)
     }
 
     pub fn shield(&self) -> &Shield {
@@ -117,18 +115,9 @@ impl Gate {
         self.policy.load().by.iter().filter_map(source).collect()
     }
 
-    /// Whether it is time to log this of a source again. Many sources do not fill the log, either.
+    /// Whether it is time to log this of a source again.
     pub fn is_worth_a_line(&self, why: Barred, address: Option<IpAddr>, now: Instant) -> bool {
-        let key = (why, address.map(Network::from));
-        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < LOG_INTERVAL;
-        let mut logged = self.logged.lock();
-        // Nothing but a line changes the order: the last one is the oldest.
-        let is_full = logged.len() == logged.cap().get() && logged.peek_lru().is_some_and(|(_, at)| is_recent(at));
-        if logged.peek(&key).map_or(is_full, is_recent) {
-            return false;
-        }
-        logged.put(key, now);
-        true
+        self.lines.is_due((why, address.map(Network::from)), now)
     }
 }
 
@@ -160,30 +149,5 @@ fn ban_policy(ban: &config::Ban) -> BanPolicy {
         flaps: ban.flaps,
         window: Duration::from_millis(ban.window_ms),
         ban: Duration::from_millis(ban.ban_ms),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    #[test]
-    fn lines_about_many_sources_are_bounded() {
-        let (gate, begun) = (Gate::new(&config::Limits::default()), Instant::now());
-        let after = |seconds| begun + Duration::from_secs(seconds);
-        let address = |number: u32| Some(IpAddr::from(Ipv4Addr::from(number)));
-        let lines = |at| (0..20_000).filter(|number| gate.is_worth_a_line(Barred::Rate, address(*number), at)).count();
-        assert!(
-            gate.is_worth_a_line(Barred::Rate, None, after(0)) && gate.is_worth_a_line(Barred::Full, None, after(0))
-        );
-        assert!(
-            !gate.is_worth_a_line(Barred::Rate, None, after(9)) && gate.is_worth_a_line(Barred::Rate, None, after(10))
-        );
-        assert!(!gate.is_worth_a_line(Barred::Rate, None, after(19)));
-        assert_eq!(lines(after(20)), MAX_LOGGED.get());
-        assert_eq!(lines(after(29)), 0);
-        assert_eq!(lines(after(30)), MAX_LOGGED.get());
     }
 }

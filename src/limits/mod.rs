@@ -1,6 +1,7 @@
 //! What the broker gives to all clients together.
 
 mod gate;
+mod lines;
 mod memory;
 mod meter;
 mod networks;
@@ -10,6 +11,7 @@ mod shield;
 mod source;
 
 pub use gate::{Barred, Gate};
+pub use lines::{Lines, LOG_INTERVAL};
 pub use memory::{Kind, Memory, Pressure, Refusing, Share};
 pub use meter::Meter;
 pub use networks::Networks;

@@ -1,7 +1,6 @@
 //! How much may come in a second: token buckets.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
@@ -32,11 +31,7 @@ impl Allowance {
 }
 
 /// A bucket that fills up with time, and that whatever comes takes from.
-pub struct Bucket<C: Clock = MonotonicClock> {
-    limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
-    clock: C,
-    burst: NonZeroU32,
-}
+pub struct Bucket<C: Clock = MonotonicClock>(RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>);
 
 impl Bucket {
     /// A full one.
@@ -45,33 +40,25 @@ impl Bucket {
     }
 }
 
-impl<C: Clock + Clone> Bucket<C> {
-    pub fn with_clock(allowance: Allowance, clock: C) -> Self {
+impl<C: Clock> Bucket<C> {
+    fn with_clock(allowance: Allowance, clock: C) -> Self {
         let quota = Quota::per_second(allowance.per_second).allow_burst(allowance.burst);
-        Bucket { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock, burst: allowance.burst }
+        Bucket(RateLimiter::direct_with_clock(quota, clock))
     }
 
-    /// Takes `count` out; if there are not so many, none, and how long it will be until there are. What is more than the
-    /// bucket holds is taken for all that it holds.
-    pub fn take(&self, count: u32) -> Result<(), Duration> {
-        let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
-        match self.limiter.check_n(count.min(self.burst)) {
-            Ok(Err(not_until)) => Err(not_until.wait_time_from(self.clock.now())),
-            Ok(Ok(())) | Err(_) => Ok(()),
-        }
+    /// Takes one out; whether there was one.
+    pub fn take_one(&self) -> bool {
+        self.0.check().is_ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use governor::clock::FakeRelativeClock;
 
     use super::*;
-
-    fn bucket(per_second: u32, burst: u32) -> (Bucket<FakeRelativeClock>, FakeRelativeClock) {
-        let clock = FakeRelativeClock::default();
-        (Bucket::with_clock(Allowance::new(per_second, burst).unwrap(), clock.clone()), clock)
-    }
 
     #[test]
     fn no_rate_is_no_limit() {
@@ -80,26 +67,15 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate() {
-        let (bucket, clock) = bucket(10, 5);
-        assert!((0..5).all(|_| bucket.take(1).is_ok()));
-        assert_eq!(bucket.take(1), Err(Duration::from_millis(100)));
-        clock.advance(Duration::from_millis(100));
-        assert_eq!(bucket.take(1), Ok(()));
-        assert_eq!(bucket.take(1), Err(Duration::from_millis(100)));
+        let clock = FakeRelativeClock::default();
+        let bucket = Bucket::with_clock(Allowance::new(10, 5).unwrap(), clock.clone());
+        let take_all = || (0..10).filter(|_| bucket.take_one()).count();
+        assert_eq!(take_all(), 5);
+        clock.advance(Duration::from_millis(99));
+        assert_eq!(take_all(), 0);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(take_all(), 1, "what was refused was not taken");
         clock.advance(Duration::from_secs(60));
-        assert_eq!(bucket.take(5), Ok(()), "no more than the burst has been saved up");
-        assert!(bucket.take(1).is_err());
-    }
-
-    #[test]
-    fn what_is_refused_is_not_taken() {
-        let (bucket, clock) = bucket(10, 10);
-        assert_eq!(bucket.take(8), Ok(()));
-        assert_eq!(bucket.take(4), Err(Duration::from_millis(200)));
-        assert_eq!(bucket.take(2), Ok(()));
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(bucket.take(1_000_000), Ok(()), "more than it ever holds");
-        assert!(bucket.take(1).is_err());
-        assert_eq!(bucket.take(0), Ok(()));
+        assert_eq!(take_all(), 5, "no more than the burst has been saved up");
     }
 }

@@ -114,4 +114,23 @@ pub struct Stats {
     pub memory_used: u64,
     /// Counter: of the connections refused, those for which there was no place.
     pub connections_refused_full: u64,
+    /// Counter: of the connections refused, those whose CONNECT went beyond a limit of `limits`.
+    pub connections_refused_limit: u64,
+    /// Counter: of the connections refused, those for which too little of the memory budget was left.
+    pub connections_refused_memory: u64,
+    /// Counter: connections closed because their client did what it had been told not to do: larger packets, more QoS 2
+    /// messages at once, a higher QoS.
+    pub connections_closed_limit: u64,
+    /// Counter: connections closed because their client was too slow for its messages, and `slow_consumer` says so.
+    pub connections_closed_slow: u64,
+    /// Counter: connections closed in the middle of a large packet because there was no memory.
+    pub connections_closed_memory: u64,
+    /// Counter: subscriptions that clients asked for and did not get, for whatever cause.
+    pub subscriptions_refused: u64,
+    /// Counter: of those, because of a limit.
+    pub subscriptions_refused_limit: u64,
+    /// Counter: of those, because too little of the memory budget was left.
+    pub subscriptions_refused_memory: u64,
+    /// Counter: messages that were to be retained and were not: too large, too many, or too little memory.
+    pub messages_not_retained: u64,
 }

@@ -81,7 +81,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     }
     match arrival.wait_for(Lease::take(hub, &client.id, connect.clean_start)).await? {
         Ok(lease) => Ok(Admitted { lease, granted, rules, expires_at }),
-        Err(_) => Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED).into()),
+        Err(lack) => Err(Refusal::of(lack.into(), ReasonCode::QUOTA_EXCEEDED).into()),
     }
 }
 

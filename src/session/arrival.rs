@@ -13,7 +13,7 @@ use tokio_util::io::{poll_read_buf, poll_write_buf};
 use super::mailbox::MODEST;
 use super::ruling::Refusal;
 use crate::codec::{Decoder, Fault, Packet};
-use crate::limits::{Kind, Memory, Pressure, Share};
+use crate::limits::{Barred, Kind, Memory, Pressure, Share};
 use crate::model::ReasonCode;
 
 /// What is read at once of a connection that is not accepted yet.
@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Arrival<S> {
                 }
                 // Nobody knows yet who sends so much.
                 if self.input.len() > MODEST && self.buffers.pressure() >= Pressure::Full {
-                    return Err(Failure::Refused(Refusal::new(ReasonCode::QUOTA_EXCEEDED)));
+                    return Err(Failure::Refused(Refusal::of(Barred::Memory, ReasonCode::QUOTA_EXCEEDED)));
                 }
                 if !self.read().await {
                     return Err(Failure::Gone);

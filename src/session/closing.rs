@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use super::excess::Excess;
 use super::ruling::Refusal;
 use crate::codec::{Fault, Unsendable};
 use crate::hooks::{DisconnectedBy, Remarks};
@@ -20,6 +21,8 @@ pub(super) struct Closing {
     pub(super) with_will: bool,
     /// The host program has asked for it.
     pub(super) by_host: bool,
+    /// What the client wanted too much of, or there was too little of for it.
+    pub(super) excess: Option<Excess>,
 }
 
 impl Closing {
@@ -32,7 +35,13 @@ impl Closing {
             remarks: None,
             with_will: true,
             by_host: false,
+            excess: None,
         }
+    }
+
+    /// The broker ends it because the client wants too much, or there is too little for it.
+    pub(super) fn beyond(excess: Excess, reason: ReasonCode, words: &'static str) -> Self {
+        Closing { excess: Some(excess), ..Closing::by_broker(reason, words) }
     }
 
     /// The host program asks for it.
@@ -49,7 +58,7 @@ impl Closing {
     /// The client has said DISCONNECT.
     pub(super) fn by_client(reason: ReasonCode, words: Option<&str>, with_will: bool) -> Self {
         let words = words.map_or(Cow::Borrowed("disconnected"), |words| Cow::Owned(words.to_owned()));
-        Closing { by: DisconnectedBy::Client, reason, words, remarks: None, with_will, by_host: false }
+        Closing { by: DisconnectedBy::Client, reason, words, remarks: None, with_will, by_host: false, excess: None }
     }
 
     /// The transport has ended.
@@ -61,13 +70,15 @@ impl Closing {
             remarks: None,
             with_will: true,
             by_host: false,
+            excess: None,
         }
     }
 }
 
 impl From<Fault> for Closing {
     fn from(fault: Fault) -> Self {
-        Closing::by_broker(fault.reason, fault.text)
+        let excess = (fault.reason == ReasonCode::PACKET_TOO_LARGE).then_some(Excess::ClosedLimit);
+        Closing { excess, ..Closing::by_broker(fault.reason, fault.text) }
     }
 }
 

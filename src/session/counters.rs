@@ -7,11 +7,14 @@ use super::mailbox::Dropped;
 pub struct SessionCounters {
     pub connections: AtomicU64,
     pub connections_refused: AtomicU64,
-    /// Of those refused: because of their network, a ban, or the rate; for want of a place; because authentication failed.
+    /// Of those refused: because of their network, a ban, or the rate; for want of a place, because CONNECT went beyond a
+    /// limit, or for want of memory; because authentication failed.
     pub refused_network: AtomicU64,
     pub refused_banned: AtomicU64,
     pub refused_rate: AtomicU64,
     pub refused_full: AtomicU64,
+    pub refused_limit: AtomicU64,
+    pub refused_memory: AtomicU64,
     pub refused_authentication: AtomicU64,
     pub connections_timed_out: AtomicU64,
     /// Ended below MQTT: PROXY protocol, TLS, WebSocket, QUIC.
@@ -31,6 +34,13 @@ pub struct SessionCounters {
     pub dropped_rate: AtomicU64,
     pub publishes_throttled: AtomicU64,
     pub closed_rate: AtomicU64,
+    pub closed_limit: AtomicU64,
+    pub closed_slow: AtomicU64,
+    pub closed_memory: AtomicU64,
+    pub subscriptions_refused: AtomicU64,
+    pub subscriptions_refused_limit: AtomicU64,
+    pub subscriptions_refused_memory: AtomicU64,
+    pub not_retained: AtomicU64,
     pub dropped_memory: AtomicU64,
     next_serial: AtomicU64,
 }

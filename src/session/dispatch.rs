@@ -7,6 +7,7 @@ use parking_lot::MutexGuard;
 
 use super::counters::add;
 use super::delivery::{Delivery, Frames, Outgoing, Source};
+use super::excess::Excess;
 use super::handle::Handle;
 use super::hub::{key_of, Hub};
 use super::in_process::Pushed;
@@ -246,7 +247,7 @@ impl Batch {
                 let mut mailbox = handle.mailbox();
                 let outcome = mailbox.offer(outgoing, target, group, way, room);
                 self.note(handle, mailbox);
-                self.settle(hub, handle, outcome);
+                self.settle(hub, handle, outcome, now);
             }
         }
     }
@@ -256,7 +257,7 @@ impl Batch {
         let mut mailbox = handle.mailbox();
         let outcome = mailbox.offer_delivery(delivery, room);
         self.note(handle, mailbox);
-        self.settle(hub, handle, outcome);
+        self.settle(hub, handle, outcome, now);
     }
 
     /// Notes what a session's queue takes now. The account is told when there is something to tell.
@@ -310,7 +311,7 @@ impl Batch {
         }
     }
 
-    fn settle(&mut self, hub: &Hub, handle: &Arc<Handle>, outcome: Outcome) {
+    fn settle(&mut self, hub: &Hub, handle: &Arc<Handle>, outcome: Outcome, now: Instant) {
         self.queued += usize::from(matches!(outcome, Outcome::Queued { .. } | Outcome::MadeRoom { .. }));
         let wake = match outcome {
             Outcome::Queued { wake, crowded } => {
@@ -323,6 +324,9 @@ impl Batch {
                 add(&hub.counters().dropped_queue_full, dropped.full);
                 add(&hub.counters().dropped_expired, dropped.expired);
                 add(&handle.tally().messages_dropped, dropped.full + dropped.expired);
+                if dropped.full > 0 {
+                    hub.lost(Excess::QueueFull, handle, now);
+                }
                 wake
             }
             Outcome::TooLarge => {
@@ -334,6 +338,7 @@ impl Batch {
                 self.starved += 1;
                 add(&hub.counters().dropped_memory, 1);
                 add(&handle.tally().messages_dropped, 1);
+                hub.lost(Excess::Starved, handle, now);
                 false
             }
             Outcome::Absent => false,

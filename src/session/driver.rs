@@ -21,6 +21,7 @@ use super::connection::{Connection, Host};
 use super::counters::add;
 use super::delivery::{Delivery, Outgoing, Source};
 use super::dispatch::Dispatch;
+use super::excess::{Excess, Told};
 use super::handle::Handle;
 use super::hub::{expires_at, Hub};
 use super::lease::Lease;
@@ -28,7 +29,7 @@ use super::receipt::Token;
 use super::receiver::{Receiver, REST};
 use super::replays::Replays;
 use super::rights::{Policy, Rights};
-use super::ruling::{FilterLimits, Pace, Refusal, Ruling, Standing};
+use super::ruling::{Bar, FilterLimits, Pace, Refusal, Ruling, Standing};
 use super::state::State;
 use super::throttle::Throttle;
 use crate::access::Rules;
@@ -85,6 +86,8 @@ struct Driving<S> {
     permit: Permit,
     /// What it may publish, as far as it has been looked up.
     rights: Rights,
+    /// What has been logged of it.
+    told: Told,
     lease: Lease,
     /// The connection itself.
     _presence: Share,
@@ -167,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             client,
             permit,
             rights: Rights::default(),
+            told: Told::default(),
             lease,
             _presence: presence,
             buffers,
@@ -191,6 +195,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn end(mut self, closing: Closing) -> Remains<S> {
         self.dispatch.flush();
+        if let Some(excess) = closing.excess {
+            self.hub.closed_for(excess, &self.client, &closing.words);
+        }
         if closing.by == DisconnectedBy::Broker {
             self.connection.say_goodbye(&closing); // [MQTT-4.13.1-1]
         }
@@ -295,6 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             limits: self.permit.limits.as_deref(),
             throttle: self.permit.throttle.as_deref_mut(),
             rights: &mut self.rights,
+            told: &mut self.told,
             handle: self.lease.handle().clone(),
             dispatch: &mut self.dispatch,
             replays: &mut self.replays,
@@ -364,7 +372,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         let unwritten: usize = self.writing.iter().map(Block::memory).sum();
         self.buffers.set(self.inbox.input.capacity() + self.connection.out.capacity() + unwritten);
         if self.inbox.input.len() > READ_BYTES && self.may_read() && self.buffers.pressure() == Pressure::Beyond {
-            return Err(Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too little memory for so large a packet"));
+            return Err(Closing::beyond(
+                Excess::ClosedMemory,
+                ReasonCode::QUOTA_EXCEEDED,
+                "too little memory for so large a packet",
+            ));
         }
         Ok(())
     }
@@ -663,6 +675,7 @@ struct Doors<'a> {
     limits: Option<&'a ListenerLimits>,
     throttle: Option<&'a mut Throttle>,
     rights: &'a mut Rights,
+    told: &'a mut Told,
     handle: Arc<Handle>,
     dispatch: &'a mut Dispatch,
     replays: &'a mut Replays,
@@ -700,6 +713,20 @@ impl Doors<'_> {
         self.throttle.as_ref().is_some_and(|throttle| throttle.paused_until().is_some())
     }
 
+    /// The client is refused something.
+    fn exceeds(&mut self, excess: Excess) {
+        self.hub.exceeded(excess, self.client, self.told, self.now);
+    }
+
+    /// Counts a message that goes nowhere because of its topic.
+    fn no_topic(&mut self, source: Source<'_>, error: TopicError) -> TopicError {
+        if matches!(error, TopicError::TooManyLevels { .. }) {
+            self.exceeds(Excess::NotPublished);
+        }
+        self.hub.refuse(|| Outgoing::new(source).message().clone());
+        error
+    }
+
     /// The message as it is routed, which borrows the packet.
     fn source<'b>(&self, topic: &'b str, publish: &'b Publish) -> Source<'b>
     where
@@ -726,14 +753,14 @@ impl Host for Doors<'_> {
         let pace = match throttle.count(bytes, self.now) {
             None => return Pace::Kept,
             Some(RateExceeded::Throttle) => {
-                add(&self.hub.counters().publishes_throttled, 1);
+                self.exceeds(Excess::Throttled);
                 return Pace::Kept;
             }
-            Some(RateExceeded::Drop) => Pace::Dropped,
-            Some(RateExceeded::Disconnect) => {
-                add(&self.hub.counters().closed_rate, 1);
-                Pace::Exceeded
+            Some(RateExceeded::Drop) => {
+                self.exceeds(Excess::TooFast);
+                Pace::Dropped
             }
+            Some(RateExceeded::Disconnect) => Pace::Exceeded,
         };
         self.received += 1;
         add(&self.hub.counters().dropped_rate, 1);
@@ -749,7 +776,10 @@ impl Host for Doors<'_> {
         if mode == Mode::Absent {
             return match self.rights.may_publish(hub, self.client, self.rules, topic, publish.qos, publish.retain) {
                 true => Ruling::Allowed(None),
-                false => Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED)),
+                false => {
+                    self.exceeds(Excess::NotPublished);
+                    Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED))
+                }
             };
         }
         if self.asked_topic.as_ref().is_none_or(|known| **known != *topic) {
@@ -786,6 +816,7 @@ impl Host for Doors<'_> {
         if callbacks.mode(Hook::AuthorizeSubscribe) == Mode::Absent
             && !Policy::of(&self.hub.settings(), self.rules).subscribing(self.client, filter, options.qos).allows()
         {
+            self.exceeds(Excess::NotSubscribed);
             return Ruling::refused(Refusal::new(ReasonCode::NOT_AUTHORIZED));
         }
         let (client, filter) = (|| self.client.clone(), || Text::from(filter));
@@ -827,8 +858,7 @@ impl Host for Doors<'_> {
         if self.limits.is_some() {
             // The router knows only what holds for all.
             if let Err(error) = topic::check_name(topic, self.max_topic_levels()) {
-                self.hub.refuse(|| Outgoing::new(source).message().clone());
-                return Err(error);
+                return Err(self.no_topic(source, error));
             }
         }
         if let Some(changes) = changes {
@@ -841,10 +871,7 @@ impl Host for Doors<'_> {
             Ok(_) if self.dispatch.is_starved() => Ok(ReasonCode::QUOTA_EXCEEDED),
             Ok(0) => Ok(ReasonCode::NO_MATCHING_SUBSCRIBERS),
             Ok(_) => Ok(ReasonCode::SUCCESS),
-            Err(error) => {
-                self.hub.refuse(|| Outgoing::new(source).message().clone());
-                Err(error)
-            }
+            Err(error) => Err(self.no_topic(source, error)),
         }
     }
 
@@ -863,8 +890,7 @@ impl Host for Doors<'_> {
     }
 
     fn limits(&self) -> FilterLimits {
-        let none_more = self.hub.memory().pressure() >= Pressure::Full;
-        FilterLimits { none_more, ..self.hub.settings().filters(self.limits) }
+        self.hub.filter_limits(self.limits)
     }
 
     fn subscriptions(&self, wanted: &str) -> Standing {
@@ -882,6 +908,17 @@ impl Host for Doors<'_> {
         self.hub.callbacks().tell(Hook::Subscribed, || self.key(), || made.event(self.client, options));
         if made.wants_retained(&options) {
             self.replays.push(made.noted.filter, options, made.generation);
+        }
+    }
+
+    fn not_subscribed(&mut self, bar: Option<Bar>) {
+        add(&self.hub.counters().subscriptions_refused, 1);
+        match bar {
+            Some(Bar::TooMany | Bar::NoShared | Bar::Filter(TopicError::TooManyLevels { .. })) => {
+                self.exceeds(Excess::NotSubscribedLimit);
+            }
+            Some(Bar::Memory) => self.exceeds(Excess::NotSubscribedMemory),
+            Some(Bar::Filter(_)) | None => {}
         }
     }
 

@@ -7,6 +7,7 @@ use super::rights::{Basis, Policy};
 use super::ruling::{bad_topic, bar_to_subscribing, Bar, Standing};
 use super::visit::Visit;
 use crate::hooks::Hook;
+use crate::limits::Pressure;
 use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Protocol, QoS, ReasonCode, Text};
 
@@ -60,6 +61,7 @@ pub enum DecidedBy {
 const SYS_TOPICS: &str = "acl.sys_topics";
 const DEFAULT_PUBLISH: &str = "acl.default_publish";
 const DEFAULT_SUBSCRIBE: &str = "acl.default_subscribe";
+const MEMORY_BUDGET: &str = "limits.memory_budget_bytes";
 const MAX_TOPIC_LEVELS: [&str; 2] = ["limits.max_topic_levels", "listeners[].limits.max_topic_levels"];
 const MAX_SUBSCRIPTIONS: [&str; 2] = ["limits.max_subscriptions", "listeners[].limits.max_subscriptions"];
 
@@ -152,7 +154,10 @@ impl Hub {
         let (handle, client) = self.find(client_id)?;
         let visit = handle.mailbox().visit().clone();
         let finding = match action {
-            Action::Publish => self.explain_publishing(&client, &visit, topic),
+            Action::Publish => {
+                let finding = self.explain_publishing(&client, &visit, topic);
+                self.explain_memory(finding, topic, handle.key())
+            }
             Action::Subscribe => {
                 let subscriptions = handle.subscriptions();
                 let standing = Standing { count: subscriptions.len(), known: subscriptions.contains(topic) };
@@ -203,10 +208,30 @@ impl Hub {
         finding
     }
 
+    /// What becomes of a message that may be published if memory runs short.
+    fn explain_memory(&self, mut finding: Finding, topic: &str, publisher: u64) -> Finding {
+        let pressure = self.memory().pressure();
+        if finding.allowed == Some(false) || pressure < Pressure::Tight {
+            return finding;
+        }
+        let crowd = self.crowd(topic, 0, None, Some(publisher));
+        let starves = |qos| crowd.is_starved(qos, pressure);
+        if !starves(QoS::AtMostOnce) {
+            if let starved @ 1.. = crowd.starved(QoS::AtMostOnce, pressure) {
+                let not = format!(", but for want of memory not to {starved} of {} who would get it", crowd.all);
+                finding.detail.push_str(&not);
+            }
+            return finding;
+        }
+        let but = if starves(QoS::AtLeastOnce) { "" } else { ", but for messages of QoS 1 and 2" };
+        let detail = format!("there is too little memory for whoever would get it{but}");
+        Finding::no(DecidedBy::Limit, Some(MEMORY_BUDGET), ReasonCode::QUOTA_EXCEEDED, detail)
+    }
+
     fn explain_subscribing(&self, client: &Client, visit: &Visit, filter: &str, standing: Standing) -> Finding {
         let settings = self.settings();
         let own = visit.limits.as_deref();
-        let limits = settings.filters(own);
+        let limits = self.filter_limits(own);
         if let Some(bar) = bar_to_subscribing(filter, &limits, standing) {
             let reason = bar.reason();
             return match bar {
@@ -222,6 +247,10 @@ impl Hub {
                     let detail = format!("the client has {} subscriptions", standing.count);
                     let is_own = own.is_some_and(|own| own.max_subscriptions.is_some());
                     Finding::no(DecidedBy::Limit, Some(MAX_SUBSCRIPTIONS[usize::from(is_own)]), reason, detail)
+                }
+                Bar::Memory => {
+                    let detail = "there is too little memory for another subscription".to_owned();
+                    Finding::no(DecidedBy::Limit, Some(MEMORY_BUDGET), reason, detail)
                 }
             };
         }

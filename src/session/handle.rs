@@ -8,6 +8,7 @@ use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::closing::Closing;
+use super::excess::Told;
 use super::mailbox::Mailbox;
 use super::quota::{SessionQuota, SharedQuota};
 use super::state::State;
@@ -54,6 +55,8 @@ pub(super) struct Handle {
     /// No hook is called while it is locked: hooks may subscribe and unsubscribe the same client.
     subscriptions: Mutex<Subscriptions>,
     tally: Tally,
+    /// What has been logged of messages that it does not get.
+    told: Mutex<Told>,
     taken: Taken,
     memory: Held,
     /// Locked by the connection that the session belongs to for as long as it lasts. The lock is fair: connections
@@ -76,6 +79,7 @@ impl Handle {
             in_flight: AtomicUsize::new(0),
             subscriptions: Mutex::default(),
             tally: Tally::default(),
+            told: Mutex::default(),
             taken: Taken::default(),
             memory,
             seat: Arc::default(),
@@ -111,6 +115,10 @@ impl Handle {
     pub(super) fn count_no_more(&self) {
         let Held { waiting, in_flight, session } = &self.memory;
         [waiting, in_flight, session].into_iter().for_each(|share| share.set(0));
+    }
+
+    pub(super) fn told(&self) -> &Mutex<Told> {
+        &self.told
     }
 
     /// What it has of the memory budget.

@@ -13,8 +13,8 @@ use super::serve::Peer;
 use super::settings::Settings;
 use crate::codec::{check_property_text, ConnAck, Connect, Encoder, Will};
 use crate::hooks::{Changes, ConnectProperties};
-use crate::limits::{Kind, Memory};
-use crate::model::topic;
+use crate::limits::{Barred, Kind, Memory};
+use crate::model::topic::{self, TopicError};
 use crate::model::{Client, Message, Origin, Protocol, ReasonCode, Text};
 
 /// Who wants to connect. A CONNECT without a client identifier gets one.
@@ -79,25 +79,28 @@ pub(super) fn is_told(protocol: Protocol, reason: ReasonCode) -> bool {
 
 /// Checks what can be told without asking anyone.
 pub(super) fn check(connect: &Connect, peer: &Peer, settings: &Settings) -> Result<(), Refusal> {
+    let beyond = |reason| Refusal::of(Barred::Limit, reason);
     if !peer.protocols.contain(connect.protocol) {
         return Err(Refusal::new(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION)); // [MQTT-3.1.2-2]
     }
     if !has_room(&connect.client_id, settings) {
-        return Err(Refusal::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
+        return Err(beyond(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID));
     }
     if connect.protocol != Protocol::V5 && connect.keep_alive_s > settings.limits.max_keepalive_s {
         // Nothing in CONNACK could tell of another keep alive.
-        return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE));
+        return Err(beyond(ReasonCode::SERVER_UNAVAILABLE));
     }
     if let Some(will) = &connect.will {
-        if topic::check_name(&will.topic, settings.limits.max_topic_levels).is_err() {
-            return Err(Refusal::new(ReasonCode::TOPIC_NAME_INVALID));
+        match topic::check_name(&will.topic, settings.limits.max_topic_levels) {
+            Ok(()) => {}
+            Err(TopicError::TooManyLevels { .. }) => return Err(beyond(ReasonCode::TOPIC_NAME_INVALID)),
+            Err(_) => return Err(Refusal::new(ReasonCode::TOPIC_NAME_INVALID)),
         }
         if will.qos > settings.limits.max_qos {
-            return Err(Refusal::new(ReasonCode::QOS_NOT_SUPPORTED)); // [MQTT-3.2.2-12]
+            return Err(beyond(ReasonCode::QOS_NOT_SUPPORTED)); // [MQTT-3.2.2-12]
         }
         if will.retain && !settings.retain && connect.protocol == Protocol::V5 {
-            return Err(Refusal::new(ReasonCode::RETAIN_NOT_SUPPORTED)); // [MQTT-3.2.2-13]
+            return Err(beyond(ReasonCode::RETAIN_NOT_SUPPORTED)); // [MQTT-3.2.2-13]
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::counters::add;
 use super::dispatch::Departed;
 use super::handle::Handle;
 use super::handshake::will_message;
-use super::hub::Hub;
+use super::hub::{Hub, Lack};
 use super::mailbox::Wants;
 use super::receiver::Receiver;
 use super::state::{PendingWill, State};
@@ -19,9 +19,6 @@ use crate::codec::Will;
 use crate::hooks::{Disconnected, DisconnectedBy, DropCause, Event, Hook, Key, SessionEnd};
 use crate::model::{Client, QoS, ReasonCode, Text};
 use crate::router::Group;
-
-/// A session that cannot be had: there are as many as the configuration allows, or there is no memory left for it.
-pub(super) struct NoRoom;
 
 /// A session in the hands of a connection. When it is dropped, the session is on its own again, whatever became of the
 /// connection.
@@ -40,10 +37,10 @@ pub(super) struct Lease {
 
 impl Lease {
     /// Takes the session of a client. The connection that has it now is closed.
-    pub(super) async fn take(hub: &Arc<Hub>, client_id: &Text, clean_start: bool) -> Result<Lease, NoRoom> {
+    pub(super) async fn take(hub: &Arc<Hub>, client_id: &Text, clean_start: bool) -> Result<Lease, Lack> {
         let mut instead = false;
         loop {
-            let handle = hub.session(client_id, instead).ok_or(NoRoom)?;
+            let handle = hub.session(client_id, instead)?;
             let state = handle.take_seat().await;
             if state.ended {
                 instead = true;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::blocks::{Block, Blocks, SHARED_PAYLOAD};
 use super::closing::Closing;
 use super::delivery::{Delivery, Frames, Outgoing};
+use super::excess::Excess;
 use super::quota::SessionQuota;
 use super::receiver::Receiver;
 use super::replays::Replays;
@@ -393,7 +394,11 @@ impl Mailbox {
                 SlowConsumer::DropNewest => false,
                 SlowConsumer::Disconnect => {
                     if self.wants.is_some() && self.close.is_none() {
-                        let closing = Closing::by_broker(ReasonCode::QUOTA_EXCEEDED, "too slow for its messages");
+                        let closing = Closing::beyond(
+                            Excess::ClosedSlow,
+                            ReasonCode::QUOTA_EXCEEDED,
+                            "too slow for its messages",
+                        );
                         self.close = Some(Box::new(closing));
                         self.notified = true;
                         return Err(Outcome::Full { dropped: dropped.one_more(), wake: true });

@@ -16,6 +16,7 @@ mod delayed;
 mod delivery;
 mod dispatch;
 mod driver;
+mod excess;
 mod exchange;
 mod explain;
 mod handle;

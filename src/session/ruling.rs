@@ -1,5 +1,6 @@
 use crate::codec::Diagnosis;
 use crate::hooks::{Changes, Denial, Remarks, Verdict};
+use crate::limits::Barred;
 use crate::model::topic::{self, TopicError};
 use crate::model::{ReasonCode, Text};
 
@@ -50,6 +51,8 @@ pub(super) enum Bar {
     Filter(TopicError),
     NoShared,
     TooMany,
+    /// There is too little memory.
+    Memory,
 }
 
 impl Bar {
@@ -57,7 +60,7 @@ impl Bar {
         match self {
             Bar::Filter(_) => ReasonCode::TOPIC_FILTER_INVALID,
             Bar::NoShared => ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
-            Bar::TooMany => ReasonCode::QUOTA_EXCEEDED,
+            Bar::TooMany | Bar::Memory => ReasonCode::QUOTA_EXCEEDED,
         }
     }
 }
@@ -70,9 +73,14 @@ pub(super) fn bar_to_subscribing(filter: &str, limits: &FilterLimits, standing: 
     if topic::is_shared(filter) && !limits.shared_available {
         return Some(Bar::NoShared);
     }
+    if standing.known {
+        return None;
+    }
     let max = limits.max_subscriptions;
-    let is_full = limits.none_more || (max > 0 && standing.count >= max);
-    (is_full && !standing.known).then_some(Bar::TooMany)
+    if max > 0 && standing.count >= max {
+        return Some(Bar::TooMany);
+    }
+    limits.none_more.then_some(Bar::Memory)
 }
 
 /// A no, and what the client is told about it.
@@ -81,11 +89,18 @@ pub(super) struct Refusal {
     pub(super) reason: ReasonCode,
     pub(super) words: Option<Text>,
     pub(super) remarks: Option<Box<Remarks>>,
+    /// Why a connection is refused, where that is counted and has not been yet.
+    pub(super) barred: Option<Barred>,
 }
 
 impl Refusal {
     pub(super) fn new(reason: ReasonCode) -> Self {
-        Refusal { reason, words: None, remarks: None }
+        Refusal { reason, words: None, remarks: None, barred: None }
+    }
+
+    /// Of a connection.
+    pub(super) fn of(barred: Barred, reason: ReasonCode) -> Self {
+        Refusal { barred: Some(barred), ..Refusal::new(reason) }
     }
 
     /// What goes with the reason code; `None` if nothing does.
@@ -106,6 +121,7 @@ impl From<Option<Box<Denial>>> for Refusal {
             reason: denial.reason_code.map_or(ReasonCode::NOT_AUTHORIZED, ReasonCode),
             words: denial.reason,
             remarks: denial.remarks,
+            barred: None,
         }
     }
 }

@@ -24,6 +24,7 @@ use super::handshake;
 use super::hub::Hub;
 use super::mailbox::Wants;
 use super::metered::Metered;
+use super::rights::ip_of;
 use super::ruling::Refusal;
 use super::settings::Settings;
 use super::suspect::Suspect;
@@ -32,6 +33,7 @@ use super::visit::Visit;
 use crate::codec::{Connect, Packet};
 use crate::config::ListenerLimits;
 use crate::hooks::{Connack, DisconnectedBy, Event, Hook, Key, OwnedQuestion, PreConnect, Stage, Verdict};
+use crate::limits::Barred;
 use crate::model::{Client, ConnectionInfo, Protocol, Protocols, ReasonCode, Text};
 
 /// How long a client may take to read the last words of the broker, and to close.
@@ -166,10 +168,16 @@ fn count(hub: &Hub, peer: &Peer, failure: Failure) -> Option<Refusal> {
             tracing::debug!(address = %peer.address, "not connected in time");
             return None;
         }
-        Failure::Fault(fault) => (Refusal::new(fault.reason), fault.text),
+        Failure::Fault(fault) => {
+            let barred = (fault.reason == ReasonCode::PACKET_TOO_LARGE).then_some(Barred::Limit);
+            (Refusal { barred, ..Refusal::new(fault.reason) }, fault.text)
+        }
         Failure::Refused(refusal) => (refusal, "not accepted"),
     };
     add(&hub.counters().connections_refused, 1);
+    if let Some(why) = refusal.barred {
+        hub.count_barred(why, &peer.address, ip_of(&peer.address), Instant::now());
+    }
     tracing::debug!(address = %peer.address, reason = %refusal.reason, "CONNECT refused: {text}");
     Some(refusal)
 }

@@ -22,3 +22,4 @@ pub use proxy::Announced;
 #[cfg(feature = "quic")]
 pub use quic::Incoming as QuicIncoming;
 pub use stream::Stream;
+pub use websocket::WebSocketPolicy;

@@ -527,6 +527,15 @@ namespace Rmqtt
             internal ulong MemoryBuffers;
             internal ulong MemoryUsed;
             internal ulong ConnectionsRefusedFull;
+            internal ulong ConnectionsRefusedLimit;
+            internal ulong ConnectionsRefusedMemory;
+            internal ulong ConnectionsClosedLimit;
+            internal ulong ConnectionsClosedSlow;
+            internal ulong ConnectionsClosedMemory;
+            internal ulong SubscriptionsRefused;
+            internal ulong SubscriptionsRefusedLimit;
+            internal ulong SubscriptionsRefusedMemory;
+            internal ulong MessagesNotRetained;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -65,6 +65,15 @@ namespace Rmqtt
             MemoryBuffers = (long)native.MemoryBuffers;
             MemoryUsed = (long)native.MemoryUsed;
             ConnectionsRefusedFull = (long)native.ConnectionsRefusedFull;
+            ConnectionsRefusedLimit = (long)native.ConnectionsRefusedLimit;
+            ConnectionsRefusedMemory = (long)native.ConnectionsRefusedMemory;
+            ConnectionsClosedLimit = (long)native.ConnectionsClosedLimit;
+            ConnectionsClosedSlow = (long)native.ConnectionsClosedSlow;
+            ConnectionsClosedMemory = (long)native.ConnectionsClosedMemory;
+            SubscriptionsRefused = (long)native.SubscriptionsRefused;
+            SubscriptionsRefusedLimit = (long)native.SubscriptionsRefusedLimit;
+            SubscriptionsRefusedMemory = (long)native.SubscriptionsRefusedMemory;
+            MessagesNotRetained = (long)native.MessagesNotRetained;
         }
 
         /// <summary>When the current run started; null when the broker does not run.</summary>
@@ -249,7 +258,41 @@ namespace Rmqtt
         public long MemoryUsed { get; }
 
         /// <summary>Counter: of <see cref="ConnectionsRefused" />, those for which there was no place:
-        /// <c>max_connections</c>, of a listener or in all.</summary>
+        /// <c>max_connections</c>, of a listener or in all, or <c>max_sessions</c>.</summary>
         public long ConnectionsRefusedFull { get; }
+
+        /// <summary>Counter: of <see cref="ConnectionsRefused" />, those whose CONNECT went beyond a limit: its size,
+        /// its client identifier, its keep alive before MQTT 5, or its will.</summary>
+        public long ConnectionsRefusedLimit { get; }
+
+        /// <summary>Counter: of <see cref="ConnectionsRefused" />, those for which too little of the memory budget was
+        /// left.</summary>
+        public long ConnectionsRefusedMemory { get; }
+
+        /// <summary>Counter: connections closed because their client went beyond what CONNACK told it: with the size of
+        /// a packet, QoS 2 messages at once, QoS, or a message to be retained.</summary>
+        public long ConnectionsClosedLimit { get; }
+
+        /// <summary>Counter: connections closed because their client was too slow for its messages:
+        /// <c>limits.slow_consumer</c> is <c>disconnect</c>.</summary>
+        public long ConnectionsClosedSlow { get; }
+
+        /// <summary>Counter: connections closed in the middle of a large packet because there was no memory at
+        /// all.</summary>
+        public long ConnectionsClosedMemory { get; }
+
+        /// <summary>Counter: subscriptions that clients asked for and did not get, for whatever cause.</summary>
+        public long SubscriptionsRefused { get; }
+
+        /// <summary>Counter: of those, because of <c>max_subscriptions</c> or <c>max_topic_levels</c>, or because
+        /// shared subscriptions are turned off.</summary>
+        public long SubscriptionsRefusedLimit { get; }
+
+        /// <summary>Counter: of those, because too little of the memory budget was left.</summary>
+        public long SubscriptionsRefusedMemory { get; }
+
+        /// <summary>Counter: messages that were to be retained and were not, because of <c>retain.max_messages</c>,
+        /// <c>retain.max_payload_bytes</c> or the memory budget. They are delivered all the same.</summary>
+        public long MessagesNotRetained { get; }
     }
 }

@@ -14,7 +14,7 @@ use bytestring::ByteString;
 use super::closing::Closing;
 use super::delivery::Delivery;
 use super::packet_ids::PacketIds;
-use super::ruling::{FilterLimits, Pace, Ruling, Standing};
+use super::ruling::{Bar, FilterLimits, Pace, Ruling, Standing};
 use super::state::State;
 use super::window::Acknowledged;
 use crate::codec::{Ack, Diagnosis, Disconnect, Encoder, Packet, Publish};
@@ -67,6 +67,9 @@ pub(super) trait Host {
     /// Subscribes the client to `wanted`, or to what the host program has put `instead`, and sees to it that it gets the
     /// retained messages later that the options ask for.
     fn subscribe(&mut self, wanted: &str, instead: Option<Text>, options: SubscriptionOptions);
+
+    /// The client does not get a subscription that it wants.
+    fn not_subscribed(&mut self, bar: Option<Bar>);
 
     /// Ends a subscription; whether there was one.
     fn unsubscribe(&mut self, wanted: &str) -> bool;

@@ -3,6 +3,7 @@
 use bytestring::ByteString;
 
 use super::super::closing::Closing;
+use super::super::excess::Excess;
 use super::super::ruling::{bad_topic, diagnosis_of, Pace, Ruling};
 use super::super::state::State;
 use super::{with_room, Connection, Held, Host, TOPIC_ALIASES};
@@ -28,18 +29,19 @@ impl Connection {
         };
         if publish.qos > self.terms.max_qos {
             // [MQTT-3.2.2-11]
-            return Err(Closing::by_broker(ReasonCode::QOS_NOT_SUPPORTED, "QoS not supported"));
+            return Err(Closing::beyond(Excess::ClosedLimit, ReasonCode::QOS_NOT_SUPPORTED, "QoS not supported"));
         }
         if publish.retain && !self.terms.retain_available && self.v5() {
             let reason = ReasonCode::RETAIN_NOT_SUPPORTED;
-            return Err(Closing::by_broker(reason, "retain not supported")); // [MQTT-3.2.2-14]
+            return Err(Closing::beyond(Excess::ClosedLimit, reason, "retain not supported"));
+            // [MQTT-3.2.2-14]
         }
         if publish.qos == QoS::ExactlyOnce {
             let counted = self.open.contains(publish.packet_id);
             if self.v5() && !counted && self.open.len() >= self.terms.own_receive_maximum {
                 let reason = ReasonCode::RECEIVE_MAXIMUM_EXCEEDED;
                 // [MQTT-3.3.4-8]
-                return Err(Closing::by_broker(reason, "receive maximum exceeded"));
+                return Err(Closing::beyond(Excess::ClosedLimit, reason, "receive maximum exceeded"));
             }
             if state.received.contains(publish.packet_id) {
                 // It has been routed already [MQTT-4.3.3-10].
@@ -52,7 +54,11 @@ impl Connection {
             Pace::Kept => {}
             Pace::Dropped => return self.answer(&publish, ReasonCode::QUOTA_EXCEEDED, None, state),
             Pace::Exceeded => {
-                return Err(Closing::by_broker(ReasonCode::MESSAGE_RATE_TOO_HIGH, "message rate too high"));
+                return Err(Closing::beyond(
+                    Excess::ClosedRate,
+                    ReasonCode::MESSAGE_RATE_TOO_HIGH,
+                    "message rate too high",
+                ));
             }
         }
         match host.may_publish(&topic, &publish) {

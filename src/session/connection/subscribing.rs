@@ -74,7 +74,8 @@ impl Connection {
         while let Some((filter, options)) = subscribing.packet.filters.get(subscribing.answers.reasons.len()) {
             let mut options = *options;
             options.qos = options.qos.min(self.terms.max_qos); // [MQTT-3.8.4-7]
-            let reason = match bar_to_subscribing(filter, &host.limits(), host.subscriptions(filter)) {
+            let bar = bar_to_subscribing(filter, &host.limits(), host.subscriptions(filter));
+            let reason = match bar {
                 Some(bar) => bar.reason(),
                 None => match ruling.take().unwrap_or_else(|| host.may_subscribe(filter, options)) {
                     Ruling::Later => {
@@ -91,6 +92,9 @@ impl Connection {
                     }
                 },
             };
+            if reason.is_failure() {
+                host.not_subscribed(bar);
+            }
             subscribing.answers.reasons.push(reason);
         }
         // One return code for each filter, in their order [MQTT-3.8.4-6].

@@ -44,6 +44,8 @@ impl Hub {
             Barred::Banned => &self.counters.refused_banned,
             Barred::Rate => &self.counters.refused_rate,
             Barred::Full => &self.counters.refused_full,
+            Barred::Limit => &self.counters.refused_limit,
+            Barred::Memory => &self.counters.refused_memory,
             Barred::Authentication => &self.counters.refused_authentication,
         };
         add(counter, 1);

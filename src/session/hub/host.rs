@@ -272,30 +272,12 @@ impl Hub {
         if pressure < Pressure::Slow {
             return false;
         }
-        let has_backlog = |handle: &Handle| {
-            let in_flight = handle.memory().in_flight.bytes();
-            handle.mailbox().has_backlog(message.topic.len() + message.payload.len(), in_flight)
-        };
-        let (mut all, mut crowded) = (0, 0);
-        let mut look = |receiver: &Receiver| {
-            all += 1;
-            crowded += usize::from(match receiver {
-                Receiver::Session(handle) => has_backlog(handle),
-                Receiver::Host(subscription) => subscription.has_backlog(message.payload.len()),
-            });
-        };
-        match to {
-            Some(handle) => look(&Receiver::Session(handle.clone())),
-            // Which member of a group gets it is decided when it is published.
-            None => {
-                self.router.matches(&message.topic, None).targets.iter().for_each(|target| look(&target.subscriber))
-            }
-        }
+        let crowd = self.crowd(&message.topic, message.payload.len(), to, None);
         let retains = message.retain && !message.payload.is_empty();
-        let mark = if message.qos == QoS::AtMostOnce { Pressure::Tight } else { Pressure::Full };
-        let nobody_takes_it = all > 0 && (pressure == Pressure::Beyond || (pressure >= mark && crowded == all));
         let is_to_rest = || self.host_rests_until.lock().is_some_and(|until| now < until);
-        nobody_takes_it || (retains && pressure >= Pressure::Full) || ((retains || crowded > 0) && is_to_rest())
+        crowd.is_starved(message.qos, pressure)
+            || (retains && pressure >= Pressure::Full)
+            || ((retains || crowd.crowded > 0) && is_to_rest())
     }
 
     /// The receivers of a message that have no room, and until when they are worth waiting for.

@@ -10,7 +10,7 @@ use super::super::delivery::Delivery;
 use super::super::dispatch::{Departed, Dispatch};
 use super::super::handle::Handle;
 use super::super::state::State;
-use super::Hub;
+use super::{Hub, Lack};
 use crate::hooks::{Event, Hook, Key, SessionEnd, SessionTerminated};
 use crate::limits::Pressure;
 use crate::model::{Client, QoS, ReasonCode, Text};
@@ -21,26 +21,26 @@ const RETRY: Duration = Duration::from_secs(1);
 impl Hub {
     // Sessions.
 
-    /// Finds the session of a client, or makes one; `None` if there are as many as allowed, or there is too little memory
-    /// for one that does not come `instead` of another.
-    pub(in crate::session) fn session(&self, client_id: &Text, instead: bool) -> Option<Arc<Handle>> {
+    /// Finds the session of a client, or makes one, unless there are as many as allowed, or there is too little memory for one
+    /// that does not come `instead` of another.
+    pub(in crate::session) fn session(&self, client_id: &Text, instead: bool) -> Result<Arc<Handle>, Lack> {
         let mut sessions = self.sessions.lock();
         if let Some(handle) = sessions.get(client_id) {
-            return Some(handle.clone());
+            return Ok(handle.clone());
         }
         let max = self.settings().max_sessions;
         if max > 0 && sessions.len() >= max {
             drop(sessions);
             self.overloads.sessions.begin(&self.callbacks);
-            return None;
+            return Err(Lack::Places);
         }
         if !instead && self.memory.pressure() >= Pressure::Full {
-            return None;
+            return Err(Lack::Memory);
         }
         let number = self.next_number.fetch_add(1, Relaxed);
         let handle = Arc::new(Handle::new(number, client_id.clone(), self.settings.quota().clone(), &self.memory));
         sessions.insert(client_id.clone(), handle.clone());
-        Some(handle)
+        Ok(handle)
     }
 
     /// Ends a session: its subscriptions, its messages, its will, its name.

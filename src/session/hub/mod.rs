@@ -6,6 +6,7 @@ mod host;
 mod host_retained;
 mod lifetime;
 mod retaining;
+mod starving;
 mod subscribing;
 mod wills;
 
@@ -27,6 +28,7 @@ use super::deadlines::Deadlines;
 use super::delayed::Delayed;
 use super::delivery::{Delivery, Outgoing, Source};
 use super::dispatch::Dispatch;
+use super::excess::Excess;
 use super::handle::Handle;
 use super::in_process::Subscription;
 use super::overload::Overloads;
@@ -39,7 +41,7 @@ use crate::config::Config;
 use crate::hooks::{
     Callbacks, Changes, DropCause, Event, Hook, HookSet, Key, MessageDropped, OwnedQuestion, Subscriber, Verdict,
 };
-use crate::limits::{Gate, Memory, Places, Refusing};
+use crate::limits::{self, Barred, Gate, Lines, Memory, Places, Refusing};
 use crate::model::topic;
 use crate::model::{Client, Message, SubscriptionOptions, Text};
 use crate::retain::RetainStore;
@@ -90,12 +92,31 @@ pub struct Hub {
     sweep_at: Mutex<Option<Instant>>,
     overloads: Overloads,
     gate: Gate,
+    /// What has been logged of clients that are connected.
+    excesses: Lines<(Excess, Option<limits::Source>)>,
     /// For connections that are read from only to be refused.
     refusals: Places,
     memory: Arc<Memory>,
     /// While there is little memory: until when the host program adds to no backlog.
     host_rests_until: Mutex<Option<Instant>>,
     stopping: AtomicBool,
+}
+
+/// What there is too little of for another session, or another retained message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Lack {
+    /// There are as many as allowed.
+    Places,
+    Memory,
+}
+
+impl From<Lack> for Barred {
+    fn from(lack: Lack) -> Self {
+        match lack {
+            Lack::Places => Barred::Full,
+            Lack::Memory => Barred::Memory,
+        }
+    }
 }
 
 /// A connection that is served.
@@ -144,6 +165,7 @@ impl Hub {
             sweep_at: Mutex::default(),
             overloads: Overloads::of(config),
             gate: Gate::new(&config.limits),
+            excesses: Lines::default(),
             refusals: Places::new(REFUSALS),
             memory,
             host_rests_until: Mutex::default(),
@@ -217,6 +239,10 @@ impl Hub {
 
     pub(in crate::session) fn counters(&self) -> &SessionCounters {
         &self.counters
+    }
+
+    pub(in crate::session) fn excesses(&self) -> &Lines<(Excess, Option<limits::Source>)> {
+        &self.excesses
     }
 
     pub(in crate::session) fn router(&self) -> &Router<Receiver> {

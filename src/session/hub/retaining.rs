@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::delivery::{Delivery, Outgoing};
 use super::super::replays::Replay;
 use super::super::retained::{LookUps, Retained};
-use super::{key_of, Hub, RETAINED_PAGE};
+use super::{key_of, Hub, Lack, RETAINED_PAGE};
 use crate::hooks::{Event, Hook, RetainedChange, RetainedChanged};
 use crate::limits::Pressure;
 use crate::model::{Message, Origin};
@@ -22,14 +22,6 @@ pub(in crate::session) struct Kept {
     pub(in crate::session) change: Option<RetainedChange>,
     /// What there was too little of, if it could not be kept.
     pub(in crate::session) full: Option<Lack>,
-}
-
-/// What there is too little of for another retained message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Lack {
-    /// There are as many as allowed.
-    Places,
-    Memory,
 }
 
 impl Kept {
@@ -53,8 +45,9 @@ impl Hub {
             let existed = self.retained.remove(source.topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return Kept { change: existed.then_some(RetainedChange::Removed), ..Kept::NOTHING };
         }
+        let refuse = |why| self.not_retained(source.publisher.map(|client| &**client), source.topic, why, now);
         if source.payload.len() > settings.max_retained_payload_bytes {
-            tracing::warn!(topic = source.topic, "not retained: larger than retain.max_payload_bytes");
+            refuse("larger than retain.max_payload_bytes");
             return Kept::NOTHING;
         }
         if source.expires_at.is_some_and(|at| at <= now) {
@@ -62,7 +55,7 @@ impl Hub {
         }
         let retained = Retained::new(outgoing.message().clone(), &self.memory);
         if !self.has_memory_for(&retained) {
-            tracing::debug!(topic = source.topic, "not retained: there is too little memory");
+            refuse("there is too little memory");
             return Kept { retained: Some(retained), change: None, full: Some(Lack::Memory) };
         }
         let full = self.retained.set(source.topic, retained.clone(), source.expires_at).is_err();
@@ -70,7 +63,7 @@ impl Hub {
             self.sweep_by(at);
         }
         if full {
-            tracing::warn!(topic = source.topic, "not retained: there are retain.max_messages already");
+            refuse("there are retain.max_messages already");
         }
         let change = (!full).then_some(RetainedChange::Set);
         Kept { retained: Some(retained), change, full: full.then_some(Lack::Places) }

@@ -6,7 +6,7 @@ use super::super::closing::Closing;
 use super::super::connection::{Connection, Host, Terms};
 use super::super::delivery::Delivery;
 use super::super::mailbox::Dropped;
-use super::super::ruling::{FilterLimits, Pace, Ruling, Standing};
+use super::super::ruling::{Bar, FilterLimits, Pace, Ruling, Standing};
 use super::super::state::State;
 use super::wire::{self, Sent, SentPublish};
 use crate::codec::{Packet, Publish};
@@ -74,6 +74,8 @@ impl Host for FakeHost {
             self.replayed.push(wanted.to_owned());
         }
     }
+
+    fn not_subscribed(&mut self, _bar: Option<Bar>) {}
 
     fn unsubscribe(&mut self, wanted: &str) -> bool {
         assert!(self.subscriptions.remove(wanted).is_some(), "{wanted} has been subscribed to");
