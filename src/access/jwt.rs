@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -112,9 +112,14 @@ impl Tokens {
             Some(Ok(rules)) => Some(Arc::new(rules)),
             Some(Err(why)) => return Refused::not_authorized(why),
         };
-        let expires_at = claim("exp").and_then(Value::as_f64).filter(|_| self.config.disconnect_on_expiry);
-        let seconds = expires_at.map(|at| Duration::try_from_secs_f64(at + f64::from(self.config.leeway_s)));
-        let expires_at = seconds.and_then(Result::ok).and_then(|since_1970| UNIX_EPOCH.checked_add(since_1970));
+        let exp = claim("exp").and_then(Value::as_f64);
+        let seconds = exp.map(|at| Duration::try_from_secs_f64(at + f64::from(self.config.leeway_s)));
+        let until = seconds.and_then(Result::ok).and_then(|since_1970| UNIX_EPOCH.checked_add(since_1970));
+        if until.is_some_and(|at| at <= SystemTime::now()) {
+            // Of the second in which a token expires, the library thinks that it is still valid.
+            return Refused::bad_credentials("expired token");
+        }
+        let expires_at = until.filter(|_| self.config.disconnect_on_expiry);
         Outcome::Allowed(Granted { username, superuser: false, expires_at, rules })
     }
 }
@@ -213,8 +218,6 @@ fn why(error: &jsonwebtoken::errors::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use jsonwebtoken::{encode, EncodingKey, Header};
     use serde_json::json;
 
@@ -305,6 +308,7 @@ mod tests {
         };
         for (token, why) in [
             (with("exp", json!(now() - 1)), "expired token"),
+            (with("exp", json!(now())), "expired token"),
             (without("exp"), "token without a claim that it must have"),
             (with("nbf", json!(now() + 60)), "token that is not valid yet"),
             (with("aud", json!("other")), "token for another audience"),
