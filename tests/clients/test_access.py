@@ -79,7 +79,7 @@ def test_passwords_are_read_again(start_broker, client, tmp_path, version):
     stays = client(broker, version, username="pump", password="secret")
     passwd("-D", passwords, "pump")
     passwd("-b", passwords, "valve", "new")
-    broker.reload()
+    assert broker.reload()["applied"] == ["/auth/password_file"]
     assert refusal(client, broker, version, username="pump", password="secret") == BAD_USER_NAME_OR_PASSWORD
     assert refusal(client, broker, version, username="valve", password="pässwörd") == BAD_USER_NAME_OR_PASSWORD
     client(broker, version, username="valve", password="new")
@@ -186,7 +186,7 @@ def test_keys_of_tokens_are_exchanged(start_broker, client, tmp_path, version):
         assert refusal(client, broker, version, username="x", password=forged) == BAD_USER_NAME_OR_PASSWORD
 
     publish(old=old, new=new)
-    broker.reload()
+    assert broker.reload()["applied"] == ["/auth/jwt/jwks_file"]
     for kid, key in (("old", old), ("new", new)):
         client(broker, version, **signed(key, kid))
     publish(new=new)
@@ -592,7 +592,7 @@ def test_rules_are_exchanged(ruled, client, version):
     boss.subscribe("plant/pump-1/c1/x", 1)
     expect(pump, {"plant/pump-1/c1/x": True, "open": False})
     ruled.rules.write_text(json.dumps([{"effect": "allow", "topics": ["open"]}]))
-    ruled.reload()
+    assert ruled.reload()["applied"] == ["/acl/file"]
     assert boss.subscribe("open", 1) == 1
     expect(pump, {"plant/pump-1/c1/x": False, "open": True})
     assert [message.topic for message in boss.take(2)] == ["plant/pump-1/c1/x", "open"]
