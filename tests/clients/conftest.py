@@ -111,7 +111,7 @@ class Broker:
         return int(pages) * resource.getpagesize()
 
     def refusals(self, address):
-        """How many lines of the log tell that somebody from there is not let in."""
+        """How many lines of the log tell that somebody from there is not let in; all are there after a stop."""
         return sum("not let in" in line and f"address={address}" in line for line in self.stderr().splitlines())
 
     def stderr(self):

@@ -147,6 +147,7 @@ def test_connects_from_one_address(start_broker, client, capsys):
     assert CONNECTS_PER_SECOND <= let_in <= CONNECTS_PER_SECOND * (took + 1) + 1
     assert max(pair.took) < MOST
     # The log has a line of it, and not one for each.
+    assert broker.stop() == 0
     assert broker.refusals("127.0.0.2") == 1
 
 

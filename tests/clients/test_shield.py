@@ -58,8 +58,9 @@ def test_banned_is_closed_without_a_word(start_broker, client, passwords, every_
     assert ended.returncode != 0, ended
     for _ in range(20):
         assert knock(broker.port, ATTACKER) is None
-    assert broker.refusals(ATTACKER) == 2, "one for each cause"
     client(broker, every_version, source=OTHER, **pump).publish("a", b"x")
+    assert broker.stop() == 0
+    assert broker.refusals(ATTACKER) == 2, "one for each cause"
 
 
 def test_bans_by_user_and_client(start_broker, client, passwords, version):
