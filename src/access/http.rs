@@ -4,7 +4,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -146,7 +146,7 @@ impl Service {
         }
         match self.ask_in_time(credentials).await {
             Ok(outcome) => {
-                cache.answers.lock().put(key, (Instant::now() + cache.ttl, outcome.clone()));
+                cache.answers.lock().put(key, (Instant::now() + cache.holds(&outcome), outcome.clone()));
                 outcome
             }
             Err(why) => unavailable(why),
@@ -209,11 +209,15 @@ fn outcome(answer: Answer) -> Result<Outcome, &'static str> {
     if answer.username.as_ref().is_some_and(|name| name.contains('\0')) {
         return Err("an answer of the service with a user name that is none");
     }
+    let expires_at = answer.expires_at.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at)));
+    if expires_at.is_some_and(|at| at <= SystemTime::now()) {
+        return Err("an answer of the service that does not hold any more");
+    }
     let rules = answer.acl.as_ref().map(rules_of).transpose();
     Ok(Outcome::Allowed(Granted {
         username: answer.username.map(Text::from),
         superuser: answer.superuser,
-        expires_at: answer.expires_at.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at))),
+        expires_at,
         rules: rules.map_err(|_| "an answer of the service with access rules that are none")?.map(Arc::new),
     }))
 }
@@ -254,6 +258,16 @@ impl Cache {
         let mut key = [0; SHA256_OUTPUT_LEN];
         key.copy_from_slice(context.finish().as_ref());
         key
+    }
+
+    /// How long an answer is kept: no longer than it says itself.
+    fn holds(&self, outcome: &Outcome) -> Duration {
+        match outcome {
+            Outcome::Allowed(Granted { expires_at: Some(at), .. }) => {
+                at.duration_since(SystemTime::now()).unwrap_or_default().min(self.ttl)
+            }
+            _ => self.ttl,
+        }
     }
 
     fn find(&self, key: &Key, now: Instant) -> Option<Outcome> {
@@ -363,6 +377,10 @@ mod tests {
                 "an answer of the service with a user name that is none",
             ),
             (
+                Some(ok(r#"{"result":"allow","expires_at":1700000000}"#)),
+                "an answer of the service that does not hold any more",
+            ),
+            (
                 Some("HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n".to_owned()),
                 "a service that answers with an error",
             ),
@@ -408,6 +426,22 @@ mod tests {
         fresh.check(&CREDENTIALS).await;
         fresh.check(&CREDENTIALS).await;
         assert_eq!(asked.load(SeqCst), before + 2);
+    }
+
+    #[tokio::test]
+    async fn answers_are_kept_no_longer_than_they_hold() {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let expires = now().as_secs() + 2;
+        let answer = format!(r#"{{"result":"allow","expires_at":{expires}}}"#);
+        let (url, asked, _) = service(Some(ok(&answer))).await;
+        let kept = load(&url, json!({ "cache_ttl_ms": 60_000 }));
+        for _ in 0..2 {
+            assert!(matches!(kept.check(&CREDENTIALS).await, Outcome::Allowed(_)));
+        }
+        assert_eq!(asked.load(SeqCst), 1);
+        tokio::time::sleep(Duration::from_secs(expires).saturating_sub(now())).await;
+        kept.check(&CREDENTIALS).await;
+        assert_eq!(asked.load(SeqCst), 2, "it is asked again");
     }
 
     #[tokio::test]

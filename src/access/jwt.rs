@@ -1,7 +1,7 @@
 //! JSON Web Tokens: who signed them, for whom, until when.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
@@ -31,10 +31,11 @@ enum Keys {
 }
 
 impl Tokens {
-    /// `None` if there is no key. Files are read with `read`.
+    /// `None` if there is no key. Files are read with `read`, and later with `read_again`.
     pub fn load(
         config: &config::Jwt,
-        read: impl Fn(&str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
+        read: impl Fn(&str) -> Result<Vec<u8>, String>,
+        read_again: impl Fn(&str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
     ) -> Result<Option<Tokens>, Vec<Fault>> {
         let given = [&config.secret, &config.public_key_file, &config.public_key_pem, &config.jwks_file];
         let fault = |key: &str, message: String| vec![Fault::new(&format!("/auth/jwt/{key}"), message)];
@@ -56,7 +57,8 @@ impl Tokens {
             }
             Keys::One(Arc::new(DecodingKey::from_secret(config.secret.as_bytes())))
         } else if !config.jwks_file.is_empty() {
-            Keys::Set(KeySet::load(&config.jwks_file, read).map_err(|error| fault("jwks_file", error))?)
+            let set = read(&config.jwks_file).and_then(|text| KeySet::new(&config.jwks_file, &text, read_again));
+            Keys::Set(set.map_err(|error| fault("jwks_file", error))?)
         } else {
             let (key, pem) = match config.public_key_pem.is_empty() {
                 true => {
@@ -108,9 +110,14 @@ impl Tokens {
             Some(Ok(rules)) => Some(Arc::new(rules)),
             Some(Err(why)) => return Refused::not_authorized(why),
         };
-        let expires_at = claim("exp").and_then(Value::as_f64).filter(|_| self.config.disconnect_on_expiry);
-        let seconds = expires_at.map(|at| Duration::try_from_secs_f64(at + f64::from(self.config.leeway_s)));
-        let expires_at = seconds.and_then(Result::ok).and_then(|since_1970| UNIX_EPOCH.checked_add(since_1970));
+        let exp = claim("exp").and_then(Value::as_f64);
+        let seconds = exp.map(|at| Duration::try_from_secs_f64(at + f64::from(self.config.leeway_s)));
+        let until = seconds.and_then(Result::ok).and_then(|since_1970| UNIX_EPOCH.checked_add(since_1970));
+        if until.is_some_and(|at| at <= SystemTime::now()) {
+            // Of the second in which a token expires, the library thinks that it is still valid.
+            return Refused::bad_credentials("expired token");
+        }
+        let expires_at = until.filter(|_| self.config.disconnect_on_expiry);
         Outcome::Allowed(Granted { username, superuser: false, expires_at, rules })
     }
 }
@@ -187,8 +194,6 @@ fn why(error: &jsonwebtoken::errors::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use jsonwebtoken::{encode, EncodingKey, Header};
     use serde_json::json;
     use tokio::runtime::Runtime;
@@ -210,7 +215,7 @@ mod tests {
 
     fn load(config: &config::Jwt) -> Result<Option<Tokens>, Vec<String>> {
         let read = |_: &str| Err("cannot be read".to_owned());
-        Tokens::load(config, read).map_err(|faults| faults.iter().map(Fault::to_string).collect())
+        Tokens::load(config, read, read).map_err(|faults| faults.iter().map(Fault::to_string).collect())
     }
 
     fn tokens(more: Value) -> Tokens {
@@ -281,6 +286,7 @@ mod tests {
         };
         for (token, why) in [
             (with("exp", json!(now() - 1)), "expired token"),
+            (with("exp", json!(now())), "expired token"),
             (without("exp"), "token without a claim that it must have"),
             (with("nbf", json!(now() + 60)), "token that is not valid yet"),
             (with("aud", json!("other")), "token for another audience"),
@@ -361,7 +367,8 @@ mod tests {
         let set = json!({ "keys": keys }).to_string();
         let config: config::Jwt =
             serde_json::from_value(json!({ "algorithm": "EdDSA", "jwks_file": "keys.json" })).unwrap();
-        let tokens = Tokens::load(&config, move |_| Ok(set.clone().into_bytes())).ok().flatten().unwrap();
+        let read = move |_: &str| Ok(set.clone().into_bytes());
+        let tokens = Tokens::load(&config, read.clone(), read).ok().flatten().unwrap();
         let claims = json!({ "exp": now() + 60 });
         for (kid, pair) in &pairs {
             let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();

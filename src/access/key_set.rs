@@ -32,11 +32,13 @@ type Read = Box<dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync>;
 type Keys = HashMap<String, Arc<DecodingKey>>;
 
 impl KeySet {
-    pub(super) fn load(
+    /// `text`: what is in the file now.
+    pub(super) fn new(
         path: &str,
+        text: &[u8],
         read: impl Fn(&str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
     ) -> Result<KeySet, String> {
-        let keys = ArcSwap::from_pointee(parse(&read(path)?)?);
+        let keys = ArcSwap::from_pointee(parse(text)?);
         let file = File { path: path.to_owned(), read: Box::new(read), keys };
         Ok(KeySet { file: Arc::new(file), looked_at: Arc::default() })
     }
@@ -149,7 +151,8 @@ mod tests {
                 file.1 += 1;
                 file.0.clone().map(String::into_bytes).ok_or_else(|| "cannot be read".to_owned())
             };
-            (shown, KeySet::load("keys.json", read).unwrap())
+            let first = read("keys.json").unwrap();
+            (shown, KeySet::new("keys.json", &first, read).unwrap())
         }
 
         fn show(&self, text: Option<String>) {
@@ -201,18 +204,12 @@ mod tests {
         let (begin, begun) = mpsc::channel();
         let (go_on, wait) = mpsc::channel::<()>();
         let wait = Mutex::new(wait);
-        let (reads, first) = (Mutex::new(0), set(&["one"]));
         let read = move |_: &str| {
-            let mut reads = reads.lock();
-            *reads += 1;
-            if *reads == 1 {
-                return Ok(first.clone().into_bytes());
-            }
             begin.send(()).unwrap();
             let _ = wait.lock().recv_timeout(DEADLINE);
             Ok(set(&["two"]).into_bytes())
         };
-        let keys = KeySet::load("keys.json", read).unwrap();
+        let keys = KeySet::new("keys.json", set(&["one"]).as_bytes(), read).unwrap();
         let now = Instant::now();
         Runtime::new().unwrap().block_on(async {
             assert!(poll!(Box::pin(keys.find(Some("two"), now))).is_pending());

@@ -1,6 +1,7 @@
 //! What the configuration says about who may connect, and what they may do, where no hook decides.
 
 mod credentials;
+mod files;
 mod filters;
 mod hashing;
 mod http;
@@ -9,11 +10,11 @@ mod key_set;
 mod password_file;
 mod rules;
 
-use std::fs;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::files::{Files, Reader};
 use self::hashing::Hashing;
 use self::http::Service;
 use self::jwt::Tokens;
@@ -27,6 +28,7 @@ pub use rules::{Rules, Ruling, Subject};
 pub struct Access {
     methods: Vec<Method>,
     rules: Rules,
+    files: Files,
     hashing: Hashing,
 }
 
@@ -40,6 +42,8 @@ impl Access {
     /// Reads what the configuration names. All faults come at once.
     pub fn load(config: &Config) -> Result<Access, Vec<Fault>> {
         let auth = &config.auth;
+        let reader = Reader::default();
+        let read = |path: &str| reader.read(path);
         let (mut methods, mut faults) = (Vec::new(), Vec::new());
         for (index, method) in auth.order.iter().enumerate() {
             if auth.order[..index].contains(method) {
@@ -48,9 +52,9 @@ impl Access {
             }
             let loaded = match method {
                 AuthMethod::PasswordFile => {
-                    load_passwords(&auth.password_file).map(|file| file.map(Method::PasswordFile))
+                    load_passwords(&auth.password_file, read).map(|file| file.map(Method::PasswordFile))
                 }
-                AuthMethod::Jwt => Tokens::load(&auth.jwt, read).map(|tokens| tokens.map(Method::Tokens)),
+                AuthMethod::Jwt => Tokens::load(&auth.jwt, read, files::read).map(|tokens| tokens.map(Method::Tokens)),
                 AuthMethod::Http => Service::load(&auth.http, read).map(|service| service.map(Method::Service)),
             };
             match loaded {
@@ -58,7 +62,7 @@ impl Access {
                 Err(found) => faults.extend(found),
             }
         }
-        let rules = load_rules(&config.acl).unwrap_or_else(|found| {
+        let rules = load_rules(&config.acl, read).unwrap_or_else(|found| {
             faults.extend(found);
             Vec::new()
         });
@@ -66,7 +70,7 @@ impl Access {
             return Err(faults);
         }
         let rules = Rules::new(&rules, config.acl.default_publish, config.acl.default_subscribe);
-        Ok(Access { methods, rules, hashing: Hashing::new() })
+        Ok(Access { methods, rules, files: reader.into_files(config), hashing: Hashing::new() })
     }
 
     /// Whether there is a way to find out who a client is.
@@ -76,6 +80,11 @@ impl Access {
 
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The pointers of the files that were made of something else before, whatever the configuration says of them.
+    pub fn renewed_since<'a>(&'a self, before: &'a Access) -> impl Iterator<Item = &'static str> + 'a {
+        self.files.others_than(&before.files)
     }
 
     /// Asks one method after the other until one knows the client. Needs a runtime.
@@ -107,11 +116,10 @@ impl Access {
     }
 }
 
-fn read(path: &str) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot be read: {error}"))
-}
-
-fn load_passwords(path: &str) -> Result<Option<Arc<PasswordFile>>, Vec<Fault>> {
+fn load_passwords(
+    path: &str,
+    read: impl Fn(&str) -> Result<Vec<u8>, String>,
+) -> Result<Option<Arc<PasswordFile>>, Vec<Fault>> {
     if path.is_empty() {
         return Ok(None);
     }
@@ -123,7 +131,7 @@ fn load_passwords(path: &str) -> Result<Option<Arc<PasswordFile>>, Vec<Fault>> {
 }
 
 /// The rules of the configuration, then those of the file.
-fn load_rules(acl: &config::Acl) -> Result<Vec<AclRule>, Vec<Fault>> {
+fn load_rules(acl: &config::Acl, read: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Vec<AclRule>, Vec<Fault>> {
     let mut rules = acl.rules.clone();
     if !acl.file.is_empty() {
         let fault = |text: String| vec![Fault::new("/acl/file", text)];

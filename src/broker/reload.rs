@@ -109,6 +109,9 @@ impl Run {
 
         let mut applied = differences(&before, &config, &succession);
         applied.extend(self.renewed(&prepared));
+        // Another file with another content is told of already.
+        let renewed = self.hub.renewed(&access).into_iter().filter(|pointer| !applied.contains(pointer));
+        applied.extend(renewed.collect::<Vec<_>>());
         let unchanged: Vec<_> = (0..new.listeners.len()).map(Some).collect();
         let needs_restart = differences(&config, new, &unchanged);
         let closed = closed(&before, &succession);

@@ -19,7 +19,8 @@ use crate::broker::{to_json, Report};
 ///
 /// ```text
 /// applied        pointers of what has changed and holds now: keys, whole listeners that are new (`/listeners/1`),
-///                `/listeners` if some are gone, `/listeners/0/tls` if its certificates, keys or lists are others
+///                `/listeners` if some are gone, `/listeners/0/tls` if its certificates, keys or lists are others,
+///                and such as `/auth/password_file` if the file is another
 /// needs_restart  pointers of what differs from what holds, until the next start
 /// rejected       objects of `pointer` and `message`: why nothing has changed
 /// closed         the names of the listeners that have been closed

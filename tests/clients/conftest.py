@@ -105,6 +105,15 @@ class Broker:
     def port(self):
         return self.ports["main"]
 
+    def resident(self):
+        """Bytes of memory that the process has in use, and those that its allocator keeps for later."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
+
+    def refusals(self, address):
+        """How many lines of the log tell that somebody from there is not let in; all are there after a stop."""
+        return sum("not let in" in line and f"address={address}" in line for line in self.stderr().splitlines())
+
     def stderr(self):
         return self.log.read_text(errors="replace")
 
@@ -128,7 +137,8 @@ class Broker:
 def pytest_configure(config):
     # Servers lie where the path of an ordinary user does not always lead.
     os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin"
-    for needed in (BINARY, FACTS, "mosquitto_pub", "mosquitto_sub", "openssl", "haproxy", "nginx", "node"):
+    programs = ("mosquitto_pub", "mosquitto_sub", "mosquitto_passwd", "openssl", "haproxy", "nginx", "node")
+    for needed in (BINARY, FACTS, *programs):
         if shutil.which(needed) is None:
             raise pytest.UsageError(f"{needed} is not there or cannot be run")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

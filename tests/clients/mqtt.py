@@ -3,7 +3,9 @@
 import itertools
 import queue
 import socket
+import statistics
 import threading
+import time
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
@@ -15,6 +17,20 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 DEADLINE = 15
 HOST = "127.0.0.1"
 PROTOCOLS = {"3.1": paho.MQTTv31, "3.1.1": paho.MQTTv311, "5": paho.MQTTv5}
+
+# Reason codes of MQTT 5.
+CLIENT_ID_NOT_VALID = 0x85
+BAD_USER_NAME_OR_PASSWORD = 0x86
+NOT_AUTHORIZED = 0x87
+SERVER_UNAVAILABLE = 0x88
+TOPIC_NAME_INVALID = 0x90
+PACKET_TOO_LARGE = 0x95
+MESSAGE_RATE_TOO_HIGH = 0x96
+QUOTA_EXCEEDED = 0x97
+QOS_NOT_SUPPORTED = 0x9B
+
+# What a SUBACK says before MQTT 5, whatever the cause.
+FAILURE = 0x80
 
 _numbers = itertools.count(1)
 
@@ -101,7 +117,7 @@ class Client:
         if will is not None:
             self.paho.will_set(will.topic, will.payload, will.qos, will.retain, will.properties)
         self.paho.on_connect = lambda _c, _u, flags, reason, props: self.connack.put((flags, reason, props))
-        self.paho.on_disconnect = lambda *_: self.disconnected.set()
+        self.paho.on_disconnect = lambda _c, _u, _flags, reason, _p: self._end(reason)
         self.paho.on_message = lambda _c, _u, m: self.messages.put(
             Message(m.topic, bytes(m.payload), m.qos, bool(m.retain), bool(m.dup), getattr(m, "properties", None))
         )
@@ -109,6 +125,10 @@ class Client:
         self.paho.on_unsubscribe = lambda _c, _u, mid, reasons, _p: self._ack("unsubscribe", mid, reasons)
         self.paho.on_publish = lambda _c, _u, mid, reason, _p: self._ack("publish", mid, reason)
         self.paho.on_log = lambda _c, _u, _level, text: "PINGRESP" in text and self.pings.put(text)
+
+    def _end(self, reason):
+        self.reason = reason
+        self.disconnected.set()
 
     def _ack(self, kind, mid, answer):
         with self.acked:
@@ -186,6 +206,11 @@ class Client:
             taken.append(message)
         return taken
 
+    def ended(self):
+        """Waits until the broker ends the connection; the reason code of its DISCONNECT, which only MQTT 5 has."""
+        assert self.disconnected.wait(DEADLINE), f"{self.id} is still connected"
+        return self.reason.value
+
     def cut(self):
         """Ends the connection without a DISCONNECT, and does not wait for the broker to notice."""
         self.paho.socket().shutdown(socket.SHUT_RDWR)
@@ -204,3 +229,48 @@ class Client:
     def close(self):
         self.paho.disconnect()
         self.paho.loop_stop()
+
+
+def refusal(client, *args, **options):
+    """The reason code of a CONNACK that refuses; the client library translates those of MQTT 3 into those of 5."""
+    refused = client(*args, connect=False, **options)
+    _, reason, _ = refused.open()
+    assert reason.is_failure
+    refused.ended()
+    return reason.value
+
+
+def knock(port, source="", connect=b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x"):
+    """Connects with a bare socket; the code of the CONNACK, or None if the broker closes without a word."""
+    try:
+        with socket.create_connection((HOST, port), DEADLINE, (source, 0)) as connection:
+            connection.sendall(connect)
+            connack = connection.recv(4, socket.MSG_WAITALL)
+    except ConnectionError:
+        return None
+    return connack[3] if connack else None
+
+
+class Pair:
+    """Two clients that have nothing to do with what goes on beside them, and how long their messages take."""
+
+    def __init__(self, client, port):
+        self.sender, self.receiver = client(port, "5"), client(port, "5")
+        self.receiver.subscribe("pair", 1)
+        self.took = []
+
+    def round_trip(self):
+        """From the publisher to the subscriber and back to the publisher: the PUBACK and the message have come."""
+        began = time.perf_counter()
+        self.sender.publish("pair", str(len(self.took)))
+        assert self.receiver.next().payload == b"%d" % len(self.took)
+        self.took.append(time.perf_counter() - began)
+
+    def measure(self, seconds):
+        """Round trips for so long: the median and the longest, in seconds."""
+        self.took = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.round_trip()
+            time.sleep(0.002)
+        return statistics.median(self.took), max(self.took)

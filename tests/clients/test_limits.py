@@ -4,20 +4,20 @@ import socket
 import time
 
 import pytest
-from mqtt import DEADLINE, HOST, Will
-
-NOT_AUTHORIZED = 0x87
-CLIENT_ID_NOT_VALID = 0x85
-TOPIC_NAME_INVALID = 0x90
-
-
-def refusal(client, *args, **options):
-    """The reason code of a CONNACK that refuses; the client library translates those of MQTT 3 into those of 5."""
-    refused = client(*args, connect=False, **options)
-    _, reason, _ = refused.open()
-    assert reason.is_failure
-    assert refused.disconnected.wait(DEADLINE)
-    return reason.value
+from mqtt import (
+    CLIENT_ID_NOT_VALID,
+    DEADLINE,
+    FAILURE,
+    HOST,
+    NOT_AUTHORIZED,
+    PACKET_TOO_LARGE,
+    QOS_NOT_SUPPORTED,
+    QUOTA_EXCEEDED,
+    SERVER_UNAVAILABLE,
+    TOPIC_NAME_INVALID,
+    Will,
+    refusal,
+)
 
 
 def test_anonymous_is_refused_by_default(start_broker, client, every_version):
@@ -65,8 +65,21 @@ def test_client_id_too_long(start_broker, client, version):
     assert refusal(client, broker, version, "x" * 11) == CLIENT_ID_NOT_VALID
 
 
-def test_max_qos_is_told(start_broker, client):
-    assert client(start_broker(limits={"max_qos": 1}), "5").properties.MaximumQoS == 1
+def test_connack_tells_the_limits(start_broker, client):
+    limits = {"max_qos": 1, "max_packet_bytes": 5000, "max_inflight": 7, "max_keepalive_s": 10}
+    broker = start_broker(limits=limits, session={"max_expiry_s": 100}, retain={"enabled": False})
+    told = client(broker, "5", clean=False, keepalive=60).properties
+    assert (told.MaximumQoS, told.MaximumPacketSize, told.ReceiveMaximum, told.ServerKeepAlive) == (1, 5000, 7, 10)
+    assert (told.SessionExpiryInterval, told.RetainAvailable) == (100, 0)
+
+
+def test_above_max_qos(start_broker, client, version):
+    broker = start_broker(limits={"max_qos": 1})
+    # The client library minds what it is told; a broker must not rely on that.
+    above = client(broker, version)
+    above.paho.publish("a", b"x", 2)
+    reason = above.ended()
+    assert version != "5" or reason == QOS_NOT_SUPPORTED
 
 
 @pytest.mark.parametrize("limit", [0, 1])
@@ -150,7 +163,8 @@ def test_packet_too_large(start_broker, client, version):
         assert large.properties.MaximumPacketSize == 1000
     # The broker closes as soon as it has read the length: whether the client has written all of it by then is open.
     large.paho.publish("a", bytes(2000), 1)
-    assert large.disconnected.wait(DEADLINE)
+    reason = large.ended()
+    assert version != "5" or reason == PACKET_TOO_LARGE
     bystander.publish("a", bytes(900))
     assert bystander.next().payload == bytes(900)
 
@@ -159,7 +173,7 @@ def test_max_subscriptions(start_broker, client, version):
     broker = start_broker(limits={"max_subscriptions": 2})
     subscriber = client(broker, version)
     assert [subscriber.subscribe(topic, 1) for topic in ("a", "b")] == [1, 1]
-    assert subscriber.subscribe("c", 1) >= 0x80
+    assert subscriber.subscribe("c", 1) == (QUOTA_EXCEEDED if version == "5" else FAILURE)
     subscriber.publish("b", b"x")
     assert subscriber.next().payload == b"x"
 
@@ -167,10 +181,23 @@ def test_max_subscriptions(start_broker, client, version):
 def test_max_sessions(start_broker, client, version):
     broker = start_broker(limits={"max_sessions": 2})
     first, _ = client(broker, version), client(broker, version)
-    refusal(client, broker, version)
+    assert refusal(client, broker, version) == (QUOTA_EXCEEDED if version == "5" else SERVER_UNAVAILABLE)
     first.subscribe("a", 1)
     first.publish("a", b"x")
     assert first.next().payload == b"x"
+
+
+def test_max_connections(start_broker, client, version):
+    listeners = [{"name": "main", "address": "127.0.0.1:0", "max_connections": 1}, {"name": "b", "address": "127.0.0.1:0"}]
+    broker = start_broker(listeners=listeners, limits={"max_connections": 2})
+    full = QUOTA_EXCEEDED if version == "5" else SERVER_UNAVAILABLE
+    first = client(broker, version)
+    assert refusal(client, broker, version) == full
+    client(broker.ports["b"], version)
+    assert refusal(client, broker.ports["b"], version) == full
+    # Who goes makes room.
+    first.disconnect()
+    client(broker.ports["b"], version)
 
 
 def test_keep_alive_pings(broker, client, every_version):

@@ -33,6 +33,7 @@ namespace Rmqtt.Tests
             RetainedTests.Register(add);
             ClientTests.Register(add);
             BanTests.Register(add);
+            LimitTests.Register(add);
             AttachTests.Register(add);
             CallbackTests.Register(add);
             ObserveTests.Register(add);

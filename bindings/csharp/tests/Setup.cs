@@ -14,6 +14,11 @@ namespace Rmqtt.Tests
             return Open.Insert(1, "\"callbacks\":{" + callbacks + "},");
         }
 
+        internal static string WithLimits(string limits)
+        {
+            return Open.Insert(1, "\"limits\":{" + limits + "},");
+        }
+
         internal static Broker Started(Hooks hooks = null, string config = Open)
         {
             var broker = new Broker(config, hooks);

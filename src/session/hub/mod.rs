@@ -174,6 +174,11 @@ impl Hub {
         (Arc::new(hub), waiting)
     }
 
+    /// The pointers of the files about who may do what that are others than those which hold now.
+    pub fn renewed(&self, access: &Access) -> Vec<String> {
+        access.renewed_since(&self.settings().access).map(str::to_owned).collect()
+    }
+
     /// Has a new configuration hold from now on, as far as sessions are concerned. What has been agreed on with clients that
     /// are connected stays.
     pub fn adopt(&self, config: &Config, access: Access) {
