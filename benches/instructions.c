@@ -1,0 +1,270 @@
+/*
+ * The same work each time, for callgrind to count what a message costs: clients at the other ends of pairs of sockets hand
+ * over batches of the same size in lockstep, so that no timing decides how much is read or written at once. Counting begins
+ * after a warm-up, and is over before anything ends. `scripts/instructions` runs it.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <rmqtt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <valgrind/callgrind.h>
+
+enum { PAYLOAD = 64, MAX_CLIENTS = 64, MAX_PACKET = 128, ACK = 4, WARM_UP = 8 };
+
+/* Packet types, in the first byte. */
+enum { PUBLISH = 0x30, PUBACK = 0x40, PUBREC = 0x50, PUBREL = 0x62, PUBCOMP = 0x70 };
+
+typedef struct workload {
+    const char *name;
+    int version;
+    int qos;
+    /* Publishers and receivers of each topic. */
+    int topics;
+    int publishers;
+    int receivers;
+    /* Messages that one publisher writes at once. */
+    int batch;
+} workload;
+
+static const workload WORKLOADS[] = {
+    {"qos0", 4, 0, 1, 1, 1, 256},       {"v5-qos0", 5, 0, 1, 1, 1, 256},   {"qos1", 4, 1, 1, 1, 1, 100},
+    {"qos2", 4, 2, 1, 1, 1, 20},        {"fanout-qos0", 4, 0, 1, 1, 50, 8}, {"fanout-qos1", 4, 1, 1, 1, 50, 8},
+    {"fanin-qos0", 4, 0, 1, 50, 1, 16}, {"pairs-qos1", 4, 1, 20, 1, 1, 20},
+};
+
+static void fail(const char *what) {
+    fprintf(stderr, "instructions: %s\n", what);
+    exit(1);
+}
+
+static void check(rmqtt_status_t status, const char *what) {
+    if (status != RMQTT_OK) {
+        fprintf(stderr, "instructions: %s: %s\n", what, rmqtt_status_name(status).ptr);
+        exit(1);
+    }
+}
+
+static void write_all(int fd, const uint8_t *bytes, size_t length) {
+    while (length > 0) {
+        ssize_t written = send(fd, bytes, length, MSG_NOSIGNAL);
+        if (written <= 0) {
+            fail("a connection is closed");
+        }
+        bytes += written;
+        length -= (size_t)written;
+    }
+}
+
+static void read_all(int fd, uint8_t *room, size_t length) {
+    while (length > 0) {
+        ssize_t count = read(fd, room, length);
+        if (count <= 0) {
+            fail("a connection is closed");
+        }
+        room += count;
+        length -= (size_t)count;
+    }
+}
+
+static void put_text(uint8_t *packet, size_t *length, const char *text) {
+    size_t count = strlen(text);
+    packet[(*length)++] = 0;
+    packet[(*length)++] = (uint8_t)count;
+    memcpy(packet + *length, text, count);
+    *length += count;
+}
+
+static int connect_client(rmqtt_broker_t *broker, int version, const char *name) {
+    int fd = -1;
+    check(rmqtt_broker_connect_pair(broker, NULL, &fd, NULL), "connect");
+    uint8_t packet[MAX_PACKET] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', (uint8_t)version, 2, 0, 0};
+    size_t length = 12;
+    if (version == 5) {
+        packet[length++] = 0;
+    }
+    put_text(packet, &length, name);
+    packet[1] = (uint8_t)(length - 2);
+    write_all(fd, packet, length);
+    uint8_t head[2];
+    uint8_t rest[MAX_PACKET];
+    read_all(fd, head, 2);
+    read_all(fd, rest, head[1] & 0x7F);
+    if (head[0] != 0x20 || rest[1] != 0) {
+        fail("CONNACK says no");
+    }
+    return fd;
+}
+
+static void subscribe(int fd, const workload *work, const char *topic) {
+    uint8_t packet[MAX_PACKET] = {0x82, 0, 0, 1};
+    size_t length = 4;
+    if (work->version == 5) {
+        packet[length++] = 0;
+    }
+    put_text(packet, &length, topic);
+    packet[length++] = (uint8_t)work->qos;
+    packet[1] = (uint8_t)(length - 2);
+    write_all(fd, packet, length);
+    uint8_t answer[6];
+    size_t count = work->version == 5 ? 6 : 5;
+    read_all(fd, answer, count);
+    if (answer[0] != 0x90 || answer[count - 1] != work->qos) {
+        fail("SUBACK says no");
+    }
+}
+
+typedef struct group {
+    int publishers[MAX_CLIENTS];
+    int receivers[MAX_CLIENTS];
+    uint8_t publish[MAX_PACKET];
+    size_t length;
+    /* Where the packet identifier is. */
+    size_t id_at;
+} group;
+
+static void make_publish(group *group, const workload *work, const char *topic) {
+    uint8_t *packet = group->publish;
+    size_t length = 2;
+    packet[0] = (uint8_t)(PUBLISH | work->qos << 1);
+    put_text(packet, &length, topic);
+    group->id_at = length;
+    if (work->qos > 0) {
+        packet[length++] = 0;
+        packet[length++] = 1;
+    }
+    if (work->version == 5) {
+        packet[length++] = 0;
+    }
+    memset(packet + length, 'x', PAYLOAD);
+    length += PAYLOAD;
+    packet[1] = (uint8_t)(length - 2);
+    group->length = length;
+}
+
+static uint8_t room[64 * 1024];
+static uint8_t answers[4 * 1024];
+
+/* Reads `count` packets of `length` bytes and answers each with `answer`, if that is not 0. */
+static void receive(int fd, int count, size_t length, size_t id_at, int first, int answer) {
+    read_all(fd, room, (size_t)count * length);
+    for (int i = 0; i < count; i++) {
+        const uint8_t *packet = room + (size_t)i * length;
+        if ((packet[0] & 0xF6) != (first & 0xF6)) {
+            fail("another packet was expected");
+        }
+        uint8_t made[ACK] = {(uint8_t)answer, 2, packet[id_at], packet[id_at + 1]};
+        memcpy(answers + (size_t)i * ACK, made, ACK);
+    }
+    if (answer != 0) {
+        write_all(fd, answers, (size_t)count * ACK);
+    }
+}
+
+static void run_round(const workload *work, const group *groups) {
+    static uint8_t batch[64 * 1024];
+    for (int g = 0; g < work->topics; g++) {
+        const group *group = &groups[g];
+        for (int i = 0; i < work->batch; i++) {
+            uint8_t *packet = batch + (size_t)i * group->length;
+            memcpy(packet, group->publish, group->length);
+            if (work->qos > 0) {
+                packet[group->id_at + 1] = (uint8_t)(i + 1);
+            }
+        }
+        for (int p = 0; p < work->publishers; p++) {
+            write_all(group->publishers[p], batch, (size_t)work->batch * group->length);
+        }
+    }
+    for (int g = 0; g < work->topics; g++) {
+        const group *group = &groups[g];
+        int messages = work->batch * work->publishers;
+        for (int r = 0; r < work->receivers; r++) {
+            int fd = group->receivers[r];
+            int answer = work->qos == 0 ? 0 : work->qos == 1 ? PUBACK : PUBREC;
+            receive(fd, messages, group->length, group->id_at, PUBLISH | work->qos << 1, answer);
+            if (work->qos == 2) {
+                receive(fd, messages, ACK, 2, PUBREL, PUBCOMP);
+            }
+        }
+        for (int p = 0; work->qos > 0 && p < work->publishers; p++) {
+            int fd = group->publishers[p];
+            receive(fd, work->batch, ACK, 2, work->qos == 1 ? PUBACK : PUBREC, work->qos == 1 ? 0 : PUBREL);
+            if (work->qos == 2) {
+                receive(fd, work->batch, ACK, 2, PUBCOMP, 0);
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    const workload *work = NULL;
+    size_t known = sizeof WORKLOADS / sizeof *WORKLOADS;
+    if (argc == 2 && strcmp(argv[1], "list") == 0) {
+        for (size_t i = 0; i < known; i++) {
+            printf("%s\n", WORKLOADS[i].name);
+        }
+        return 0;
+    }
+    for (size_t i = 0; argc == 3 && i < known; i++) {
+        work = strcmp(argv[1], WORKLOADS[i].name) == 0 ? &WORKLOADS[i] : work;
+    }
+    if (!work || atoi(argv[2]) <= 0) {
+        fputs("usage: instructions list | WORKLOAD MESSAGES\n", stderr);
+        return 2;
+    }
+    rmqtt_broker_t *broker = NULL;
+    /* One thread: two would share the work as chance has it. */
+    const char *config = "{\"auth\":{\"allow_anonymous\":true},\"runtime\":{\"worker_threads\":1},"
+                         "\"limits\":{\"max_inflight\":1000,\"max_queued_messages\":100000}}";
+    check(rmqtt_broker_new(rmqtt_str(config), &broker, NULL), "new");
+    check(rmqtt_broker_start(broker, NULL), "start");
+
+    group *groups = calloc((size_t)work->topics, sizeof *groups);
+    if (!groups) {
+        fail("no memory");
+    }
+    for (int g = 0; g < work->topics; g++) {
+        char topic[32], name[32];
+        snprintf(topic, sizeof topic, "bench/%02d", g);
+        make_publish(&groups[g], work, topic);
+        for (int r = 0; r < work->receivers; r++) {
+            snprintf(name, sizeof name, "receiver-%d-%d", g, r);
+            groups[g].receivers[r] = connect_client(broker, work->version, name);
+            subscribe(groups[g].receivers[r], work, topic);
+        }
+        for (int p = 0; p < work->publishers; p++) {
+            snprintf(name, sizeof name, "publisher-%d-%d", g, p);
+            groups[g].publishers[p] = connect_client(broker, work->version, name);
+        }
+    }
+
+    int each = work->topics * work->publishers * work->receivers * work->batch;
+    int rounds = (atoi(argv[2]) + each - 1) / each;
+    for (int i = 0; i < WARM_UP; i++) {
+        run_round(work, groups);
+    }
+    CALLGRIND_START_INSTRUMENTATION;
+    for (int i = 0; i < rounds; i++) {
+        run_round(work, groups);
+    }
+    CALLGRIND_STOP_INSTRUMENTATION;
+    printf("%d\n", rounds * each);
+
+    for (int g = 0; g < work->topics; g++) {
+        for (int i = 0; i < MAX_CLIENTS; i++) {
+            if (i < work->receivers) {
+                close(groups[g].receivers[i]);
+            }
+            if (i < work->publishers) {
+                close(groups[g].publishers[i]);
+            }
+        }
+    }
+    free(groups);
+    rmqtt_broker_free(broker);
+    return 0;
+}
