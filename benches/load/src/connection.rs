@@ -62,7 +62,7 @@ impl Output {
 impl Connection {
     /// Connects, and waits until the broker has accepted the client.
     pub fn open(target: &Target, transport: Transport, version: Version, client_id: &str) -> Result<Self> {
-        let socket = TcpStream::connect_timeout(&target.address(transport)?.into(), ANSWER).map_err(failed)?;
+        let socket = TcpStream::connect_timeout(&target.address(transport, version)?.into(), ANSWER).map_err(failed)?;
         socket.set_nodelay(true).map_err(failed)?;
         socket.set_read_timeout(Some(ANSWER)).map_err(failed)?;
         socket.set_write_timeout(Some(ANSWER)).map_err(failed)?;

@@ -81,7 +81,7 @@ struct Client {
 impl Dial {
     fn new(target: &Target, transport: Transport) -> Result<Self> {
         let epoll = Epoll::new().map_err(|error| format!("epoll: {error}"))?;
-        let (address, secure) = (target.address(transport)?, transport.is_secure());
+        let (address, secure) = (target.address(transport, Version::V3)?, transport.is_secure());
         Ok(Self { address, secure, epoll, clients: Vec::new(), free: Vec::new(), number: 0 })
     }
 

@@ -41,9 +41,9 @@ compare:
   --ours PROGRAM       rmqtt-broker (build/bin/rmqtt-broker)
   --hooked PROGRAM     the same with an inline hook (build/bin/bench-hooked)
   --in-process PROGRAM one that publishes to itself (build/bin/bench-in-process)
-  --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto=mosquitto)
+  --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto, and rumqttd where it is)
   --configs DIRECTORY  where the configurations are (benches)
-  --limit S            what has not begun after so many seconds is left out (450)
+  --limit S            what has not begun after so many seconds is left out (240 for each broker)
 against:
   --pid PID            the process of the broker, to measure its CPU and memory
 Exit status: 0; 1 if a scenario failed or messages were lost; 2 for a fault of the command line.
@@ -53,6 +53,9 @@ const EXIT_USAGE: u8 = 2;
 
 /// Enough for the largest scenario, in this process and in a broker.
 const DESCRIPTORS: u64 = 16_384;
+
+/// Seconds that a broker may take, in the middle, for all of its runs.
+const LIMIT_EACH: u64 = 240;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -95,7 +98,7 @@ struct Options {
     in_process: PathBuf,
     peers: Vec<Contender>,
     configs: PathBuf,
-    limit: u64,
+    limit: Option<u64>,
 }
 
 impl Options {
@@ -120,7 +123,7 @@ impl Options {
             in_process: IN_PROCESS.program.into(),
             peers: Vec::new(),
             configs: "benches".into(),
-            limit: 450,
+            limit: None,
         };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -134,7 +137,7 @@ impl Options {
                 "--in-process" => options.in_process = value()?.into(),
                 "--peer" => options.peers.push(parse_peer(value()?)?),
                 "--configs" => options.configs = value()?.into(),
-                "--limit" => options.limit = parse(argument, value()?)?,
+                "--limit" => options.limit = Some(parse(argument, value()?)?),
                 "--pid" => options.pid = Some(parse(argument, value()?)?),
                 address if !address.starts_with('-') && options.address.is_none() => {
                     options.address = Some(address.to_owned());
@@ -155,7 +158,7 @@ impl Options {
             Command::Compare => {
                 let mut contenders = self.peers;
                 if contenders.is_empty() {
-                    contenders.extend(PEERS.iter().map(|kind| Contender { kind, program: kind.program.into() }));
+                    contenders = known_peers();
                 }
                 contenders.push(Contender { kind: &OURS, program: self.ours.clone() });
                 let first_peer = Contender { kind: contenders[0].kind, program: contenders[0].program.clone() };
@@ -163,13 +166,14 @@ impl Options {
                     let chosen = |scenario: &&Scenario| list.iter().any(|other| std::ptr::eq(other, *scenario));
                     self.scenarios.iter().copied().filter(chosen).collect::<Vec<_>>()
                 };
+                let limit = self.limit.unwrap_or(LIMIT_EACH * contenders.len() as u64);
                 let mut plan = Plan {
                     contenders,
                     configs: self.configs,
                     scenarios: of(SCENARIOS),
                     timing,
                     rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }),
-                    limit: Duration::from_secs(self.limit),
+                    limit: Duration::from_secs(limit),
                 };
                 let mut all_well = run_if_any(&plan)?;
                 plan.contenders = vec![
@@ -187,7 +191,7 @@ impl Options {
                 // Whoever names the address knows which scenarios its listener is for.
                 let address = parse("the address", &address)?;
                 let addresses = Transport::ALL.map(|transport| (transport, address)).to_vec();
-                let target = Target { addresses, pid: self.pid };
+                let target = Target { addresses, v5: None, pid: self.pid };
                 compare::against(&target, &self.scenarios, &timing)
             }
             Command::List => {
@@ -224,6 +228,13 @@ fn run_if_any(plan: &Plan) -> Result<bool> {
 fn find_scenario(name: &str) -> Result<&'static Scenario> {
     let found = scenarios().find(|scenario| scenario.name == name);
     found.ok_or_else(|| format!("there is no scenario {name}; `load list` names them"))
+}
+
+/// The first one, whose absence is a fault that the run tells, and those of the others that are on the machine.
+fn known_peers() -> Vec<Contender> {
+    let contender = |kind: &'static Kind| Contender { kind, program: kind.program.into() };
+    let is_there = |(index, contender): &(usize, Contender)| *index == 0 || broker::find(&contender.program).is_ok();
+    PEERS.iter().map(contender).enumerate().filter(is_there).map(|(_, contender)| contender).collect()
 }
 
 fn parse_peer(value: &str) -> Result<Contender> {
