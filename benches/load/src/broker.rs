@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,6 +46,8 @@ pub const OURS: Kind = Kind {
     version: "-V",
     ready: Ready::Line,
 };
+
+pub const ONE_WORKER: Kind = Kind { name: "rmqtt-c with one worker", config: "rmqtt-one-worker.json", ..OURS };
 
 /// Ours with a hook that is called in place for every message.
 pub const HOOKED: Kind =
@@ -257,16 +259,12 @@ pub fn version(kind: &Kind, program: &Path) -> String {
 
 /// An address of its own for each listener that a configuration may have.
 fn free_addresses() -> Result<Vec<(&'static str, SocketAddrV4)>> {
-    let failed = |error| format!("no free port: {error}");
-    // Held until all are known, so that they differ.
-    let bind = |name| Ok((name, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?));
+    let failed = |error: std::io::Error| format!("no free port: {error}");
+    let find = |name| Ok((name, sys::unused_port(Ipv4Addr::LOCALHOST).map_err(failed)?));
     let names = Transport::ALL.into_iter().map(Transport::name).chain([V5]);
-    let listeners = names.map(bind).collect::<Result<Vec<_>>>()?;
-    let address = |(name, listener): &(&'static str, TcpListener)| {
-        let port = listener.local_addr().map_err(failed)?.port();
-        Ok((*name, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))
-    };
-    listeners.iter().map(address).collect()
+    // All are held until all are known, so that they differ.
+    let found = names.map(find).collect::<Result<Vec<_>>>()?;
+    Ok(found.iter().map(|(name, (_, port))| (*name, SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port))).collect())
 }
 
 /// The listeners that a broker tells of.
@@ -289,6 +287,13 @@ mod tests {
         let found = [(Transport::Tcp, "127.0.0.1:4711"), (Transport::WebSocket, "127.0.0.1:4712")];
         assert_eq!(addresses_in(line), found.map(|(transport, address)| (transport, address.parse().unwrap())));
         assert_eq!(addresses_in(r#"{"type":"tcp","address":"somewhere"}"#), []);
+    }
+
+    #[test]
+    fn each_listener_gets_a_port_of_its_own() {
+        let addresses = free_addresses().unwrap();
+        let distinct: std::collections::HashSet<_> = addresses.iter().map(|(_, address)| address.port()).collect();
+        assert_eq!(distinct.len(), Transport::ALL.len() + 1);
     }
 
     #[test]

@@ -31,6 +31,16 @@ pub struct Shape {
     pub outstanding: u64,
     /// QoS 1 and 2: messages of one publisher that the broker has not acknowledged.
     pub window: u64,
+    /// What a publisher sends at least at once, where that is to be the same for any number of clients. Otherwise a
+    /// quarter of what may be outstanding with QoS 0, as nothing else gathers messages into decent writes there, and
+    /// whatever may be sent with QoS 1 and 2.
+    pub gather: Option<u64>,
+}
+
+impl Shape {
+    fn least_at_once(&self) -> u64 {
+        self.gather.unwrap_or(if self.qos == 0 { self.outstanding / 4 } else { 1 })
+    }
 }
 
 const PAYLOAD: [u8; 64] = [b'x'; 64];
@@ -229,8 +239,7 @@ impl Group {
     fn offer(&mut self) -> Result<()> {
         let slowest = self.receivers.iter().map(|receiver| receiver.received).min().unwrap_or(0);
         let mut credit = self.shape.outstanding.saturating_sub(self.offered().saturating_sub(slowest));
-        // Without acknowledgements nothing gathers messages into decent writes but this.
-        if self.shape.qos == 0 && credit < self.shape.outstanding / 4 {
+        if credit < self.shape.least_at_once() {
             return Ok(());
         }
         let count = self.publishers.len();
@@ -245,6 +254,9 @@ impl Group {
                 0 => share.saturating_sub(publisher.unsent()),
                 _ => self.shape.window.saturating_sub(publisher.offered.saturating_sub(publisher.acknowledged)),
             };
+            if self.shape.qos > 0 && room < self.shape.least_at_once() {
+                continue;
+            }
             let now = room.min(credit);
             credit -= now;
             publisher.offer(now)?;

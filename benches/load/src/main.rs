@@ -5,12 +5,16 @@ mod compare;
 mod connection;
 mod dial;
 mod flow;
+mod histogram;
 mod in_process;
+mod lab;
 mod latency;
+mod machine;
 mod packet;
 mod process;
 mod scenario;
 mod stream;
+mod study;
 mod sys;
 mod table;
 mod tls;
@@ -24,6 +28,7 @@ use std::time::Duration;
 use broker::{Kind, HOOKED, IN_PROCESS, OURS, PEERS};
 use compare::{Contender, Plan};
 use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, IN_PROCESS_SCENARIOS, SCENARIOS};
+use study::{Bench, Study, STUDIES};
 use transport::Transport;
 
 /// A failure is a sentence for whoever reads the table.
@@ -32,7 +37,8 @@ pub type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "\
 usage: load compare [OPTION...]           starts brokers in turn and prints how they compare
        load against IP:PORT [OPTION...]   measures a broker that runs
-       load list                          names the scenarios
+       load study [NAME...] [OPTION...]   measures what rmqtt-broker costs as something grows, and writes files
+       load list                          names the scenarios and the studies
   --quick              one short round
   --rounds N           rounds of which the median is taken (3)
   --seconds S          measured time of a run (3)
@@ -44,6 +50,8 @@ compare:
   --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto, and rumqttd where it is)
   --configs DIRECTORY  where the configurations are (benches)
   --limit S            what has not begun after so many seconds is left out (240 for each broker)
+study:
+  --out DIRECTORY      where the files are written (docs/performance); --ours and --configs as above
 against:
   --pid PID            the process of the broker, to measure its CPU and memory
 Exit status: 0; 1 if a scenario failed or messages were lost; 2 for a fault of the command line.
@@ -82,12 +90,14 @@ fn main() -> ExitCode {
 enum Command {
     Compare,
     Against,
+    Study,
     List,
 }
 
 struct Options {
     command: Command,
-    address: Option<String>,
+    /// Without a dash.
+    names: Vec<String>,
     pid: Option<u32>,
     quick: bool,
     rounds: Option<usize>,
@@ -98,6 +108,7 @@ struct Options {
     in_process: PathBuf,
     peers: Vec<Contender>,
     configs: PathBuf,
+    out: PathBuf,
     limit: Option<u64>,
 }
 
@@ -107,12 +118,13 @@ impl Options {
         let command = match arguments.next().map(String::as_str) {
             Some("compare") => Command::Compare,
             Some("against") => Command::Against,
+            Some("study") => Command::Study,
             Some("list") => Command::List,
             other => return Err(format!("{} is no command", other.unwrap_or("nothing"))),
         };
         let mut options = Self {
             command,
-            address: None,
+            names: Vec::new(),
             pid: None,
             quick: false,
             rounds: None,
@@ -123,6 +135,7 @@ impl Options {
             in_process: IN_PROCESS.program.into(),
             peers: Vec::new(),
             configs: "benches".into(),
+            out: "docs/performance".into(),
             limit: None,
         };
         while let Some(argument) = arguments.next() {
@@ -139,9 +152,8 @@ impl Options {
                 "--configs" => options.configs = value()?.into(),
                 "--limit" => options.limit = Some(parse(argument, value()?)?),
                 "--pid" => options.pid = Some(parse(argument, value()?)?),
-                address if !address.starts_with('-') && options.address.is_none() => {
-                    options.address = Some(address.to_owned());
-                }
+                "--out" => options.out = value()?.into(),
+                name if !name.starts_with('-') => options.names.push(name.to_owned()),
                 other => return Err(format!("{other} is not understood")),
             }
         }
@@ -187,17 +199,28 @@ impl Options {
                 Ok(run_if_any(&plan)? && all_well)
             }
             Command::Against => {
-                let address = self.address.ok_or("against needs an address")?;
+                let [address] = &self.names[..] else { return Err("against needs an address".to_owned()) };
                 // Whoever names the address knows which scenarios its listener is for.
-                let address = parse("the address", &address)?;
+                let address = parse("the address", address)?;
                 let addresses = Transport::ALL.map(|transport| (transport, address)).to_vec();
                 let target = Target { addresses, v5: None, pid: self.pid };
                 compare::against(&target, &self.scenarios, &timing)
+            }
+            Command::Study => {
+                let mut studies = self.names.iter().map(|name| find_study(name)).collect::<Result<Vec<_>>>()?;
+                if studies.is_empty() {
+                    studies.extend(STUDIES);
+                }
+                study::run(&studies, &Bench::new(&self.configs, &self.ours)?, &self.out)?;
+                Ok(true)
             }
             Command::List => {
                 for scenario in scenarios() {
                     let titles: Vec<&str> = scenario.figures.iter().map(|figure| figure.title).collect();
                     println!("{:12} {}", scenario.name, titles.join("; "));
+                }
+                for study in STUDIES {
+                    println!("{:12} study: {}", study.name, study.title);
                 }
                 Ok(true)
             }
@@ -235,6 +258,11 @@ fn known_peers() -> Vec<Contender> {
     let contender = |kind: &'static Kind| Contender { kind, program: kind.program.into() };
     let is_there = |(index, contender): &(usize, Contender)| *index == 0 || broker::find(&contender.program).is_ok();
     PEERS.iter().map(contender).enumerate().filter(is_there).map(|(_, contender)| contender).collect()
+}
+
+fn find_study(name: &str) -> Result<&'static Study> {
+    let found = STUDIES.iter().find(|study| study.name == name);
+    found.ok_or_else(|| format!("there is no study {name}; `load list` names them"))
 }
 
 fn parse_peer(value: &str) -> Result<Contender> {

@@ -145,6 +145,7 @@ pub const ONE_TO_ONE: Shape = Shape {
     receivers: 1,
     outstanding: 20_000,
     window: 100,
+    gather: None,
 };
 
 const OVER_TLS: Shape = Shape { transport: Transport::Tls, ..ONE_TO_ONE };
