@@ -9,7 +9,7 @@ LOAD    := $(BUILD)/bench/release/load
 GO_ENV  := PKG_CONFIG_PATH=$(LIB)/pkgconfig LD_LIBRARY_PATH=$(LIB)
 
 .PHONY: help run build test test-rust test-c test-go test-csharp test-clients bench bench-quick \
-        bench-programs install clean setup-run setup-test setup-bench
+        bench-scale bench-latency bench-memory bench-programs install clean setup-run setup-test setup-bench
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,21 @@ bench: setup-bench bench-programs ## Compares rmqtt-broker with Mosquitto; BENCH
 bench-quick: setup-bench bench-programs ## Five workloads of the comparison, within 90 seconds
 	$(LOAD) compare --ours $(BUILD)/bin/rmqtt-broker --peer mosquitto=mosquitto --quick --rounds 3 --limit 75 \
 		--only qos0,qos1,qos2,fanout-qos1,pairs-qos1 $(BENCH_ARGS)
+
+# Figures are written to docs/performance, and from there into docs/performance.md.
+define study
+$(LOAD) study $(1) --ours $(BUILD)/bin/rmqtt-broker
+$(LOAD) report
+endef
+
+bench-scale: setup-bench bench-programs ## What a message costs as subscriptions, receivers, connections and workers grow
+	$(call study,scale workers)
+
+bench-latency: setup-bench bench-programs ## Latency at shares of the maximum, and beside bursts to others
+	$(call study,latency burst)
+
+bench-memory: setup-bench bench-programs ## Memory of clients, subscriptions, queued and retained messages
+	$(call study,memory)
 
 bench-programs: build
 	cargo build --release --locked --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench

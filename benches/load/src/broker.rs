@@ -91,6 +91,8 @@ pub const PEERS: &[Kind] = &[
     },
 ];
 
+const ATTEMPTS: u32 = 3;
+
 const START: Duration = Duration::from_secs(10);
 
 /// How long a broker may take to end in order. It may have thousands of clients to say goodbye to.
@@ -111,6 +113,19 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker and waits until it takes clients. Configuration and log are written to `directory`.
     pub fn start(kind: &Kind, program: &Path, configs: &Path, directory: &Path) -> Result<Self> {
+        let mut attempts = 1;
+        loop {
+            match Self::start_once(kind, program, configs, directory) {
+                // A port that was free may have been taken since, where the broker does not choose for itself.
+                Err(_) if matches!(kind.ready, Ready::Port) && attempts < ATTEMPTS && !sys::interrupted() => {
+                    attempts += 1
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn start_once(kind: &Kind, program: &Path, configs: &Path, directory: &Path) -> Result<Self> {
         let told = |what: &Path, error| format!("{}: {error}", what.display());
         let mut ports = free_addresses()?;
         let template = configs.join(kind.config);

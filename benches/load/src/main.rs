@@ -12,6 +12,7 @@ mod latency;
 mod machine;
 mod packet;
 mod process;
+mod report;
 mod scenario;
 mod stream;
 mod study;
@@ -38,6 +39,7 @@ const USAGE: &str = "\
 usage: load compare [OPTION...]           starts brokers in turn and prints how they compare
        load against IP:PORT [OPTION...]   measures a broker that runs
        load study [NAME...] [OPTION...]   measures what rmqtt-broker costs as something grows, and writes files
+       load report [OPTION...]            draws what studies have measured and puts it into a document
        load list                          names the scenarios and the studies
   --quick              one short round
   --rounds N           rounds of which the median is taken (3)
@@ -52,6 +54,8 @@ compare:
   --limit S            what has not begun after so many seconds is left out (240 for each broker)
 study:
   --out DIRECTORY      where the files are written (docs/performance); --ours and --configs as above
+report:
+  --document FILE      where the tables are put (docs/performance.md); --out as above
 against:
   --pid PID            the process of the broker, to measure its CPU and memory
 Exit status: 0; 1 if a scenario failed or messages were lost; 2 for a fault of the command line.
@@ -91,6 +95,7 @@ enum Command {
     Compare,
     Against,
     Study,
+    Report,
     List,
 }
 
@@ -109,6 +114,7 @@ struct Options {
     peers: Vec<Contender>,
     configs: PathBuf,
     out: PathBuf,
+    document: PathBuf,
     limit: Option<u64>,
 }
 
@@ -119,6 +125,7 @@ impl Options {
             Some("compare") => Command::Compare,
             Some("against") => Command::Against,
             Some("study") => Command::Study,
+            Some("report") => Command::Report,
             Some("list") => Command::List,
             other => return Err(format!("{} is no command", other.unwrap_or("nothing"))),
         };
@@ -136,6 +143,7 @@ impl Options {
             peers: Vec::new(),
             configs: "benches".into(),
             out: "docs/performance".into(),
+            document: "docs/performance.md".into(),
             limit: None,
         };
         while let Some(argument) = arguments.next() {
@@ -152,6 +160,7 @@ impl Options {
                 "--configs" => options.configs = value()?.into(),
                 "--limit" => options.limit = Some(parse(argument, value()?)?),
                 "--pid" => options.pid = Some(parse(argument, value()?)?),
+                "--document" => options.document = value()?.into(),
                 "--out" => options.out = value()?.into(),
                 name if !name.starts_with('-') => options.names.push(name.to_owned()),
                 other => return Err(format!("{other} is not understood")),
@@ -212,6 +221,10 @@ impl Options {
                     studies.extend(STUDIES);
                 }
                 study::run(&studies, &Bench::new(&self.configs, &self.ours)?, &self.out)?;
+                Ok(true)
+            }
+            Command::Report => {
+                report::run(&self.out, &self.document)?;
                 Ok(true)
             }
             Command::List => {

@@ -34,7 +34,7 @@ pub fn render(brokers: &[&str], outcomes: &[Outcome]) -> String {
             rows.push(row(outcome, figure, &marks, compared, index == 0));
         }
     }
-    let mut text = lay_out(&rows);
+    let mut text = lay_out(&rows, 2);
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(&notes.join("\n"));
@@ -114,12 +114,12 @@ pub fn number(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn lay_out(rows: &[Vec<String>]) -> String {
+/// The first row is the header. The first columns, which are texts, stand at the left, figures at the right.
+pub fn lay_out(rows: &[Vec<String>], texts: usize) -> String {
     let columns = rows[0].len();
     let widths: Vec<usize> =
         (0..columns).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    // The texts stand at the left, the figures at the right.
-    let left = |column: usize| column < 2;
+    let left = |column: usize| column < texts;
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
         for (column, cell) in row.iter().enumerate() {

@@ -10,7 +10,7 @@ use crate::connection::{Connection, Scratch};
 use crate::latency::{self, Pace, Paced};
 use crate::packet::{self, Version};
 use crate::scenario::Target;
-use crate::sys::{Epoll, Timer};
+use crate::sys::{self, Epoll, Timer};
 use crate::transport::Transport;
 use crate::Result;
 
@@ -64,10 +64,15 @@ fn measure(bench: &Bench, kind: &Kind, receivers: usize) -> Result<(Paced, Vec<f
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             let crowd = scope.spawn(|| bursts.run(&over));
-            let paced = latency::measure(&target, WARM_UP, MEASURED, PACE);
+            let pair = scope.spawn(|| {
+                // What it waits for is to be the broker, not the thread beside it.
+                sys::prefer_this_thread();
+                latency::measure(&target, WARM_UP, MEASURED, PACE)
+            });
+            let paced = pair.join();
             over.store(true, Ordering::Relaxed);
-            let bursts = crowd.join().map_err(|_| "the thread of the bursts failed".to_owned())??;
-            Ok((paced?, bursts))
+            let failed = |_| "a thread of the generator failed".to_owned();
+            Ok((paced.map_err(failed)??, crowd.join().map_err(failed)??))
         })
     };
     let result: Result<_> = steps();
