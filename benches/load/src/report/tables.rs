@@ -133,4 +133,20 @@ mod tests {
         ];
         assert_eq!(last_row(&table), expected);
     }
+
+    #[test]
+    fn bursts_are_tabled_by_receivers() {
+        let header = "# a\nbroker,receivers,p50_ms,p99_ms,p999_ms,woken_p99_ms,burst_ms,bursts\n";
+        let rows = "mosquitto,10,1,2,3,0.5,7,50\nrmqtt-c,10,0.1,0.2,0.3,0.4,0.6,55\n";
+        let table = burst(&Data::parse(&format!("{header}{rows}")).unwrap()).unwrap();
+        let expected = ["10", "1.00 / 2.00 / 3.00", "0.500", "7.00", "0.100 / 0.200 / 0.300", "0.400", "0.600"];
+        assert_eq!(last_row(&table), expected);
+    }
+
+    #[test]
+    fn memory_is_told_in_whole_bytes() {
+        let file = "# a\nwhat,count,broker,bytes\na: b,20000,mosquitto,100.4\na: b,20000,rmqtt-c,99.6\n";
+        let table = memory(&Data::parse(file).unwrap()).unwrap();
+        assert_eq!(last_row(&table), ["a, b", "20\u{a0}000", "100", "100"]);
+    }
 }

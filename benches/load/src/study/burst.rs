@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::{figure, median, Bench, Rows, Study, PEER};
 use crate::broker::{Kind, OURS};
 use crate::connection::{Connection, Scratch};
+use crate::histogram::Histogram;
 use crate::latency::{self, Pace, Paced};
 use crate::packet::{self, Version};
 use crate::scenario::Target;
@@ -24,8 +25,10 @@ pub const STUDY: Study = Study {
 /// The pair that is measured.
 const PACE: Pace = Pace { topic: "pair", qos: 0, per_second: 1_000 };
 
+const ROUNDS: usize = 3;
+
 const WARM_UP: Duration = Duration::from_millis(500);
-const MEASURED: Duration = Duration::from_secs(5);
+const MEASURED: Duration = Duration::from_secs(3);
 
 /// A burst begins with the next tick after the last one has arrived.
 const TICK: Duration = Duration::from_millis(100);
@@ -38,15 +41,18 @@ const RECEIVERS: [usize; 5] = [0, 1, 10, 100, 1_000];
 fn run(bench: &Bench, rows: &mut Rows) -> Result<()> {
     for receivers in RECEIVERS {
         for kind in [PEER, &OURS] {
-            let (paced, bursts) = measure(bench, kind, receivers)?;
-            let millis = |share| figure(paced.latencies.millis(share).unwrap_or_default());
+            let rounds = (0..ROUNDS).map(|_| measure(bench, kind, receivers)).collect::<Result<Vec<_>>>()?;
+            let millis = |of: fn(&Paced) -> &Histogram, share| {
+                figure(median(rounds.iter().filter_map(|(paced, _)| of(paced).millis(share)).collect()))
+            };
+            let bursts: Vec<f64> = rounds.iter().flat_map(|(_, bursts)| bursts).copied().collect();
             rows.push([
                 kind.name.to_owned(),
                 receivers.to_string(),
-                millis(0.5),
-                millis(0.99),
-                millis(0.999),
-                figure(paced.lateness.millis(0.99).unwrap_or_default()),
+                millis(|paced| &paced.latencies, 0.5),
+                millis(|paced| &paced.latencies, 0.99),
+                millis(|paced| &paced.latencies, 0.999),
+                millis(|paced| &paced.lateness, 0.99),
                 figure(median(bursts.clone())),
                 bursts.len().to_string(),
             ]);
