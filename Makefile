@@ -5,10 +5,11 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 
 LIB     := $(CURDIR)/$(BUILD)/lib
+LOAD    := $(BUILD)/bench/release/load
 GO_ENV  := PKG_CONFIG_PATH=$(LIB)/pkgconfig LD_LIBRARY_PATH=$(LIB)
 
-.PHONY: help run build test test-rust test-c test-go test-csharp test-clients bench install clean setup-run setup-test \
-        setup-bench
+.PHONY: help run build test test-rust test-c test-go test-csharp test-clients bench bench-quick \
+        bench-scale bench-latency bench-memory bench-programs install clean setup-run setup-test setup-bench
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,11 +48,32 @@ test-clients: build ## Real MQTT clients against rmqtt-broker
 	RMQTT_BROKER=$(CURDIR)/$(BUILD)/bin/rmqtt-broker RMQTT_VENV=$(CURDIR)/$(BUILD)/venv \
 		RMQTT_NODE=$(CURDIR)/$(BUILD)/node tests/clients/run.sh
 
-bench: setup-bench build ## Compares rmqtt-broker with Mosquitto; BENCH_ARGS="--quick --only qos1" shortens it
+bench: setup-bench bench-programs ## Compares rmqtt-broker with Mosquitto; BENCH_ARGS="--quick --only qos1" shortens it
+	$(LOAD) compare --ours $(BUILD)/bin/rmqtt-broker --hooked $(BUILD)/bin/bench-hooked \
+		--in-process $(BUILD)/bin/bench-in-process $(BENCH_ARGS)
+
+bench-quick: setup-bench bench-programs ## Five workloads of the comparison, within 90 seconds
+	$(LOAD) compare --ours $(BUILD)/bin/rmqtt-broker --peer mosquitto=mosquitto --quick --rounds 3 --limit 75 \
+		--only qos0,qos1,qos2,fanout-qos1,pairs-qos1 $(BENCH_ARGS)
+
+# Figures are written to docs/performance, and from there into docs/performance.md.
+define study
+$(LOAD) study $(1) --ours $(BUILD)/bin/rmqtt-broker
+$(LOAD) report
+endef
+
+bench-scale: setup-bench bench-programs ## What a message costs as subscriptions, receivers, connections and workers grow
+	$(call study,scale workers)
+
+bench-latency: setup-bench bench-programs ## Latency at shares of the maximum, and beside bursts to others
+	$(call study,latency burst)
+
+bench-memory: setup-bench bench-programs ## Memory of clients, subscriptions, queued and retained messages
+	$(call study,memory)
+
+bench-programs: build
 	cargo build --release --locked --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench
 	cmake --build $(BUILD) --target bench-hooked --target bench-in-process
-	$(BUILD)/bench/release/load compare --ours $(BUILD)/bin/rmqtt-broker --hooked $(BUILD)/bin/bench-hooked \
-		--in-process $(BUILD)/bin/bench-in-process $(BENCH_ARGS)
 
 install: build ## Installs header, libraries, CMake package, pkg-config file and rmqtt-broker below PREFIX
 	cmake --install $(BUILD) --prefix $(PREFIX)

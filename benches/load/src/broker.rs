@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,8 +18,8 @@ pub struct Kind {
     pub name: &'static str,
     /// Found on `PATH`, unless the command line says another one.
     pub program: &'static str,
-    /// Its file in `benches`. In it, `{tcp}`, `{tls}` and `{ws}` are replaced by free ports, `{cert}` and `{key}` by the
-    /// paths of a certificate and its key.
+    /// Its file in `benches`. In it, `{tcp}`, `{tls}` and `{ws}` are replaced by free ports, `{tcp5}` by one more for those
+    /// who have a listener of its own for MQTT 5, `{cert}` and `{key}` by the paths of a certificate and its key.
     config: &'static str,
     /// `{config}` is replaced by the path of the configuration.
     arguments: &'static [&'static str],
@@ -47,6 +47,8 @@ pub const OURS: Kind = Kind {
     ready: Ready::Line,
 };
 
+pub const ONE_WORKER: Kind = Kind { name: "rmqtt-c with one worker", config: "rmqtt-one-worker.json", ..OURS };
+
 /// Ours with a hook that is called in place for every message.
 pub const HOOKED: Kind =
     Kind { name: "rmqtt-c with a hook", program: "build/bin/bench-hooked", arguments: &["{config}"], ..OURS };
@@ -68,15 +70,28 @@ impl Kind {
     }
 }
 
-/// The first one is what the ratios are to, unless the command line says another one.
-pub const PEERS: &[Kind] = &[Kind {
-    name: "mosquitto",
-    program: "mosquitto",
-    config: "mosquitto.conf",
-    arguments: &["-c", "{config}"],
-    version: "-h",
-    ready: Ready::Port,
-}];
+/// The first one is what the ratios are to, unless the command line says another one. The others are measured where they
+/// are on the machine.
+pub const PEERS: &[Kind] = &[
+    Kind {
+        name: "mosquitto",
+        program: "mosquitto",
+        config: "mosquitto.conf",
+        arguments: &["-c", "{config}"],
+        version: "-h",
+        ready: Ready::Port,
+    },
+    Kind {
+        name: "rumqttd",
+        program: "rumqttd",
+        config: "rumqttd.toml",
+        arguments: &["--quiet", "--config", "{config}"],
+        version: "--version",
+        ready: Ready::Port,
+    },
+];
+
+const ATTEMPTS: u32 = 3;
 
 const START: Duration = Duration::from_secs(10);
 
@@ -85,25 +100,47 @@ const END: Duration = Duration::from_secs(6);
 
 const POLL: Duration = Duration::from_millis(5);
 
+/// What the port of a listener for MQTT 5 is called in a configuration.
+const V5: &str = "tcp5";
+
 pub struct Broker {
     child: Child,
     addresses: Vec<(Transport, SocketAddrV4)>,
+    v5: Option<SocketAddrV4>,
     log: PathBuf,
 }
 
 impl Broker {
     /// Starts a broker and waits until it takes clients. Configuration and log are written to `directory`.
     pub fn start(kind: &Kind, program: &Path, configs: &Path, directory: &Path) -> Result<Self> {
+        let mut attempts = 1;
+        loop {
+            match Self::start_once(kind, program, configs, directory) {
+                // A port that was free may have been taken since, where the broker does not choose for itself.
+                Err(_) if matches!(kind.ready, Ready::Port) && attempts < ATTEMPTS && !sys::interrupted() => {
+                    attempts += 1
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn start_once(kind: &Kind, program: &Path, configs: &Path, directory: &Path) -> Result<Self> {
         let told = |what: &Path, error| format!("{}: {error}", what.display());
-        let addresses = free_addresses()?;
+        let mut ports = free_addresses()?;
         let template = configs.join(kind.config);
         let text = fs::read_to_string(&template).map_err(|error| told(&template, error))?;
         let config = directory.join(kind.config);
         let path = |name| directory.join(name).display().to_string();
         let mut text = text.replace("{cert}", &path(tls::CERTIFICATE)).replace("{key}", &path(tls::KEY));
-        for (transport, address) in &addresses {
-            text = text.replace(&format!("{{{}}}", transport.name()), &address.port().to_string());
-        }
+        ports.retain(|(name, address)| {
+            let place = format!("{{{name}}}");
+            let wanted = text.contains(&place);
+            text = text.replace(&place, &address.port().to_string());
+            wanted
+        });
+        let port = |wanted: &str| Some(ports.iter().find(|(name, _)| *name == wanted)?.1);
+        let addresses = Transport::ALL.into_iter().filter_map(|transport| Some((transport, port(transport.name())?)));
         fs::write(&config, text).map_err(|error| told(&config, error))?;
         let log = directory.join(format!("{}.log", kind.name));
         let errors = File::create(&log).map_err(|error| told(&log, error))?;
@@ -118,7 +155,7 @@ impl Broker {
             .process_group(0)
             .spawn()
             .map_err(|error| told(program, error))?;
-        let mut broker = Self { child, addresses, log };
+        let mut broker = Self { child, addresses: addresses.collect(), v5: port(V5), log };
         let ready = match kind.ready {
             Ready::Port => broker.wait_for_port(),
             Ready::Line => broker.wait_for_line(),
@@ -129,7 +166,7 @@ impl Broker {
     }
 
     pub fn target(&self) -> Target {
-        Target { addresses: self.addresses.clone(), pid: Some(self.child.id()) }
+        Target { addresses: self.addresses.clone(), v5: self.v5, pid: Some(self.child.id()) }
     }
 
     /// Adds to the reason of a failure that the broker has ended, if so, and the last line that it wrote.
@@ -147,7 +184,8 @@ impl Broker {
     fn wait_for_port(&mut self) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < START {
-            if self.addresses.iter().all(|(_, address)| TcpStream::connect(address).is_ok()) {
+            let mut all = self.addresses.iter().map(|(_, address)| address).chain(&self.v5);
+            if all.all(|address| TcpStream::connect(address).is_ok()) {
                 return Ok(());
             }
             if sys::interrupted() {
@@ -234,17 +272,14 @@ pub fn version(kind: &Kind, program: &Path) -> String {
     line.map_or_else(|| kind.name.to_owned(), |line| line.trim().to_owned())
 }
 
-/// An address of its own for each transport.
-fn free_addresses() -> Result<Vec<(Transport, SocketAddrV4)>> {
-    let failed = |error| format!("no free port: {error}");
-    // Held until all are known, so that they differ.
-    let bind = |transport| Ok((transport, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?));
-    let listeners = Transport::ALL.into_iter().map(bind).collect::<Result<Vec<_>>>()?;
-    let address = |(transport, listener): &(Transport, TcpListener)| {
-        let port = listener.local_addr().map_err(failed)?.port();
-        Ok((*transport, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))
-    };
-    listeners.iter().map(address).collect()
+/// An address of its own for each listener that a configuration may have.
+fn free_addresses() -> Result<Vec<(&'static str, SocketAddrV4)>> {
+    let failed = |error: std::io::Error| format!("no free port: {error}");
+    let find = |name| Ok((name, sys::unused_port(Ipv4Addr::LOCALHOST).map_err(failed)?));
+    let names = Transport::ALL.into_iter().map(Transport::name).chain([V5]);
+    // All are held until all are known, so that they differ.
+    let found = names.map(find).collect::<Result<Vec<_>>>()?;
+    Ok(found.iter().map(|(name, (_, port))| (*name, SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port))).collect())
 }
 
 /// The listeners that a broker tells of.
@@ -267,6 +302,13 @@ mod tests {
         let found = [(Transport::Tcp, "127.0.0.1:4711"), (Transport::WebSocket, "127.0.0.1:4712")];
         assert_eq!(addresses_in(line), found.map(|(transport, address)| (transport, address.parse().unwrap())));
         assert_eq!(addresses_in(r#"{"type":"tcp","address":"somewhere"}"#), []);
+    }
+
+    #[test]
+    fn each_listener_gets_a_port_of_its_own() {
+        let addresses = free_addresses().unwrap();
+        let distinct: std::collections::HashSet<_> = addresses.iter().map(|(_, address)| address.port()).collect();
+        assert_eq!(distinct.len(), Transport::ALL.len() + 1);
     }
 
     #[test]

@@ -62,7 +62,16 @@ impl Output {
 impl Connection {
     /// Connects, and waits until the broker has accepted the client.
     pub fn open(target: &Target, transport: Transport, version: Version, client_id: &str) -> Result<Self> {
-        let socket = TcpStream::connect_timeout(&target.address(transport)?.into(), ANSWER).map_err(failed)?;
+        Self::establish(target, transport, version, &packet::connect(version, client_id))
+    }
+
+    /// The same, with MQTT 3.1.1 over TCP, for a session that outlives the connection.
+    pub fn open_to_stay(target: &Target, client_id: &str) -> Result<Self> {
+        Self::establish(target, Transport::Tcp, Version::V3, &packet::connect_to_stay(client_id))
+    }
+
+    fn establish(target: &Target, transport: Transport, version: Version, connect: &[u8]) -> Result<Self> {
+        let socket = TcpStream::connect_timeout(&target.address(transport, version)?.into(), ANSWER).map_err(failed)?;
         socket.set_nodelay(true).map_err(failed)?;
         socket.set_read_timeout(Some(ANSWER)).map_err(failed)?;
         socket.set_write_timeout(Some(ANSWER)).map_err(failed)?;
@@ -80,7 +89,7 @@ impl Connection {
             flushed: 0,
             full: false,
         };
-        let answer = new.ask(&packet::connect(version, client_id), packet::CONNACK)?;
+        let answer = new.ask(connect, packet::CONNACK)?;
         match answer.get(1) {
             Some(0) => Ok(new),
             other => Err(format!("the broker refused a client, CONNACK {other:?}")),
@@ -89,11 +98,33 @@ impl Connection {
 
     /// Subscribes, and waits until the broker has granted what was asked for.
     pub fn subscribe(&mut self, filter: &str, qos: u8) -> Result<()> {
-        let answer = self.ask(&packet::subscribe(self.version, filter, qos), packet::SUBACK)?;
-        match answer.last() {
-            Some(&granted) if granted == qos => Ok(()),
-            other => Err(format!("the broker did not grant QoS {qos} for {filter}, SUBACK {other:?}")),
+        self.subscribe_all(&[filter.to_owned()], qos)
+    }
+
+    /// Subscribes to all of them at once.
+    pub fn subscribe_all(&mut self, filters: &[String], qos: u8) -> Result<()> {
+        let answer = self.ask(&packet::subscribe(self.version, filters, qos), packet::SUBACK)?;
+        let granted = answer.len().checked_sub(filters.len()).map(|start| &answer[start..]);
+        match granted {
+            Some(granted) if granted.iter().all(|granted| *granted == qos) => Ok(()),
+            other => Err(format!("the broker did not grant QoS {qos} for {:?}, SUBACK {other:?}", filters.first())),
         }
+    }
+
+    /// Sends packets, and waits until the broker has looked at them all.
+    pub fn deliver(&mut self, packets: &[u8]) -> Result<()> {
+        let mut bytes = packets.to_vec();
+        bytes.extend_from_slice(&packet::ping());
+        self.ask(&bytes, packet::PINGRESP).map(|_| ())
+    }
+
+    /// Ends the connection in order.
+    pub fn leave(self) {
+        self.stream.end(&packet::disconnect());
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.socket()
     }
 
     /// From now on the socket does not block, and events come with this token.
@@ -146,6 +177,11 @@ impl Connection {
         self.full &= !event.writable;
     }
 
+    /// Bytes that wait to be sent.
+    pub fn waiting(&self) -> usize {
+        self.output.bytes.len() - self.flushed
+    }
+
     pub fn output(&mut self) -> &mut Output {
         &mut self.output
     }
@@ -178,7 +214,8 @@ impl Connection {
         write(&mut self.stream, bytes, &mut self.full)
     }
 
-    /// Sends a packet and waits for the answer, of which it gives the body.
+    /// Sends packets and waits for the answer to the last one, of which it gives the body. That messages are acknowledged
+    /// before is passed over.
     fn ask(&mut self, question: &[u8], answer: u8) -> Result<Vec<u8>> {
         let question = self.made_ready(question);
         self.stream.write_all(&question).map_err(failed)?;
@@ -195,6 +232,7 @@ impl Connection {
             })?;
             match found {
                 Some((kind, body)) if kind == answer => return Ok(body),
+                Some((packet::PUBACK, _)) => bytes.clear(),
                 Some((kind, _)) => return Err(format!("the broker sent packet {kind} where {answer} belongs")),
                 None => {}
             }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::packet::{self, Version};
@@ -35,6 +36,20 @@ pub fn rate(target: &Target, transport: Transport, clients: usize, at_once: usiz
     dial.connect(clients, at_once, After::Leave)?;
     let rate = clients as f64 / began.elapsed().as_secs_f64() / 1e3;
     Ok(Sample { values: vec![rate], ..Sample::default() })
+}
+
+/// Clients that are connected, and do nothing until this is dropped.
+pub struct Idle {
+    _clients: Dial,
+}
+
+impl Idle {
+    /// With these numbers, which no others that are connected may have.
+    pub fn new(target: &Target, numbers: Range<usize>) -> Result<Self> {
+        let mut dial = Dial { number: numbers.start, ..Dial::new(target, Transport::Tcp)? };
+        dial.connect(numbers.len(), FEW, After::Stay)?;
+        Ok(Self { _clients: dial })
+    }
 }
 
 /// Growth of the broker's resident memory with each idle client, in KiB.
@@ -81,7 +96,7 @@ struct Client {
 impl Dial {
     fn new(target: &Target, transport: Transport) -> Result<Self> {
         let epoll = Epoll::new().map_err(|error| format!("epoll: {error}"))?;
-        let (address, secure) = (target.address(transport)?, transport.is_secure());
+        let (address, secure) = (target.address(transport, Version::V3)?, transport.is_secure());
         Ok(Self { address, secure, epoll, clients: Vec::new(), free: Vec::new(), number: 0 })
     }
 

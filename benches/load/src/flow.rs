@@ -20,6 +20,9 @@ pub struct Shape {
     pub version: Version,
     pub qos: u8,
     pub topics: usize,
+    /// Topics below this one that its publishers send to in turn, while its receivers subscribe to all of them with a
+    /// wildcard. With one, it is the topic itself.
+    pub subtopics: usize,
     /// Per topic, as are the next two.
     pub publishers: usize,
     pub receivers: usize,
@@ -28,12 +31,28 @@ pub struct Shape {
     pub outstanding: u64,
     /// QoS 1 and 2: messages of one publisher that the broker has not acknowledged.
     pub window: u64,
+    /// What a publisher sends at least at once, where that is to be the same for any number of clients. Otherwise a
+    /// quarter of what may be outstanding with QoS 0, as nothing else gathers messages into decent writes there, and
+    /// whatever may be sent with QoS 1 and 2.
+    pub gather: Option<u64>,
+}
+
+impl Shape {
+    fn least_at_once(&self) -> u64 {
+        self.gather.unwrap_or(if self.qos == 0 { self.outstanding / 4 } else { 1 })
+    }
 }
 
 const PAYLOAD: [u8; 64] = [b'x'; 64];
 
 /// Encoded messages that are sent over and over: at least as many bytes as one write takes in practice.
 const RING_BYTES: usize = 256 * 1024;
+
+/// With thousands of publishers, each has fewer of them.
+const ALL_RINGS_BYTES: usize = 64 * 1024 * 1024;
+
+/// Packet identifiers that a publisher uses: far more than it has on their way.
+const MOST_IDS: usize = 65_000;
 
 /// How long all clients may take to connect and subscribe.
 const SETUP: Duration = Duration::from_secs(10);
@@ -47,27 +66,32 @@ const DRAIN: Duration = Duration::from_secs(8);
 pub fn run(target: &Target, timing: &Timing, shape: Shape) -> Result<Sample> {
     let mut load = Load::new(target, shape)?;
     load.drive(timing.warm_up)?;
-    let (began, delivered, cpu) = (Instant::now(), load.delivered(), target.cpu_micros()?);
-    load.drive(timing.measured)?;
-    let (took, delivered) = (began.elapsed(), (load.delivered() - delivered) as f64);
-    let cpu = match (cpu, target.cpu_micros()?) {
-        (Some(before), Some(after)) if delivered > 0.0 => Some((after - before) / delivered),
-        _ => None,
-    };
+    let rate = load.measure(target, timing.measured)?;
     load.drain()?;
     let fault = load.fault();
-    if delivered == 0.0 {
+    if rate.per_second == 0.0 {
         return Err(format!("the broker stands still{}", fault.map(|fault| format!(": {fault}")).unwrap_or_default()));
     }
-    Ok(Sample { values: vec![delivered / took.as_secs_f64() / 1e3], cpu, fault, ..Sample::default() })
+    Ok(Sample { values: vec![rate.per_second / 1e3], cpu: rate.cpu, fault, ..Sample::default() })
 }
 
-struct Load {
+/// What a load has come to.
+pub struct Rate {
+    /// Messages that were delivered.
+    pub per_second: f64,
+    /// Processor time of the broker for each of them, in microseconds.
+    pub cpu: Option<f64>,
+}
+
+/// Clients that are connected and subscribed.
+pub struct Load {
     epoll: Epoll,
     scratch: Scratch,
     shape: Shape,
     groups: Vec<Group>,
     places: Vec<Place>,
+    /// Groups that may send more, as something has come for them.
+    touched: Vec<usize>,
 }
 
 /// Which client an event belongs to.
@@ -77,9 +101,16 @@ enum Place {
 }
 
 impl Load {
-    fn new(target: &Target, shape: Shape) -> Result<Self> {
+    pub fn new(target: &Target, shape: Shape) -> Result<Self> {
         let epoll = Epoll::new().map_err(|error| format!("epoll: {error}"))?;
-        let mut load = Self { epoll, scratch: Scratch::new(), shape, groups: Vec::new(), places: Vec::new() };
+        let mut load = Self {
+            epoll,
+            scratch: Scratch::new(),
+            shape,
+            groups: Vec::new(),
+            places: Vec::new(),
+            touched: (0..shape.topics).collect(),
+        };
         let began = Instant::now();
         let in_time = || match began.elapsed() {
             elapsed if elapsed < SETUP => Ok(()),
@@ -87,12 +118,16 @@ impl Load {
         };
         for group in 0..shape.topics {
             let topic = format!("bench/{group:02}");
+            let (topics, filter) = match shape.subtopics {
+                1 => (vec![topic.clone()], topic),
+                count => ((0..count).map(|index| format!("{topic}/{index:06}")).collect(), format!("{topic}/#")),
+            };
             let mut receivers = Vec::new();
             for index in 0..shape.receivers {
                 in_time()?;
                 let name = format!("receiver-{group}-{index}");
                 let mut connection = Connection::open(target, shape.transport, shape.version, &name)?;
-                connection.subscribe(&topic, shape.qos)?;
+                connection.subscribe(&filter, shape.qos)?;
                 connection.hand_over(&load.epoll, load.places.len())?;
                 load.places.push(Place::Receiver(group, index));
                 receivers.push(Receiver { connection, received: 0 });
@@ -104,26 +139,38 @@ impl Load {
                 let mut connection = Connection::open(target, shape.transport, shape.version, &name)?;
                 connection.hand_over(&load.epoll, load.places.len())?;
                 load.places.push(Place::Publisher(group, index));
-                publishers.push(Publisher::new(connection, &shape, &topic));
+                publishers.push(Publisher::new(connection, &shape, &topics));
             }
-            load.groups.push(Group { shape, publishers, receivers, next: 0 });
+            load.groups.push(Group { shape, publishers, receivers, next: 0, touched: true });
         }
         Ok(load)
     }
 
-    fn drive(&mut self, duration: Duration) -> Result<()> {
+    pub fn drive(&mut self, duration: Duration) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < duration {
-            for group in &mut self.groups {
-                group.offer()?;
+            for group in self.touched.drain(..) {
+                self.groups[group].touched = false;
+                self.groups[group].offer()?;
             }
             self.step()?;
         }
         Ok(())
     }
 
+    pub fn measure(&mut self, target: &Target, duration: Duration) -> Result<Rate> {
+        let (began, delivered, cpu) = (Instant::now(), self.delivered(), target.cpu_micros()?);
+        self.drive(duration)?;
+        let (took, delivered) = (began.elapsed(), (self.delivered() - delivered) as f64);
+        let cpu = match (cpu, target.cpu_micros()?) {
+            (Some(before), Some(after)) if delivered > 0.0 => Some((after - before) / delivered),
+            _ => None,
+        };
+        Ok(Rate { per_second: delivered / took.as_secs_f64(), cpu })
+    }
+
     /// Waits until everything has arrived and is acknowledged, or nothing comes any more.
-    fn drain(&mut self) -> Result<()> {
+    pub fn drain(&mut self) -> Result<()> {
         let began = Instant::now();
         let mut progress = (0, Instant::now());
         while !self.groups.iter().all(Group::settled) && began.elapsed() < DRAIN {
@@ -139,11 +186,16 @@ impl Load {
     }
 
     fn step(&mut self) -> Result<()> {
-        let Self { epoll, scratch, groups, places, .. } = self;
+        let Self { epoll, scratch, groups, places, touched, .. } = self;
         for event in epoll.wait(Duration::from_millis(10))? {
+            let (Place::Publisher(index, _) | Place::Receiver(index, _)) = places[event.token];
+            let group = &mut groups[index];
             match places[event.token] {
-                Place::Publisher(group, index) => groups[group].publishers[index].on_event(&event, scratch)?,
-                Place::Receiver(group, index) => groups[group].receivers[index].on_event(&event, scratch)?,
+                Place::Publisher(_, publisher) => group.publishers[publisher].on_event(&event, scratch)?,
+                Place::Receiver(_, receiver) => group.receivers[receiver].on_event(&event, scratch)?,
+            }
+            if !std::mem::replace(&mut group.touched, true) {
+                touched.push(index);
             }
         }
         Ok(())
@@ -154,7 +206,7 @@ impl Load {
     }
 
     /// What is wrong after the drain.
-    fn fault(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<String> {
         let expected = self.groups.iter().map(|group| group.offered() * group.receivers.len() as u64).sum::<u64>();
         let offered = self.groups.iter().map(Group::offered).sum::<u64>();
         let acknowledged = self.groups.iter().map(Group::acknowledged).sum::<u64>();
@@ -178,6 +230,8 @@ struct Group {
     receivers: Vec<Receiver>,
     /// The publisher whose turn it is, when there is not enough for all.
     next: usize,
+    /// Is among those of `Load::touched`.
+    touched: bool,
 }
 
 impl Group {
@@ -185,8 +239,7 @@ impl Group {
     fn offer(&mut self) -> Result<()> {
         let slowest = self.receivers.iter().map(|receiver| receiver.received).min().unwrap_or(0);
         let mut credit = self.shape.outstanding.saturating_sub(self.offered().saturating_sub(slowest));
-        // Without acknowledgements nothing gathers messages into decent writes but this.
-        if self.shape.qos == 0 && credit < self.shape.outstanding / 4 {
+        if credit < self.shape.least_at_once() {
             return Ok(());
         }
         let count = self.publishers.len();
@@ -201,6 +254,9 @@ impl Group {
                 0 => share.saturating_sub(publisher.unsent()),
                 _ => self.shape.window.saturating_sub(publisher.offered.saturating_sub(publisher.acknowledged)),
             };
+            if self.shape.qos > 0 && room < self.shape.least_at_once() {
+                continue;
+            }
             let now = room.min(credit);
             credit -= now;
             publisher.offer(now)?;
@@ -226,7 +282,8 @@ impl Group {
 struct Publisher {
     connection: Connection,
     qos: u8,
-    /// Encoded messages of the same length, with packet identifiers from 1, as the transport wants them.
+    /// Encoded messages of the same length, with packet identifiers from 1, as the transport wants them. Each topic has as
+    /// many as the others.
     ring: Vec<u8>,
     message_len: usize,
     /// Messages that were given to send, bytes of them that the socket has taken, messages that are acknowledged.
@@ -236,11 +293,15 @@ struct Publisher {
 }
 
 impl Publisher {
-    fn new(connection: Connection, shape: &Shape, topic: &str) -> Self {
-        let encode = |id| connection.made_ready(&packet::publish(shape.version, topic, shape.qos, id, &PAYLOAD));
-        let message_len = encode(1).len();
-        let count = RING_BYTES / message_len;
-        let ring = (1..=count as u16).flat_map(encode).collect();
+    fn new(connection: Connection, shape: &Shape, topics: &[String]) -> Self {
+        let encode = |number: usize| {
+            let (topic, id) = (&topics[number % topics.len()], (number % MOST_IDS + 1) as u16);
+            connection.made_ready(&packet::publish(shape.version, topic, shape.qos, id, &PAYLOAD))
+        };
+        let message_len = encode(0).len();
+        let bytes = RING_BYTES.min(ALL_RINGS_BYTES / (shape.topics * shape.publishers));
+        let count = (bytes / message_len).max(1).next_multiple_of(topics.len());
+        let ring = (0..count).flat_map(encode).collect();
         Self { connection, qos: shape.qos, ring, message_len, offered: 0, sent_bytes: 0, acknowledged: 0 }
     }
 
@@ -332,7 +393,7 @@ impl Receiver {
 }
 
 impl Target {
-    fn cpu_micros(&self) -> Result<Option<f64>> {
+    pub fn cpu_micros(&self) -> Result<Option<f64>> {
         self.pid.map(process::cpu_micros).transpose()
     }
 }

@@ -5,12 +5,17 @@ mod compare;
 mod connection;
 mod dial;
 mod flow;
+mod histogram;
 mod in_process;
+mod lab;
 mod latency;
+mod machine;
 mod packet;
 mod process;
+mod report;
 mod scenario;
 mod stream;
+mod study;
 mod sys;
 mod table;
 mod tls;
@@ -24,6 +29,7 @@ use std::time::Duration;
 use broker::{Kind, HOOKED, IN_PROCESS, OURS, PEERS};
 use compare::{Contender, Plan};
 use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, IN_PROCESS_SCENARIOS, SCENARIOS};
+use study::{Bench, Study, STUDIES};
 use transport::Transport;
 
 /// A failure is a sentence for whoever reads the table.
@@ -32,7 +38,9 @@ pub type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "\
 usage: load compare [OPTION...]           starts brokers in turn and prints how they compare
        load against IP:PORT [OPTION...]   measures a broker that runs
-       load list                          names the scenarios
+       load study [NAME...] [OPTION...]   measures what rmqtt-broker costs as something grows, and writes files
+       load report [OPTION...]            draws what studies have measured and puts it into a document
+       load list                          names the scenarios and the studies
   --quick              one short round
   --rounds N           rounds of which the median is taken (3)
   --seconds S          measured time of a run (3)
@@ -41,9 +49,13 @@ compare:
   --ours PROGRAM       rmqtt-broker (build/bin/rmqtt-broker)
   --hooked PROGRAM     the same with an inline hook (build/bin/bench-hooked)
   --in-process PROGRAM one that publishes to itself (build/bin/bench-in-process)
-  --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto=mosquitto)
+  --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto, and rumqttd where it is)
   --configs DIRECTORY  where the configurations are (benches)
-  --limit S            what has not begun after so many seconds is left out (450)
+  --limit S            what has not begun after so many seconds is left out (240 for each broker)
+study:
+  --out DIRECTORY      where the files are written (docs/performance); --ours and --configs as above
+report:
+  --document FILE      where the tables are put (docs/performance.md); --out as above
 against:
   --pid PID            the process of the broker, to measure its CPU and memory
 Exit status: 0; 1 if a scenario failed or messages were lost; 2 for a fault of the command line.
@@ -53,6 +65,9 @@ const EXIT_USAGE: u8 = 2;
 
 /// Enough for the largest scenario, in this process and in a broker.
 const DESCRIPTORS: u64 = 16_384;
+
+/// Seconds that a broker may take, in the middle, for all of its runs.
+const LIMIT_EACH: u64 = 240;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -79,12 +94,15 @@ fn main() -> ExitCode {
 enum Command {
     Compare,
     Against,
+    Study,
+    Report,
     List,
 }
 
 struct Options {
     command: Command,
-    address: Option<String>,
+    /// Without a dash.
+    names: Vec<String>,
     pid: Option<u32>,
     quick: bool,
     rounds: Option<usize>,
@@ -95,7 +113,9 @@ struct Options {
     in_process: PathBuf,
     peers: Vec<Contender>,
     configs: PathBuf,
-    limit: u64,
+    out: PathBuf,
+    document: PathBuf,
+    limit: Option<u64>,
 }
 
 impl Options {
@@ -104,12 +124,14 @@ impl Options {
         let command = match arguments.next().map(String::as_str) {
             Some("compare") => Command::Compare,
             Some("against") => Command::Against,
+            Some("study") => Command::Study,
+            Some("report") => Command::Report,
             Some("list") => Command::List,
             other => return Err(format!("{} is no command", other.unwrap_or("nothing"))),
         };
         let mut options = Self {
             command,
-            address: None,
+            names: Vec::new(),
             pid: None,
             quick: false,
             rounds: None,
@@ -120,7 +142,9 @@ impl Options {
             in_process: IN_PROCESS.program.into(),
             peers: Vec::new(),
             configs: "benches".into(),
-            limit: 450,
+            out: "docs/performance".into(),
+            document: "docs/performance.md".into(),
+            limit: None,
         };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -134,11 +158,11 @@ impl Options {
                 "--in-process" => options.in_process = value()?.into(),
                 "--peer" => options.peers.push(parse_peer(value()?)?),
                 "--configs" => options.configs = value()?.into(),
-                "--limit" => options.limit = parse(argument, value()?)?,
+                "--limit" => options.limit = Some(parse(argument, value()?)?),
                 "--pid" => options.pid = Some(parse(argument, value()?)?),
-                address if !address.starts_with('-') && options.address.is_none() => {
-                    options.address = Some(address.to_owned());
-                }
+                "--document" => options.document = value()?.into(),
+                "--out" => options.out = value()?.into(),
+                name if !name.starts_with('-') => options.names.push(name.to_owned()),
                 other => return Err(format!("{other} is not understood")),
             }
         }
@@ -155,7 +179,7 @@ impl Options {
             Command::Compare => {
                 let mut contenders = self.peers;
                 if contenders.is_empty() {
-                    contenders.extend(PEERS.iter().map(|kind| Contender { kind, program: kind.program.into() }));
+                    contenders = known_peers();
                 }
                 contenders.push(Contender { kind: &OURS, program: self.ours.clone() });
                 let first_peer = Contender { kind: contenders[0].kind, program: contenders[0].program.clone() };
@@ -163,13 +187,14 @@ impl Options {
                     let chosen = |scenario: &&Scenario| list.iter().any(|other| std::ptr::eq(other, *scenario));
                     self.scenarios.iter().copied().filter(chosen).collect::<Vec<_>>()
                 };
+                let limit = self.limit.unwrap_or(LIMIT_EACH * contenders.len() as u64);
                 let mut plan = Plan {
                     contenders,
                     configs: self.configs,
                     scenarios: of(SCENARIOS),
                     timing,
                     rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }),
-                    limit: Duration::from_secs(self.limit),
+                    limit: Duration::from_secs(limit),
                 };
                 let mut all_well = run_if_any(&plan)?;
                 plan.contenders = vec![
@@ -183,17 +208,32 @@ impl Options {
                 Ok(run_if_any(&plan)? && all_well)
             }
             Command::Against => {
-                let address = self.address.ok_or("against needs an address")?;
+                let [address] = &self.names[..] else { return Err("against needs an address".to_owned()) };
                 // Whoever names the address knows which scenarios its listener is for.
-                let address = parse("the address", &address)?;
+                let address = parse("the address", address)?;
                 let addresses = Transport::ALL.map(|transport| (transport, address)).to_vec();
-                let target = Target { addresses, pid: self.pid };
+                let target = Target { addresses, v5: None, pid: self.pid };
                 compare::against(&target, &self.scenarios, &timing)
+            }
+            Command::Study => {
+                let mut studies = self.names.iter().map(|name| find_study(name)).collect::<Result<Vec<_>>>()?;
+                if studies.is_empty() {
+                    studies.extend(STUDIES);
+                }
+                study::run(&studies, &Bench::new(&self.configs, &self.ours)?, &self.out)?;
+                Ok(true)
+            }
+            Command::Report => {
+                report::run(&self.out, &self.document)?;
+                Ok(true)
             }
             Command::List => {
                 for scenario in scenarios() {
                     let titles: Vec<&str> = scenario.figures.iter().map(|figure| figure.title).collect();
                     println!("{:12} {}", scenario.name, titles.join("; "));
+                }
+                for study in STUDIES {
+                    println!("{:12} study: {}", study.name, study.title);
                 }
                 Ok(true)
             }
@@ -224,6 +264,18 @@ fn run_if_any(plan: &Plan) -> Result<bool> {
 fn find_scenario(name: &str) -> Result<&'static Scenario> {
     let found = scenarios().find(|scenario| scenario.name == name);
     found.ok_or_else(|| format!("there is no scenario {name}; `load list` names them"))
+}
+
+/// The first one, whose absence is a fault that the run tells, and those of the others that are on the machine.
+fn known_peers() -> Vec<Contender> {
+    let contender = |kind: &'static Kind| Contender { kind, program: kind.program.into() };
+    let is_there = |(index, contender): &(usize, Contender)| *index == 0 || broker::find(&contender.program).is_ok();
+    PEERS.iter().map(contender).enumerate().filter(is_there).map(|(_, contender)| contender).collect()
+}
+
+fn find_study(name: &str) -> Result<&'static Study> {
+    let found = STUDIES.iter().find(|study| study.name == name);
+    found.ok_or_else(|| format!("there is no study {name}; `load list` names them"))
 }
 
 fn parse_peer(value: &str) -> Result<Contender> {

@@ -15,6 +15,7 @@ pub const PUBREC: u8 = 5;
 pub const PUBREL: u8 = 6;
 pub const PUBCOMP: u8 = 7;
 pub const SUBACK: u8 = 9;
+pub const PINGRESP: u8 = 13;
 pub const DISCONNECT: u8 = 14;
 
 /// A packet that was received, where it lies.
@@ -90,21 +91,32 @@ pub fn walk<'a>(bytes: &'a [u8], mut each: impl FnMut(Packet<'a>) -> Result<()>)
 /// A CONNECT for a clean session, with a keep alive that is never reached.
 pub fn connect(version: Version, client_id: &str) -> Vec<u8> {
     const CLEAN: u8 = 2;
+    connect_with(version, client_id, CLEAN)
+}
+
+/// A CONNECT of MQTT 3.1.1 for a session that outlives the connection.
+pub fn connect_to_stay(client_id: &str) -> Vec<u8> {
+    connect_with(Version::V3, client_id, 0)
+}
+
+fn connect_with(version: Version, client_id: &str, flags: u8) -> Vec<u8> {
     let mut body = vec![0, 4];
     body.extend_from_slice(b"MQTT");
-    body.extend_from_slice(&[if version == Version::V5 { 5 } else { 4 }, CLEAN]);
+    body.extend_from_slice(&[if version == Version::V5 { 5 } else { 4 }, flags]);
     body.extend_from_slice(&600u16.to_be_bytes());
     no_properties(version, &mut body);
     text(client_id, &mut body);
     packet(0x10, &body)
 }
 
-/// A SUBSCRIBE for one filter, with packet identifier 1.
-pub fn subscribe(version: Version, filter: &str, qos: u8) -> Vec<u8> {
+/// A SUBSCRIBE with packet identifier 1.
+pub fn subscribe(version: Version, filters: &[String], qos: u8) -> Vec<u8> {
     let mut body = vec![0, 1];
     no_properties(version, &mut body);
-    text(filter, &mut body);
-    body.push(qos);
+    for filter in filters {
+        text(filter, &mut body);
+        body.push(qos);
+    }
     packet(0x82, &body)
 }
 
@@ -117,6 +129,17 @@ pub fn publish(version: Version, topic: &str, qos: u8, id: u16, payload: &[u8]) 
     no_properties(version, &mut body);
     body.extend_from_slice(payload);
     packet(0x30 | qos << 1, &body)
+}
+
+/// The same message, to be kept for whoever subscribes later.
+pub fn publish_retained(topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = publish(Version::V3, topic, 0, 0, payload);
+    bytes[0] |= 1;
+    bytes
+}
+
+pub fn ping() -> [u8; 2] {
+    [0xC0, 0]
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP: the same bytes in every version, as a reason code of 0 may be left out.

@@ -11,12 +11,17 @@ use crate::{dial, latency, Result};
 /// A broker that runs.
 pub struct Target {
     pub addresses: Vec<(Transport, SocketAddrV4)>,
+    /// For MQTT 5 over TCP, where that has a listener of its own.
+    pub v5: Option<SocketAddrV4>,
     /// Without it, neither processor time nor memory is measured.
     pub pid: Option<u32>,
 }
 
 impl Target {
-    pub fn address(&self, transport: Transport) -> Result<SocketAddrV4> {
+    pub fn address(&self, transport: Transport, version: Version) -> Result<SocketAddrV4> {
+        if let (Some(address), Transport::Tcp, Version::V5) = (self.v5, transport, version) {
+            return Ok(address);
+        }
         let found = self.addresses.iter().find(|(known, _)| *known == transport);
         found.map(|(_, address)| *address).ok_or_else(|| format!("the broker has no listener for {}", transport.name()))
     }
@@ -130,15 +135,17 @@ impl Figure {
     }
 }
 
-const ONE_TO_ONE: Shape = Shape {
+pub const ONE_TO_ONE: Shape = Shape {
     transport: Transport::Tcp,
     version: Version::V3,
     qos: 0,
     topics: 1,
+    subtopics: 1,
     publishers: 1,
     receivers: 1,
     outstanding: 20_000,
     window: 100,
+    gather: None,
 };
 
 const OVER_TLS: Shape = Shape { transport: Transport::Tls, ..ONE_TO_ONE };

@@ -60,8 +60,68 @@ pub fn ticks_per_second() -> f64 {
 
 /// Asks a process to end.
 pub fn terminate(pid: u32) {
+    signal(pid, libc::SIGTERM);
+}
+
+/// Lets a process stand still. Its sockets take what fits into their buffers.
+pub fn halt(pid: u32) {
+    signal(pid, libc::SIGSTOP);
+}
+
+/// Lets it run again.
+pub fn resume(pid: u32) {
+    signal(pid, libc::SIGCONT);
+}
+
+fn signal(pid: u32, signal: libc::c_int) {
     // SAFETY: takes numbers, touches no memory.
-    unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+    unsafe { libc::kill(pid as libc::pid_t, signal) };
+}
+
+/// Lets this thread run before all others, if it may. Programs that it starts would inherit that.
+pub fn prefer_this_thread() {
+    const NICEST: libc::c_int = -20;
+    const THIS: libc::id_t = 0;
+    // SAFETY: takes numbers, touches no memory. On Linux it concerns the calling thread only.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, THIS, NICEST) };
+}
+
+/// Lets a socket keep so many bytes that are not sent, if the system allows it.
+pub fn set_send_buffer(socket: &TcpStream, bytes: usize) -> io::Result<()> {
+    set_option(socket, libc::SO_SNDBUF, bytes)
+}
+
+/// Lets a socket keep so many bytes that are not read.
+pub fn set_receive_buffer(socket: &TcpStream, bytes: usize) -> io::Result<()> {
+    set_option(socket, libc::SO_RCVBUF, bytes)
+}
+
+/// A socket is readable only when it has so many bytes.
+pub fn set_low_water(socket: &TcpStream, bytes: usize) -> io::Result<()> {
+    set_option(socket, libc::SO_RCVLOWAT, bytes)
+}
+
+fn set_option(socket: &TcpStream, option: libc::c_int, value: usize) -> io::Result<()> {
+    let value = value as libc::c_int;
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: these options are ints and the pointer is to one.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const value).cast(), len) })?;
+    Ok(())
+}
+
+/// A port of an address that nothing uses, held until the descriptor is dropped. Unlike one that a `TcpListener` finds, it is
+/// none that a connection of late keeps: not every broker can listen at such a port.
+pub fn unused_port(address: Ipv4Addr) -> io::Result<(OwnedFd, u16)> {
+    // SAFETY: takes numbers, touches no memory.
+    let fd = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: `fd` was opened just now and nothing else has it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut address = sockaddr(SocketAddrV4::new(address, 0));
+    let mut len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    // SAFETY: pointer and length are those of an address, which the second call overwrites.
+    check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) })?;
+    check(unsafe { libc::getsockname(fd.as_raw_fd(), (&raw mut address).cast(), &mut len) })?;
+    Ok((fd, u16::from_be(address.sin_port)))
 }
 
 /// A socket that has begun to connect, from a source address if one is given, and does not block.
@@ -137,7 +197,15 @@ impl Epoll {
     /// Edge-triggered: an event tells of a change, and comes again only after the descriptor was used up. That saves a
     /// system call whenever there is something to write or no longer.
     pub fn add(&self, descriptor: &impl AsFd, token: usize) -> io::Result<()> {
-        let interest = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
+        self.register(descriptor, token, libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET)
+    }
+
+    /// Does not tell that there is room to write, and so is not woken by it.
+    pub fn add_to_read(&self, descriptor: &impl AsFd, token: usize) -> io::Result<()> {
+        self.register(descriptor, token, libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET)
+    }
+
+    fn register(&self, descriptor: &impl AsFd, token: usize, interest: libc::c_int) -> io::Result<()> {
         let mut event = libc::epoll_event { events: interest as u32, u64: token as u64 };
         let descriptor = descriptor.as_fd().as_raw_fd();
         // SAFETY: `event` is valid; both descriptors are open.

@@ -10,7 +10,8 @@ pub struct Outcome<'a> {
     pub rounds: Vec<Vec<Result<Sample>>>,
 }
 
-/// The table and, below it, what has to be said about single figures. Ratios are the last broker's to the first one's.
+/// The table and, below it, what has to be said about single figures. Ratios are to the first broker; the last one, which
+/// is ours, has a column for its own, those between have theirs in parentheses.
 pub fn render(brokers: &[&str], outcomes: &[Outcome]) -> String {
     let mut header = vec!["scenario".to_owned(), "unit".to_owned()];
     header.extend(brokers.iter().map(|broker| (*broker).to_owned()));
@@ -33,7 +34,7 @@ pub fn render(brokers: &[&str], outcomes: &[Outcome]) -> String {
             rows.push(row(outcome, figure, &marks, compared, index == 0));
         }
     }
-    let mut text = lay_out(&rows);
+    let mut text = lay_out(&rows, 2);
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(&notes.join("\n"));
@@ -45,13 +46,18 @@ pub fn render(brokers: &[&str], outcomes: &[Outcome]) -> String {
 fn row(outcome: &Outcome, figure: &Figure, marks: &[String], compared: bool, with_cpu: bool) -> Vec<String> {
     let values: Vec<_> = outcome.rounds.iter().map(|rounds| median(rounds, |sample| figure.of(sample))).collect();
     let mut row = vec![figure.title.to_owned(), figure.unit.to_owned()];
-    row.extend(values.iter().zip(marks).map(|(value, mark)| match value {
-        Some(value) => number(*value) + mark,
+    let first = values.first().copied().flatten().filter(|first| *first > 0.0);
+    let to_first = |value: f64| first.map(|first| value / first);
+    let between = 1..values.len().saturating_sub(1);
+    row.extend(values.iter().zip(marks).enumerate().map(|(index, (value, mark))| match value {
+        Some(value) => {
+            let ratio = to_first(*value).filter(|_| between.contains(&index));
+            number(*value) + &ratio.map(|ratio| format!(" ({} ×)", number(ratio))).unwrap_or_default() + mark
+        }
         None => format!("failed{mark}"),
     }));
     let ours = values.last().copied().flatten();
-    let ratio = values.first().copied().flatten().zip(ours).filter(|(first, _)| *first > 0.0);
-    let ratio = ratio.map(|(first, ours)| ours / first);
+    let ratio = ours.and_then(to_first);
     let (goal, reached) = match figure.goal {
         Goal::Times(times) if compared => (format!("≥ {times} ×"), ratio.map(|ratio| ratio >= times)),
         Goal::AtLeast(least) => (format!("≥ {least} {}", figure.unit), ours.map(|ours| ours >= least)),
@@ -108,12 +114,12 @@ pub fn number(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn lay_out(rows: &[Vec<String>]) -> String {
+/// The first row is the header. The first columns, which are texts, stand at the left, figures at the right.
+pub fn lay_out(rows: &[Vec<String>], texts: usize) -> String {
     let columns = rows[0].len();
     let widths: Vec<usize> =
         (0..columns).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    // The texts stand at the left, the figures at the right.
-    let left = |column: usize| column < 2;
+    let left = |column: usize| column < texts;
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
         for (column, cell) in row.iter().enumerate() {
@@ -159,6 +165,14 @@ mod tests {
         );
         assert!(text.contains("[1] ours, qos0, round 1: failed: it crashed\n"));
         assert!(text.contains("[2] ours, qos0, round 3: 5 of 9 messages were lost\n"));
+    }
+
+    #[test]
+    fn a_third_broker_has_its_ratio_in_its_own_column() {
+        let rounds = vec![vec![sample(100.0)], vec![sample(250.0)], vec![sample(4_000.0)]];
+        let text = render(&["peer", "other", "ours"], &[Outcome { scenario: &SCENARIOS[0], rounds }]);
+        let cells: Vec<&str> = text.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        assert_eq!(cells[3..8], ["100", "250 (2.50 ×)", "4000", "40.0 ×", "≥ 30 ×"]);
     }
 
     #[test]
