@@ -9,6 +9,7 @@ use super::blocks::SHARED_PAYLOAD;
 use super::buffer::READ_BYTES;
 use super::receipt::{Receipt, Token};
 use super::receiver::Receiver;
+use super::returns::Home;
 use crate::codec::PublishHead;
 use crate::limits::{Kind, Memory};
 use crate::model::{Client, Message, Origin, QoS, Text};
@@ -25,6 +26,8 @@ pub(super) struct Delivery {
     pub(super) group: Option<Arc<Group<Receiver>>>,
     /// Where the host program hears of it, if it wants to.
     pub(super) receipt: Option<Token>,
+    /// The thread that has given it to its receiver, and made the message if nobody had kept it before.
+    pub(super) home: Home,
 }
 
 /// What a waiting message takes besides its text and payload, which receivers share.
@@ -55,7 +58,8 @@ impl Delivery {
     /// The same message once more, which no shared subscription and no receipt depends on.
     pub(super) fn without_ties(&self) -> Delivery {
         let (message, identifiers) = (self.message.clone(), self.identifiers.clone());
-        Delivery { message, qos: self.qos, retain: self.retain, identifiers, group: None, receipt: None }
+        let (qos, retain, home) = (self.qos, self.retain, self.home);
+        Delivery { message, qos, retain, identifiers, group: None, receipt: None, home }
     }
 }
 
@@ -89,7 +93,10 @@ pub(super) struct Outgoing<'a> {
 /// A message encoded with QoS 0, once for all receivers of one version, for the versions that have been asked for. The memory
 /// serves one message after the other.
 #[derive(Default)]
-pub(super) struct Frames {
+pub(super) struct Frames(Option<Box<Versions>>);
+
+#[derive(Default)]
+struct Versions {
     v3: Vec<u8>,
     v5: Vec<u8>,
 }
@@ -97,13 +104,16 @@ pub(super) struct Frames {
 impl Frames {
     /// Forgets the message before.
     pub(super) fn clear(&mut self) {
-        self.v3.clear();
-        self.v5.clear();
+        if let Some(versions) = &mut self.0 {
+            versions.v3.clear();
+            versions.v5.clear();
+        }
     }
 
     /// The whole packet, with the retain flag at 0.
     pub(super) fn get(&mut self, outgoing: &Outgoing<'_>, v5: bool) -> &[u8] {
-        let frame = if v5 { &mut self.v5 } else { &mut self.v3 };
+        let versions = self.0.get_or_insert_default();
+        let frame = if v5 { &mut versions.v5 } else { &mut versions.v3 };
         if frame.is_empty() {
             outgoing.head(v5, false).encode(frame);
             frame.extend_from_slice(outgoing.source.payload);

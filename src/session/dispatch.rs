@@ -13,6 +13,7 @@ use super::hub::{key_of, Hub};
 use super::in_process::Pushed;
 use super::mailbox::{Dropped, Lost, Mailbox, Outcome, Room, Way};
 use super::receiver::{host_key, Receiver};
+use super::returns::{Done, Home};
 use super::routes::{Route, Routes};
 use crate::hooks::{DropCause, Event, Hook, HookSet, MessagePublished};
 use crate::limits::{Kind, Memory, Pressure};
@@ -31,7 +32,8 @@ const UNTOLD_BYTES: i64 = 64 * 1024;
 pub(super) struct Dispatch {
     /// The key of the publisher's own subscriptions.
     publisher: Option<u64>,
-    routes: Routes,
+    /// `None` while nothing is remembered: most clients publish nothing.
+    routes: Option<Box<Routes>>,
     batch: Batch,
 }
 
@@ -42,6 +44,10 @@ struct Batch {
     untold: i64,
     /// The last message, as it has been encoded.
     frames: Frames,
+    /// The thread that this is done by.
+    home: Home,
+    /// Messages that the publisher has acknowledged as a receiver.
+    done: Done,
     touched: Vec<Receiver>,
     lost: Lost,
     /// Deliveries of this batch.
@@ -62,6 +68,8 @@ impl Dispatch {
             memory: memory.clone(),
             untold: 0,
             frames: Frames::default(),
+            home: Home::here(),
+            done: Done::default(),
             touched: Vec::new(),
             lost: Lost::default(),
             deliveries: 0,
@@ -70,13 +78,14 @@ impl Dispatch {
             burdens: false,
             crowded: None,
         };
-        Dispatch { publisher, routes: Routes::default(), batch }
+        Dispatch { publisher, routes: None, batch }
     }
 
     /// Routes a message; to how many receivers. The topic is checked.
     pub(super) fn publish(&mut self, hub: &Hub, outgoing: Outgoing<'_>, now: Instant) -> Result<usize, TopicError> {
         let mut outgoing = outgoing;
         let Dispatch { publisher, routes, batch } = self;
+        let routes = routes.get_or_insert_default();
         batch.begin();
         let retains = outgoing.source.retain && !outgoing.source.payload.is_empty();
         outgoing.count(hub.memory(), if retains { Kind::Retained } else { Kind::Queues });
@@ -128,9 +137,9 @@ impl Dispatch {
         self.batch.begin();
         let qos = outgoing.source.qos;
         let receipt = if handle.is_online() { outgoing.token(qos) } else { None };
-        let message = outgoing.message().clone();
+        let (message, home) = (outgoing.message().clone(), self.batch.home);
         let delivery =
-            Delivery { message, qos, retain: false, identifiers: Identifiers::default(), group: None, receipt };
+            Delivery { message, qos, retain: false, identifiers: Identifiers::default(), group: None, receipt, home };
         self.batch.deliver_to(hub, handle, delivery, now);
         self.batch.over(hub, &mut outgoing, 1);
     }
@@ -161,6 +170,21 @@ impl Dispatch {
         self.batch.queued == 0 && self.batch.starved > 0
     }
 
+    /// Begins a batch, which the current thread does all of.
+    pub(super) fn begin(&mut self) {
+        self.batch.home = Home::here();
+    }
+
+    /// The client has acknowledged a message.
+    pub(super) fn done_with(&mut self, message: Arc<Message>, home: Home) {
+        self.batch.done.add(message, home, self.batch.home);
+    }
+
+    /// Brings messages that nobody needs any more back to where they were made.
+    pub(super) fn bring_back(&mut self, hub: &Hub) {
+        self.batch.done.bring(hub.returns());
+    }
+
     /// Ends a batch: wakes those who have got something.
     pub(super) fn flush(&mut self) {
         self.batch.deliveries = 0;
@@ -172,9 +196,10 @@ impl Dispatch {
 
     /// Gives up memory while nothing is published.
     pub(super) fn rest(&mut self) {
-        self.routes.rest();
+        self.routes = self.routes.take().filter(|routes| routes.may_stay());
         self.batch.frames = Frames::default();
         self.batch.touched = Vec::new();
+        self.batch.done.rest();
     }
 
     /// A session of the batch whose queue is filling up.
@@ -225,7 +250,7 @@ impl Batch {
         match &target.subscriber {
             Receiver::Host(subscription) if subscription.no_local() && is_local(&outgoing.source) => {}
             Receiver::Host(subscription) => {
-                let delivery = for_host(outgoing, target, group);
+                let delivery = for_host(outgoing, target, group, self.home);
                 match subscription.push(delivery) {
                     Ok(Pushed::Queued { crowded, wake }) => {
                         self.queued += 1;
@@ -306,6 +331,7 @@ impl Batch {
             now,
             lost: &mut self.lost,
             frames: &mut self.frames,
+            home: self.home,
             pressure: self.memory.pressure(),
             in_flight: handle.memory().in_flight.bytes(),
         }
@@ -385,7 +411,12 @@ fn is_local(source: &Source<'_>) -> bool {
 }
 
 /// A message as a subscription of the host program gets it.
-fn for_host(outgoing: &mut Outgoing<'_>, target: &Target<Receiver>, group: Option<&Arc<Group<Receiver>>>) -> Delivery {
+fn for_host(
+    outgoing: &mut Outgoing<'_>,
+    target: &Target<Receiver>,
+    group: Option<&Arc<Group<Receiver>>>,
+    home: Home,
+) -> Delivery {
     let qos = outgoing.source.qos.min(target.qos);
     Delivery {
         message: outgoing.message().clone(),
@@ -394,6 +425,7 @@ fn for_host(outgoing: &mut Outgoing<'_>, target: &Target<Receiver>, group: Optio
         identifiers: Identifiers::default(),
         group: group.cloned(),
         receipt: outgoing.token(qos),
+        home,
     }
 }
 

@@ -58,7 +58,7 @@ const SLICES: usize = 16;
 
 /// What a connection takes while it idles, besides its session: [`Driving`], its task and socket, and what the allocator
 /// adds. The tests compare it with what the process takes.
-const CONNECTION_BYTES: usize = 1536;
+const CONNECTION_BYTES: usize = 1792;
 
 /// A client that does not read its acknowledgements is not read from while so many bytes of them wait.
 const MAX_ANSWERS: usize = 64 * 1024;
@@ -139,7 +139,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
         let Some(driving) = &mut self.0 else { return Poll::Pending };
         driving.lease.handle().waker().register(cx.waker());
         match driving.turn(cx).and_then(|()| driving.count_buffers()) {
-            Ok(()) => Poll::Pending,
+            Ok(()) => {
+                // Nobody waits for that.
+                driving.hub.returns().free();
+                Poll::Pending
+            }
             Err(closing) => match self.0.take() {
                 Some(driving) => Poll::Ready((*driving).end(closing)),
                 None => Poll::Pending,
@@ -295,6 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         now: Instant,
         body: impl FnOnce(&mut Inbox, &mut Connection, &mut State, &mut Doors<'_>) -> Result<T, Closing>,
     ) -> Result<T, Closing> {
+        self.dispatch.begin();
         let mut host = Doors {
             hub: &self.hub,
             client: &self.client,
@@ -323,6 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         handle.set_in_flight(in_flight);
         self.dispatch.grow(handle.memory().in_flight.note(held));
         self.dispatch.flush();
+        self.dispatch.bring_back(&self.hub);
         if self.dispatch.take_burden() {
             self.rests_until = Some(now + REST);
         }
@@ -444,12 +450,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
 
     /// Writes what there is, as far as the socket takes it.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closing> {
+        let mut is_more = true;
         loop {
             while self.writing.is_empty() {
-                let worked_off = self.collect(cx, now)?;
-                if self.writing.is_empty() && !worked_off {
+                if !is_more {
+                    self.release_writing();
                     return self.flush(cx);
                 }
+                is_more = self.collect(cx, now)?;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let mut count = 0;
@@ -536,8 +544,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         self.hub.callbacks().ask(Hook::AuthorizeForward, key, question)
     }
 
-    /// Moves answers and messages to `writing`; whether there were messages and none of them waits for anything. There may
-    /// be more of them then, even if all of these have been dropped.
+    /// An idle connection holds no memory for what it does not write.
+    fn release_writing(&mut self) {
+        self.connection.out = BytesMut::new();
+        self.writing = VecDeque::new();
+        if self.taken.is_empty() {
+            self.taken = VecDeque::new();
+        }
+    }
+
+    /// Moves answers and messages to `writing`; whether there are more that wait for nothing but their turn. What comes from
+    /// now on has the task woken.
     fn collect(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Closing> {
         if !self.connection.out.is_empty() {
             self.writing.push_back(Block::Answers(self.connection.out.split().freeze()));
@@ -571,9 +588,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         mailbox.release_publishers(handle.quota());
         // What is sent is in flight then: the account is told when that is known, of the difference.
         self.dispatch.grow(handle.memory().waiting.note(mailbox.memory()));
+        let is_drained = mailbox.messages() == 0;
         drop(mailbox);
 
-        let are_messages = !self.taken.is_empty() || self.forwarding.is_some();
+        let are_messages = !self.taken.is_empty() || self.forwarding.is_some() || sent > 0;
         while let Some(delivery) = self.next_to_send(cx) {
             let delivered = self.hub.callbacks().wants(Hook::MessageDelivered).then(|| MessageDelivered {
                 client: self.client.clone(),
@@ -596,14 +614,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         if !self.connection.out.is_empty() {
             self.writing.push_back(Block::Answers(self.connection.out.split().freeze()));
         }
-        if self.writing.is_empty() {
-            // An idle connection holds no memory for what it does not write.
-            self.connection.out = BytesMut::new();
-            self.writing = VecDeque::new();
-            if self.taken.is_empty() {
-                self.taken = VecDeque::new();
-            }
-        }
         add(&self.hub.counters().messages_sent, sent);
         add(&handle.tally().messages_sent, sent);
         handle.set_in_flight(self.lease.state().window.open());
@@ -612,7 +622,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         handle.taken().set(messages, bytes);
         self.dispatch.grow(handle.memory().in_flight.note(self.lease.state().window.memory() + bytes));
         self.dispatch.tell_memory();
-        Ok(are_messages && self.forwarding.is_none() && self.taken.is_empty())
+        Ok(are_messages && !is_drained && self.forwarding.is_none() && self.taken.is_empty())
     }
 
     /// Sees to it that the task is woken at the next deadline; ends the connection if one has passed.
@@ -882,8 +892,11 @@ impl Host for Doors<'_> {
     }
 
     fn acknowledged(&mut self, delivery: Delivery, reason: ReasonCode) {
-        let Delivery { message, qos, receipt, .. } = delivery;
+        let Delivery { message, qos, receipt, home, .. } = delivery;
         receipt.into_iter().for_each(Token::acknowledge);
+        if !self.hub.callbacks().wants(Hook::MessageAcked) {
+            return self.dispatch.done_with(message, home);
+        }
         let (client, reason_code) = (self.client.clone(), reason.0);
         let event = || Event::MessageAcked(MessageAcked { client, message, qos, reason_code });
         self.hub.callbacks().tell(Hook::MessageAcked, || self.key(), event);

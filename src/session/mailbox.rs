@@ -12,6 +12,7 @@ use super::excess::Excess;
 use super::quota::SessionQuota;
 use super::receiver::Receiver;
 use super::replays::Replays;
+use super::returns::Home;
 use super::visit::Visit;
 use crate::config::SlowConsumer;
 use crate::hooks::DropCause;
@@ -114,6 +115,8 @@ pub(super) struct Room<'a> {
     pub(super) lost: &'a mut Lost,
     /// The message, encoded for receivers before.
     pub(super) frames: &'a mut Frames,
+    /// Who brings it.
+    pub(super) home: Home,
     /// How near the broker is to its memory budget.
     pub(super) pressure: Pressure,
     /// What is in flight to the client, as the memory budget counts it.
@@ -302,7 +305,8 @@ impl Mailbox {
         let (identifiers, group) = (target.identifiers.clone(), group.cloned());
         // Nobody waits for the acknowledgement of a client that is not there.
         let receipt = if self.wants.is_some() { outgoing.token(qos) } else { None };
-        self.offer_delivery(Delivery { message, qos, retain, identifiers, group, receipt }, room)
+        let home = room.home;
+        self.offer_delivery(Delivery { message, qos, retain, identifiers, group, receipt, home }, room)
     }
 
     fn offer_encoded(

@@ -34,6 +34,7 @@ mod receipt;
 mod receiver;
 mod replays;
 mod retained;
+mod returns;
 mod rights;
 mod routes;
 mod ruling;

@@ -78,11 +78,9 @@ impl Routes {
         &self.known[self.last]
     }
 
-    /// Gives up memory while nothing is published.
-    pub(super) fn rest(&mut self) {
-        if self.receivers > RECEIVERS_AT_REST || self.topic_bytes > TOPIC_BYTES_AT_REST {
-            self.forget();
-        }
+    /// Whether they are worth their memory while nothing is published.
+    pub(super) fn may_stay(&self) -> bool {
+        self.receivers <= RECEIVERS_AT_REST && self.topic_bytes <= TOPIC_BYTES_AT_REST
     }
 
     fn forget(&mut self) {

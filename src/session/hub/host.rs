@@ -19,6 +19,7 @@ use super::super::handle::Handle;
 use super::super::in_process::{Consumer, Service, Subscription, Surroundings};
 use super::super::receipt::{Completion, Receipt};
 use super::super::receiver::{host_key, Receiver, REST};
+use super::super::returns::Home;
 use super::retaining::as_retained;
 use super::{expires_at, Hub, RETAINED_PAGE};
 use crate::hooks::{in_place, Changes, DropCause, Hook, Key, Mode};
@@ -113,6 +114,7 @@ impl Drop for Publisher<'_> {
         let dispatch = self.dispatch();
         dispatch.flush();
         dispatch.rest();
+        self.hub.returns.free();
     }
 }
 
@@ -200,12 +202,10 @@ fn waker() -> Waker {
 impl Hub {
     /// For messages of the host program.
     pub fn publisher(&self) -> Publisher<'_> {
-        Publisher {
-            hub: self,
-            shared: self.host_dispatch.try_lock(),
-            own: Dispatch::new(&self.memory, None),
-            now: Instant::now(),
-        }
+        let (shared, own) = (self.host_dispatch.try_lock(), Dispatch::new(&self.memory, None));
+        let mut publisher = Publisher { hub: self, shared, own, now: Instant::now() };
+        publisher.dispatch().begin();
+        publisher
     }
 
     /// A message with what goes with it; `due` is when its time begins to run.
@@ -395,8 +395,8 @@ impl Hub {
             {
                 let message = Arc::new(as_retained(&retained.message));
                 let qos = message.qos.min(options.qos);
-                let delivery =
-                    Delivery { message, qos, retain: true, identifiers: None.into(), group: None, receipt: None };
+                let (identifiers, home) = (None.into(), Home::here());
+                let delivery = Delivery { message, qos, retain: true, identifiers, group: None, receipt: None, home };
                 // It may have been ended by now, and wants nothing any more.
                 let _pushed = subscription.push(delivery);
             }

@@ -35,6 +35,7 @@ use super::overload::Overloads;
 use super::receipt::Receipts;
 use super::receiver::Receiver;
 use super::retained::{LookUps, Retained};
+use super::returns::Returns;
 use super::settings::{unlimited, Bounds, InForce, Settings};
 use crate::access::Access;
 use crate::config::Config;
@@ -97,6 +98,7 @@ pub struct Hub {
     /// For connections that are read from only to be refused.
     refusals: Places,
     memory: Arc<Memory>,
+    returns: Returns,
     /// While there is little memory: until when the host program adds to no backlog.
     host_rests_until: Mutex<Option<Instant>>,
     stopping: AtomicBool,
@@ -168,6 +170,7 @@ impl Hub {
             excesses: Lines::default(),
             refusals: Places::new(REFUSALS),
             memory,
+            returns: Returns::default(),
             host_rests_until: Mutex::default(),
             stopping: AtomicBool::new(false),
         };
@@ -252,6 +255,11 @@ impl Hub {
 
     pub(in crate::session) fn router(&self) -> &Router<Receiver> {
         &self.router
+    }
+
+    /// Where messages lie that go back to the thread that made them.
+    pub(in crate::session) fn returns(&self) -> &Returns {
+        &self.returns
     }
 
     /// What is held in memory, and how near that is to what may be.

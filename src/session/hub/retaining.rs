@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::delivery::{Delivery, Outgoing};
 use super::super::replays::Replay;
 use super::super::retained::{LookUps, Retained};
+use super::super::returns::Home;
 use super::{key_of, Hub, Lack, RETAINED_PAGE};
 use crate::hooks::{Event, Hook, RetainedChange, RetainedChanged};
 use crate::limits::Pressure;
@@ -131,6 +132,7 @@ impl Hub {
             identifiers: replay.options.identifier.into(),
             group: None,
             receipt: None,
+            home: Home::here(),
             message: Arc::new(as_retained(&retained.message)),
         });
         let deliveries = deliveries.collect();

@@ -11,6 +11,7 @@ use super::super::handle::Handle;
 use super::super::mailbox::{Lost, Mailbox, Outcome, Room, Wants, Way};
 use super::super::quota::{Quota, SessionQuota, SharedQuota};
 use super::super::receiver::Receiver;
+use super::super::returns::Home;
 use super::wire::{self, Sent};
 use crate::config::SlowConsumer;
 use crate::limits::Pressure;
@@ -93,7 +94,8 @@ impl Desk {
 
     pub(super) fn offer_delivery(&mut self, delivery: Delivery) -> Outcome {
         let Desk { quota, lost, frames, .. } = self;
-        let room = Room { quota, now: self.now, lost, frames, pressure: self.pressure, in_flight: 0 };
+        let room =
+            Room { quota, now: self.now, lost, frames, home: Home::here(), pressure: self.pressure, in_flight: 0 };
         self.mailbox.offer_delivery(delivery, room)
     }
 
@@ -125,7 +127,8 @@ impl Desk {
         let way = Way { fan_out, in_advance: true };
         let Desk { quota, lost, frames, .. } = self;
         frames.clear();
-        let room = Room { quota, now: self.now, lost, frames, pressure: self.pressure, in_flight: 0 };
+        let room =
+            Room { quota, now: self.now, lost, frames, home: Home::here(), pressure: self.pressure, in_flight: 0 };
         self.mailbox.offer(&mut outgoing, &self.target, None, way, room)
     }
 

@@ -8,6 +8,7 @@ use bytestring::ByteString;
 
 use super::super::connection::Terms;
 use super::super::delivery::Delivery;
+use super::super::returns::Home;
 use crate::codec::{Ack, Packet, Publish, Subscribe, Unsubscribe};
 use crate::model::{Message, Origin, Protocol, QoS, ReasonCode, SubscriptionOptions, Text};
 use crate::router::Identifiers;
@@ -95,6 +96,7 @@ pub(in crate::session) fn deliver(message: Message) -> Delivery {
         identifiers: Identifiers::default(),
         group: None,
         receipt: None,
+        home: Home::here(),
         message: Arc::new(message),
     }
 }
