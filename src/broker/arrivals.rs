@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,15 +30,25 @@ enum Ready<S> {
 pub(super) fn spawn(hub: &Arc<Hub>, in_all: &Places, accepted: Accepted) {
     let Accepted { incoming, door, places } = accepted;
     let Some(incoming) = knock(hub, incoming, &door) else { return };
+    let peer = Box::new(peer_of(&incoming, &door));
+    match incoming {
+        Incoming::Tcp(link, remote) => run(hub, in_all, places, receive(hub, link, Some(remote), door, peer)),
+        Incoming::Unix(link) => run(hub, in_all, places, receive(hub, link, None, door, peer)),
+        #[cfg(feature = "quic")]
+        Incoming::Quic(incoming) => run(hub, in_all, places, receive_quic(hub, incoming, door, peer)),
+    }
+}
+
+/// Runs what a connection does as a task of its own, which has its places until then.
+fn run<P: Send + 'static>(
+    hub: &Arc<Hub>,
+    in_all: &Places,
+    places: P,
+    connection: Pin<Box<impl Future<Output = ()> + Send + 'static>>,
+) {
     let (hub, in_all) = (hub.clone(), in_all.clone());
     tokio::spawn(async move {
-        let peer = peer_of(&incoming, &door);
-        match incoming {
-            Incoming::Tcp(link, remote) => receive(&hub, link, Some(remote), door, peer).await,
-            Incoming::Unix(link) => receive(&hub, link, None, door, peer).await,
-            #[cfg(feature = "quic")]
-            Incoming::Quic(incoming) => receive_quic(&hub, incoming, door, peer).await,
-        }
+        session::guarded(&hub, connection).await;
         drop(places);
         hub.connection_closed(in_all.taken());
     });
@@ -53,14 +64,17 @@ pub(super) fn turn_away(hub: &Arc<Hub>, incoming: Incoming, door: Arc<Door>, non
     let peer = Peer { connect_by: Instant::now() + TURNED_AWAY, ..peer_of(&incoming, &door) };
     let hub = hub.clone();
     tokio::spawn(async move {
-        session::guarded(&hub, async {
-            match incoming {
-                Incoming::Tcp(link, _) => session::turn_away(&hub, link, peer).await,
-                Incoming::Unix(link) => session::turn_away(&hub, link, peer).await,
-                #[cfg(feature = "quic")]
-                Incoming::Quic(incoming) => incoming.refuse(),
-            }
-        })
+        session::guarded(
+            &hub,
+            Box::pin(async {
+                match incoming {
+                    Incoming::Tcp(link, _) => session::turn_away(&hub, link, peer).await,
+                    Incoming::Unix(link) => session::turn_away(&hub, link, peer).await,
+                    #[cfg(feature = "quic")]
+                    Incoming::Quic(incoming) => incoming.refuse(),
+                }
+            }),
+        )
         .await;
         drop(place);
     });
@@ -106,20 +120,16 @@ pub(super) fn spawn_attached<S: Socket + Send + 'static>(
     hub: &Arc<Hub>,
     in_all: &Places,
     link: Link<S>,
-    peer: Peer,
+    peer: Box<Peer>,
     place: Place,
 ) {
-    let (hub, in_all) = (hub.clone(), in_all.clone());
-    tokio::spawn(async move {
-        session::guarded(&hub, async {
-            if Box::pin(session::may_begin(&hub, &peer, Stage::Accepted)).await {
-                session::serve(hub.clone(), link, peer).await;
-            }
-        })
-        .await;
-        drop(place);
-        hub.connection_closed(in_all.taken());
+    let serving = hub.clone();
+    let connection = Box::pin(async move {
+        if Box::pin(session::may_begin(&serving, &peer, Stage::Accepted)).await {
+            session::serve(serving, link, peer).await;
+        }
     });
+    run(hub, in_all, place, connection);
 }
 
 fn peer_of(incoming: &Incoming, door: &Door) -> Peer {
@@ -137,25 +147,29 @@ fn peer_of(incoming: &Incoming, door: &Door) -> Peer {
     }
 }
 
-/// Serves a connection of a socket. What prepares it is boxed: a connection that idles holds no memory for it.
-async fn receive<S: Socket + Send + 'static>(
+/// Serves a connection of a socket. What prepares it is boxed by itself: a connection that idles holds no memory for it.
+fn receive<S: Socket + Send + 'static>(
     hub: &Arc<Hub>,
     link: Link<S>,
     remote: Option<SocketAddr>,
     door: Arc<Door>,
-    mut peer: Peer,
-) {
-    session::guarded(hub, async {
-        match Box::pin(prepare(hub, link, remote, door, &mut peer)).await {
-            Some(Ready::Plain(link)) => session::serve(hub.clone(), link, peer).await,
-            Some(Ready::Wrapped(stream)) => {
+    mut peer: Box<Peer>,
+) -> Pin<Box<impl Future<Output = ()> + Send + 'static>> {
+    let (hub, preparing) = (hub.clone(), hub.clone());
+    let prepared = Box::pin(async move {
+        let ready = prepare(&preparing, link, remote, door, &mut peer).await?;
+        Some((ready, peer))
+    });
+    Box::pin(async move {
+        match prepared.await {
+            Some((Ready::Plain(link), peer)) => session::serve(hub, link, peer).await,
+            Some((Ready::Wrapped(stream), mut peer)) => {
                 peer.has_own_end = true;
-                session::serve(hub.clone(), stream, peer).await;
+                session::serve(hub, stream, peer).await;
             }
             None => {}
         }
     })
-    .await;
 }
 
 /// Does what comes before MQTT; `None` if nothing becomes of the connection.
@@ -232,24 +246,30 @@ fn be_forwarded(hub: &Hub, door: &Door, peer: &mut Peer, client: Option<Text>, r
 
 /// Serves a connection of QUIC.
 #[cfg(feature = "quic")]
-async fn receive_quic(hub: &Arc<Hub>, incoming: crate::transport::QuicIncoming, door: Arc<Door>, mut peer: Peer) {
-    session::guarded(hub, async {
-        let prepared = Box::pin(async {
-            if !session::may_begin(hub, &peer, Stage::Accepted).await {
-                incoming.refuse();
-                return None;
-            }
-            let established = incoming.establish(&door);
-            let (stream, told) = in_time(hub, &peer, peer.connect_by, "QUIC", established).await?;
-            learn(hub, &mut peer, &door, told)?;
-            session::may_begin(hub, &peer, Stage::Established).await.then_some(stream)
-        });
-        if let Some(stream) = prepared.await {
+fn receive_quic(
+    hub: &Arc<Hub>,
+    incoming: crate::transport::QuicIncoming,
+    door: Arc<Door>,
+    mut peer: Box<Peer>,
+) -> Pin<Box<impl Future<Output = ()> + Send + 'static>> {
+    let (hub, preparing) = (hub.clone(), hub.clone());
+    let prepared = Box::pin(async move {
+        let hub = &preparing;
+        if !session::may_begin(hub, &peer, Stage::Accepted).await {
+            incoming.refuse();
+            return None;
+        }
+        let established = incoming.establish(&door);
+        let (stream, told) = in_time(hub, &peer, peer.connect_by, "QUIC", established).await?;
+        learn(hub, &mut peer, &door, told)?;
+        session::may_begin(hub, &peer, Stage::Established).await.then_some((stream, peer))
+    });
+    Box::pin(async move {
+        if let Some((stream, mut peer)) = prepared.await {
             peer.has_own_end = true;
-            session::serve(hub.clone(), stream, peer).await;
+            session::serve(hub, stream, peer).await;
         }
     })
-    .await;
 }
 
 /// Waits for a part of the beginning. One that fails or takes too long is counted.

@@ -81,6 +81,7 @@ impl Run {
             self.hub.turn_away(&peer.address, session::ip_of(&peer.address), true);
             return Err(Error::WouldBlock("there are as many connections as limits.max_connections allows"));
         };
+        let peer = Box::new(peer);
         match link {
             AdoptedLink::Tcp(link) => arrivals::spawn_attached(&self.hub, &self.places, link, peer, place),
             AdoptedLink::Unix(link) => arrivals::spawn_attached(&self.hub, &self.places, link, peer, place),

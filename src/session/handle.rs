@@ -19,7 +19,7 @@ use crate::model::{Client, ReasonCode, Text};
 
 /// What a session takes without a client identifier, subscriptions and messages: [`Handle`], [`State`], its places in the
 /// lists of sessions, and what the allocator adds. The tests compare it with what the process takes.
-const SESSION_BYTES: usize = 2304;
+const SESSION_BYTES: usize = 1152;
 
 /// What a session has of the memory budget.
 pub(super) struct Held {

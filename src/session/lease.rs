@@ -32,7 +32,7 @@ pub(super) struct Lease {
     client: Option<Arc<Client>>,
     will: Option<Will>,
     session_expiry_s: u32,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
 }
 
 impl Lease {
@@ -120,7 +120,7 @@ impl Lease {
     /// Gives the session back.
     pub(super) fn leave(mut self, closing: Closing, session_expiry_s: u32) {
         self.session_expiry_s = session_expiry_s;
-        self.closing = Some(closing);
+        self.closing = Some(Box::new(closing));
     }
 
     fn give_back(&mut self) {
@@ -142,6 +142,8 @@ impl Lease {
         }
         mailbox.visit_mut().end(self.session_expiry_s);
         let (encoded, plain) = mailbox.disconnect();
+        // A waker keeps the memory of the connection's task.
+        handle.waker().take();
         handle.count_messages(&mailbox);
         drop(mailbox);
         state.window.forget_receipts();
@@ -150,7 +152,7 @@ impl Lease {
         for delivery in plain {
             hub.tell_dropped(Some(client.clone()), || delivery.message, DropCause::ClientGone);
         }
-        let closing = self.closing.take().unwrap_or_else(|| {
+        let closing = self.closing.take().map(|closing| *closing).unwrap_or_else(|| {
             if hub.is_stopping() {
                 return Closing::by_broker(ReasonCode::SERVER_SHUTTING_DOWN, STOPPING);
             }

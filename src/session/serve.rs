@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::{poll_fn, Future};
 use std::io::{self, IoSlice};
 use std::panic::AssertUnwindSafe;
-use std::pin::{pin, Pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,12 +70,13 @@ pub struct Identity {
     pub username: Option<Text>,
 }
 
-/// Does what is to be done for one connection. A panic ends this connection and is counted.
-pub async fn guarded(hub: &Hub, connection: impl Future<Output = ()>) {
-    let mut guarded = pin!(AssertUnwindSafe(connection).catch_unwind());
+/// Does what is to be done for one connection, which is boxed: each function that it passes through would hold room for all of
+/// it. A panic ends this connection and is counted.
+pub async fn guarded(hub: &Hub, connection: Pin<Box<impl Future<Output = ()>>>) {
+    let mut guarded = AssertUnwindSafe(connection).catch_unwind();
     let patiently = poll_fn(|cx| {
         let _patience = hub.callbacks().patience();
-        guarded.as_mut().poll(cx)
+        guarded.poll_unpin(cx)
     });
     if patiently.await.is_err() {
         add(&hub.counters().connection_panics, 1);
@@ -85,7 +86,7 @@ pub async fn guarded(hub: &Hub, connection: impl Future<Output = ()>) {
 
 /// Serves one client until its connection ends, [`guarded`] by the caller. The stages are boxed one by one: a connection
 /// that idles holds no memory for its beginning and its end.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Peer) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, stream: S, peer: Box<Peer>) {
     let has_own_end = peer.has_own_end;
     let Some(driver) = Box::pin(open(&hub, stream, peer)).await else { return };
     let _serving = hub.serving();
@@ -111,7 +112,11 @@ fn part<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// From the first byte to CONNACK; `None` if it has not come to that.
-async fn open<S: AsyncRead + AsyncWrite + Unpin>(hub: &Arc<Hub>, stream: S, peer: Peer) -> Option<Driver<Metered<S>>> {
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    hub: &Arc<Hub>,
+    stream: S,
+    peer: Box<Peer>,
+) -> Option<Driver<Metered<S>>> {
     // What holds when it comes is what the client is told of, and what it is held to.
     let settings = Guard::into_inner(hub.settings());
     let settings = peer.limits.as_ref().map_or(settings.clone(), |own| Arc::new(settings.under(own)));

@@ -6,10 +6,9 @@ mod publishing;
 mod sending;
 mod subscribing;
 
-use std::collections::HashMap;
-
 use bytes::BytesMut;
 use bytestring::ByteString;
+use hashbrown::HashMap;
 
 use super::closing::Closing;
 use super::delivery::Delivery;

@@ -1,7 +1,8 @@
 //! PUBLISH to the client.
 
-use std::collections::HashMap;
 use std::time::Instant;
+
+use hashbrown::HashMap;
 
 use super::super::blocks::Blocks;
 use super::super::closing::Closing;

@@ -62,7 +62,7 @@ impl Place {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = Peer {
+        let peer = Box::new(Peer {
             address: Text::from("memory"),
             listener: Text::from("tcp-0"),
             connection: Arc::new(ConnectionInfo::new("memory")),
@@ -73,9 +73,9 @@ impl Place {
             limits: None,
             connect_by: Instant::now() + DEADLINE,
             has_own_end: false,
-        };
+        });
         let hub = self.hub.clone();
-        tokio::spawn(async move { guarded(&hub, serve(hub.clone(), stream, peer)).await })
+        tokio::spawn(async move { guarded(&hub, Box::pin(serve(hub.clone(), stream, peer))).await })
     }
 
     /// A connected client.
