@@ -1,7 +1,8 @@
 /*
  * The same work each time, for callgrind to count what a message costs: clients at the other ends of pairs of sockets hand
- * over batches of the same size in lockstep, so that no timing decides how much is read or written at once. Counting begins
- * after a warm-up, and is over before anything ends. `scripts/instructions` runs it.
+ * over batches of the same size, each with a PINGREQ behind it whose answer is waited for, so that no timing decides how much
+ * is read or written at once. Counting begins after a warm-up, and is over before anything ends. `scripts/instructions` runs
+ * it.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -13,10 +14,10 @@
 #include <unistd.h>
 #include <valgrind/callgrind.h>
 
-enum { PAYLOAD = 64, MAX_CLIENTS = 64, MAX_PACKET = 128, ACK = 4, WARM_UP = 8 };
+enum { PAYLOAD = 64, MAX_CLIENTS = 64, MAX_PACKET = 128, ACK = 4, PING = 2, WARM_UP = 8 };
 
 /* Packet types, in the first byte. */
-enum { PUBLISH = 0x30, PUBACK = 0x40, PUBREC = 0x50, PUBREL = 0x62, PUBCOMP = 0x70 };
+enum { PUBLISH = 0x30, PUBACK = 0x40, PUBREC = 0x50, PUBREL = 0x62, PUBCOMP = 0x70, PINGREQ = 0xC0, PINGRESP = 0xD0 };
 
 typedef struct workload {
     const char *name;
@@ -34,6 +35,7 @@ static const workload WORKLOADS[] = {
     {"qos0", 4, 0, 1, 1, 1, 256},       {"v5-qos0", 5, 0, 1, 1, 1, 256},   {"qos1", 4, 1, 1, 1, 1, 100},
     {"qos2", 4, 2, 1, 1, 1, 20},        {"fanout-qos0", 4, 0, 1, 1, 50, 8}, {"fanout-qos1", 4, 1, 1, 1, 50, 8},
     {"fanin-qos0", 4, 0, 1, 50, 1, 16}, {"pairs-qos1", 4, 1, 20, 1, 1, 20},
+    {"lone-qos0", 4, 0, 1, 1, 1, 1},    {"lone-qos1", 4, 1, 1, 1, 1, 1},
 };
 
 static void fail(const char *what) {
@@ -148,7 +150,7 @@ static void make_publish(group *group, const workload *work, const char *topic) 
 static uint8_t room[64 * 1024];
 static uint8_t answers[4 * 1024];
 
-/* Reads `count` packets of `length` bytes and answers each with `answer`, if that is not 0. */
+/* Makes `answers` of `count` packets of `length` bytes that come next, each to be what `first` says. */
 static void receive(int fd, int count, size_t length, size_t id_at, int first, int answer) {
     read_all(fd, room, (size_t)count * length);
     for (int i = 0; i < count; i++) {
@@ -159,43 +161,71 @@ static void receive(int fd, int count, size_t length, size_t id_at, int first, i
         uint8_t made[ACK] = {(uint8_t)answer, 2, packet[id_at], packet[id_at + 1]};
         memcpy(answers + (size_t)i * ACK, made, ACK);
     }
-    if (answer != 0) {
-        write_all(fd, answers, (size_t)count * ACK);
+}
+
+/* Sends `length` bytes, which have room for a PINGREQ behind them. */
+static void send_batch(int fd, uint8_t *bytes, size_t length) {
+    bytes[length] = PINGREQ;
+    bytes[length + 1] = 0;
+    write_all(fd, bytes, length + PING);
+}
+
+static void await_pong(int fd) {
+    uint8_t pong[PING];
+    read_all(fd, pong, PING);
+    if (pong[0] != PINGRESP) {
+        fail("PINGRESP was expected");
+    }
+}
+
+/* Has a publisher send its batch, until all of it is acknowledged. */
+static void publish(const workload *work, const group *group, int fd) {
+    static uint8_t batch[64 * 1024];
+    for (int i = 0; i < work->batch; i++) {
+        uint8_t *packet = batch + (size_t)i * group->length;
+        memcpy(packet, group->publish, group->length);
+        if (work->qos > 0) {
+            packet[group->id_at + 1] = (uint8_t)(i + 1);
+        }
+    }
+    send_batch(fd, batch, (size_t)work->batch * group->length);
+    if (work->qos > 0) {
+        receive(fd, work->batch, ACK, 2, work->qos == 1 ? PUBACK : PUBREC, PUBREL);
+    }
+    await_pong(fd);
+    if (work->qos == 2) {
+        send_batch(fd, answers, (size_t)work->batch * ACK);
+        receive(fd, work->batch, ACK, 2, PUBCOMP, 0);
+        await_pong(fd);
+    }
+}
+
+/* Has a receiver take `count` messages, and acknowledge them. */
+static void take(const workload *work, const group *group, int fd, int count) {
+    receive(fd, count, group->length, group->id_at, PUBLISH | work->qos << 1, work->qos == 1 ? PUBACK : PUBREC);
+    if (work->qos == 0) {
+        return;
+    }
+    send_batch(fd, answers, (size_t)count * ACK);
+    if (work->qos == 2) {
+        receive(fd, count, ACK, 2, PUBREL, PUBCOMP);
+    }
+    await_pong(fd);
+    if (work->qos == 2) {
+        send_batch(fd, answers, (size_t)count * ACK);
+        await_pong(fd);
     }
 }
 
 static void run_round(const workload *work, const group *groups) {
-    static uint8_t batch[64 * 1024];
     for (int g = 0; g < work->topics; g++) {
-        const group *group = &groups[g];
-        for (int i = 0; i < work->batch; i++) {
-            uint8_t *packet = batch + (size_t)i * group->length;
-            memcpy(packet, group->publish, group->length);
-            if (work->qos > 0) {
-                packet[group->id_at + 1] = (uint8_t)(i + 1);
-            }
-        }
         for (int p = 0; p < work->publishers; p++) {
-            write_all(group->publishers[p], batch, (size_t)work->batch * group->length);
+            publish(work, &groups[g], groups[g].publishers[p]);
         }
     }
     for (int g = 0; g < work->topics; g++) {
-        const group *group = &groups[g];
-        int messages = work->batch * work->publishers;
         for (int r = 0; r < work->receivers; r++) {
-            int fd = group->receivers[r];
-            int answer = work->qos == 0 ? 0 : work->qos == 1 ? PUBACK : PUBREC;
-            receive(fd, messages, group->length, group->id_at, PUBLISH | work->qos << 1, answer);
-            if (work->qos == 2) {
-                receive(fd, messages, ACK, 2, PUBREL, PUBCOMP);
-            }
-        }
-        for (int p = 0; work->qos > 0 && p < work->publishers; p++) {
-            int fd = group->publishers[p];
-            receive(fd, work->batch, ACK, 2, work->qos == 1 ? PUBACK : PUBREC, work->qos == 1 ? 0 : PUBREL);
-            if (work->qos == 2) {
-                receive(fd, work->batch, ACK, 2, PUBCOMP, 0);
-            }
+            take(work, &groups[g], groups[g].receivers[r], work->batch * work->publishers);
         }
     }
 }
