@@ -19,8 +19,11 @@ pub struct Kind {
     /// Found on `PATH`, unless the command line says another one.
     pub program: &'static str,
     /// Its file in `benches`. In it, `{tcp}`, `{tls}` and `{ws}` are replaced by free ports, `{tcp5}` by one more for those
-    /// who have a listener of its own for MQTT 5, `{cert}` and `{key}` by the paths of a certificate and its key.
+    /// who have a listener of its own for MQTT 5, `{cert}` and `{key}` by the paths of a certificate and its key, `{workers}` by
+    /// a number of threads.
     config: &'static str,
+    /// `None`: as many as the generator leaves processors for, two at most.
+    workers: Option<usize>,
     /// `{config}` is replaced by the path of the configuration.
     arguments: &'static [&'static str],
     /// What makes it tell its version, in the first line that is not empty.
@@ -42,12 +45,15 @@ pub const OURS: Kind = Kind {
     name: "rmqtt-c",
     program: "build/bin/rmqtt-broker",
     config: "rmqtt.json",
+    workers: None,
     arguments: &["-c", "{config}", "-l", "warn"],
     version: "-V",
     ready: Ready::Line,
 };
 
-pub const ONE_WORKER: Kind = Kind { name: "rmqtt-c with one worker", config: "rmqtt-one-worker.json", ..OURS };
+pub const ONE_WORKER: Kind = Kind { name: "rmqtt-c with one worker", workers: Some(1), ..OURS };
+
+pub const TWO_WORKERS: Kind = Kind { name: "rmqtt-c with two workers", workers: Some(2), ..OURS };
 
 /// Ours with a hook that is called in place for every message.
 pub const HOOKED: Kind =
@@ -58,10 +64,16 @@ pub const IN_PROCESS: Kind = Kind {
     name: "rmqtt-c in-process",
     program: "build/bin/bench-in-process",
     config: "",
+    workers: None,
     arguments: &[],
     version: "-V",
     ready: Ready::Never,
 };
+
+/// The generator keeps one processor busy.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).clamp(1, 2)
+}
 
 impl Kind {
     /// Whether it measures by itself.
@@ -77,6 +89,7 @@ pub const PEERS: &[Kind] = &[
         name: "mosquitto",
         program: "mosquitto",
         config: "mosquitto.conf",
+        workers: None,
         arguments: &["-c", "{config}"],
         version: "-h",
         ready: Ready::Port,
@@ -85,6 +98,7 @@ pub const PEERS: &[Kind] = &[
         name: "rumqttd",
         program: "rumqttd",
         config: "rumqttd.toml",
+        workers: None,
         arguments: &["--quiet", "--config", "{config}"],
         version: "--version",
         ready: Ready::Port,
@@ -133,6 +147,7 @@ impl Broker {
         let config = directory.join(kind.config);
         let path = |name| directory.join(name).display().to_string();
         let mut text = text.replace("{cert}", &path(tls::CERTIFICATE)).replace("{key}", &path(tls::KEY));
+        text = text.replace("{workers}", &kind.workers.unwrap_or_else(workers).to_string());
         ports.retain(|(name, address)| {
             let place = format!("{{{name}}}");
             let wanted = text.contains(&place);

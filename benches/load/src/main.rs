@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use broker::{Kind, HOOKED, IN_PROCESS, OURS, PEERS};
+use broker::{Kind, HOOKED, IN_PROCESS, ONE_WORKER, OURS, PEERS, TWO_WORKERS};
 use compare::{Contender, Plan};
 use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, IN_PROCESS_SCENARIOS, SCENARIOS};
 use study::{Bench, Study, STUDIES};
@@ -47,6 +47,7 @@ usage: load compare [OPTION...]           starts brokers in turn and prints how 
   --only NAME[,NAME]   only these scenarios
 compare:
   --ours PROGRAM       rmqtt-broker (build/bin/rmqtt-broker)
+  --workers N          its threads, 1 or 2 (as many as the generator leaves processors for, two at most)
   --hooked PROGRAM     the same with an inline hook (build/bin/bench-hooked)
   --in-process PROGRAM one that publishes to itself (build/bin/bench-in-process)
   --peer NAME=PROGRAM  a broker to compare with; may be repeated (mosquitto, and rumqttd where it is)
@@ -109,6 +110,7 @@ struct Options {
     seconds: Option<f64>,
     scenarios: Vec<&'static Scenario>,
     ours: PathBuf,
+    kind: &'static Kind,
     hooked: PathBuf,
     in_process: PathBuf,
     peers: Vec<Contender>,
@@ -138,6 +140,7 @@ impl Options {
             seconds: None,
             scenarios: scenarios().collect(),
             ours: OURS.program.into(),
+            kind: &OURS,
             hooked: HOOKED.program.into(),
             in_process: IN_PROCESS.program.into(),
             peers: Vec::new(),
@@ -154,6 +157,7 @@ impl Options {
                 "--seconds" => options.seconds = Some(within(argument, value()?, 0.1, 60.0)?),
                 "--only" => options.scenarios = value()?.split(',').map(find_scenario).collect::<Result<_>>()?,
                 "--ours" => options.ours = value()?.into(),
+                "--workers" => options.kind = parse_workers(value()?)?,
                 "--hooked" => options.hooked = value()?.into(),
                 "--in-process" => options.in_process = value()?.into(),
                 "--peer" => options.peers.push(parse_peer(value()?)?),
@@ -181,7 +185,7 @@ impl Options {
                 if contenders.is_empty() {
                     contenders = known_peers();
                 }
-                contenders.push(Contender { kind: &OURS, program: self.ours.clone() });
+                contenders.push(Contender { kind: self.kind, program: self.ours.clone() });
                 let first_peer = Contender { kind: contenders[0].kind, program: contenders[0].program.clone() };
                 let of = |list: &'static [Scenario]| {
                     let chosen = |scenario: &&Scenario| list.iter().any(|other| std::ptr::eq(other, *scenario));
@@ -271,6 +275,14 @@ fn known_peers() -> Vec<Contender> {
     let contender = |kind: &'static Kind| Contender { kind, program: kind.program.into() };
     let is_there = |(index, contender): &(usize, Contender)| *index == 0 || broker::find(&contender.program).is_ok();
     PEERS.iter().map(contender).enumerate().filter(is_there).map(|(_, contender)| contender).collect()
+}
+
+fn parse_workers(text: &str) -> Result<&'static Kind> {
+    match text {
+        "1" => Ok(&ONE_WORKER),
+        "2" => Ok(&TWO_WORKERS),
+        _ => Err(format!("--workers is 1 or 2, not {text}")),
+    }
 }
 
 fn find_study(name: &str) -> Result<&'static Study> {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::{figure, Bench, Rows, Study};
-use crate::broker::{Broker, Kind, ONE_WORKER, OURS};
+use crate::broker::{Broker, Kind, ONE_WORKER, TWO_WORKERS};
 use crate::connection::{Connection, Scratch};
 use crate::packet::{self, Version};
 use crate::process;
@@ -48,7 +48,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 fn run(bench: &Bench, rows: &mut Rows) -> Result<()> {
     for work in WORKS {
-        let kinds = [("1", &ONE_WORKER), ("2", &OURS)];
+        let kinds = [("1", &ONE_WORKER), ("2", &TWO_WORKERS)];
         let mut runs = kinds.map(|(_, kind)| Run::new(bench, kind, work)).into_iter().collect::<Result<Vec<_>>>()?;
         let mut scratch = Scratch::new();
         // In turn, so that both meet the same machine. The first round warms up.
