@@ -115,7 +115,8 @@ pub fn measure(target: &Target, warm_up: Duration, measured: Duration, pace: Pac
         }
         if while_sending.is_none() && (now >= duration || publisher.waiting() > BEHIND_BYTES) {
             while_sending = Some(received as f64 / now.as_secs_f64());
-            held = (sent - received) as f64 <= pace.per_second as f64 * BEHIND.as_secs_f64();
+            let behind = (sent - received) as f64 > pace.per_second as f64 * BEHIND.as_secs_f64();
+            held = !behind && publisher.waiting() <= BEHIND_BYTES;
             if !held {
                 break;
             }
