@@ -6,6 +6,7 @@
 //! they were made.
 
 use std::cell::Cell;
+use std::iter::from_fn;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ thread_local! {
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// A thread that messages are made by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Home(u8);
 
 impl Home {
@@ -80,11 +81,12 @@ impl Done {
         }
     }
 
-    /// Brings them to their places.
+    /// Brings them to their places, each of which is locked once.
     pub(super) fn bring(&mut self, returns: &Returns) {
-        while let Some(&(home, _)) = self.0.first() {
-            let same = self.0.iter().take_while(|(other, _)| *other == home).count();
-            returns.give(home, self.0.drain(..same).map(|(_, message)| message));
+        self.0.sort_unstable_by_key(|(home, _)| *home);
+        let mut done = self.0.drain(..).peekable();
+        while let Some(&(home, _)) = done.peek() {
+            returns.give(home, from_fn(|| done.next_if(|(other, _)| *other == home).map(|(_, message)| message)));
         }
     }
 
