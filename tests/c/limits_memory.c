@@ -111,13 +111,19 @@ static void the_use_is_told_by_kind(void) {
     rmqtt_broker_free(broker);
 }
 
+/** A broker with the smallest budget, whose overload and drops are heard of. */
+static rmqtt_broker_t *start_with_budget(told *hearing) {
+    memset(hearing, 0, sizeof *hearing);
+    rmqtt_broker_t *broker = test_broker(CONFIG("8388608"));
+    listen_in(broker, hearing);
+    test_start(broker);
+    return broker;
+}
+
 static void the_budget_is_kept(void) {
     told hearing;
     test_client clients[SLOW];
-    memset(&hearing, 0, sizeof hearing);
-    rmqtt_broker_t *broker = test_broker(CONFIG("8388608"));
-    listen_in(broker, &hearing);
-    test_start(broker);
+    rmqtt_broker_t *broker = start_with_budget(&hearing);
     uint16_t port = test_port(broker, 0);
     test_client sender = test_client_open(port, "sender"), receiver = test_client_open(port, "receiver");
     test_client_subscribe(receiver, "pair", 1);
@@ -156,10 +162,7 @@ static void the_budget_is_kept(void) {
 static void a_reload_changes_the_budget(void) {
     told hearing;
     test_client clients[SLOW];
-    memset(&hearing, 0, sizeof hearing);
-    rmqtt_broker_t *broker = test_broker(CONFIG("8388608"));
-    listen_in(broker, &hearing);
-    test_start(broker);
+    rmqtt_broker_t *broker = start_with_budget(&hearing);
     uint16_t port = test_port(broker, 0);
     connect_slow(port, clients);
     flood(broker);
