@@ -8,17 +8,22 @@ LIB     := $(CURDIR)/$(BUILD)/lib
 LOAD    := $(BUILD)/bench/release/load
 GO_ENV  := PKG_CONFIG_PATH=$(LIB)/pkgconfig LD_LIBRARY_PATH=$(LIB)
 
-.PHONY: help run build test test-rust test-c test-go test-csharp test-clients bench bench-quick \
+.PHONY: help run build programs test test-rust test-c test-go test-csharp test-clients bench bench-quick \
         bench-scale bench-latency bench-memory bench-programs install clean setup-run setup-test setup-bench
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-run: setup-run build ## Builds what is missing and runs a broker on 127.0.0.1:1883
+run: setup-run programs ## Builds what is missing and runs a broker on 127.0.0.1:1883
 	exec $(BUILD)/bin/rmqtt-broker -c examples/broker.json
 
-build: ## Builds the library and the C programs into build/
-	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release
+build: ## Builds the library, the C programs and their tests into build/
+	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DRMQTT_BUILD_TESTS=ON
+	cmake --build $(BUILD) --parallel $(JOBS)
+
+# The tests need more of the machine than a compiler.
+programs: ## The same without the tests
+	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DRMQTT_BUILD_TESTS=OFF
 	cmake --build $(BUILD) --parallel $(JOBS)
 
 test: setup-test test-rust build test-c test-go test-csharp test-clients ## Runs every test in every language
@@ -71,11 +76,11 @@ bench-latency: setup-bench bench-programs ## Latency at shares of the maximum, a
 bench-memory: setup-bench bench-programs ## Memory of clients, subscriptions, queued and retained messages
 	$(call study,memory)
 
-bench-programs: build
+bench-programs: programs
 	cargo build --release --locked --manifest-path benches/load/Cargo.toml --target-dir $(BUILD)/bench
 	cmake --build $(BUILD) --target bench-hooked --target bench-in-process
 
-install: build ## Installs header, libraries, CMake package, pkg-config file and rmqtt-broker below PREFIX
+install: programs ## Installs header, libraries, CMake package, pkg-config file and rmqtt-broker below PREFIX
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean: ## Removes what the targets above have made
