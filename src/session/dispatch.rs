@@ -1,5 +1,6 @@
 //! The way of a message from its publisher to the sessions that get it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,9 @@ use crate::router::{Group, Identifiers, Target};
 
 /// Deliveries after which a batch ends: with many receivers for each message, others should not have to wait for long.
 const DELIVERIES_PER_BATCH: usize = 4096;
+
+/// Receivers that are woken before others get their turn.
+const WAKES_PER_TURN: usize = 64;
 
 /// What queues may grow by before the memory account is told, which it is when a batch is over, too.
 const UNTOLD_BYTES: i64 = 64 * 1024;
@@ -48,7 +52,8 @@ struct Batch {
     home: Home,
     /// Messages that the publisher has acknowledged as a receiver.
     done: Done,
-    touched: Vec<Receiver>,
+    /// Those who are to be woken, in the order in which they have got something.
+    touched: VecDeque<Receiver>,
     lost: Lost,
     /// Deliveries of this batch.
     deliveries: usize,
@@ -70,7 +75,7 @@ impl Dispatch {
             frames: Frames::default(),
             home: Home::here(),
             done: Done::default(),
-            touched: Vec::new(),
+            touched: VecDeque::new(),
             lost: Lost::default(),
             deliveries: 0,
             queued: 0,
@@ -185,7 +190,26 @@ impl Dispatch {
         self.batch.done.bring(hub.returns());
     }
 
-    /// Ends a batch: wakes those who have got something.
+    /// Ends a batch. Some of those who have got something are woken, see [`Dispatch::wake_some`].
+    pub(super) fn end_batch(&mut self) {
+        self.batch.deliveries = 0;
+        self.tell_memory();
+        self.wake_some();
+    }
+
+    /// Wakes some of those who have got something: whoever has nothing to do with them gets a turn before all of them have had
+    /// theirs.
+    pub(super) fn wake_some(&mut self) {
+        let count = self.batch.touched.len().min(WAKES_PER_TURN);
+        self.batch.touched.drain(..count).for_each(|receiver| receiver.wake());
+    }
+
+    /// Whether there are others to be woken.
+    pub(super) fn has_to_wake(&self) -> bool {
+        !self.batch.touched.is_empty()
+    }
+
+    /// Ends a batch: wakes all who have got something.
     pub(super) fn flush(&mut self) {
         self.batch.deliveries = 0;
         self.tell_memory();
@@ -198,7 +222,9 @@ impl Dispatch {
     pub(super) fn rest(&mut self) {
         self.routes = self.routes.take().filter(|routes| routes.may_stay());
         self.batch.frames = Frames::default();
-        self.batch.touched = Vec::new();
+        if self.batch.touched.is_empty() {
+            self.batch.touched = VecDeque::new();
+        }
         self.batch.done.rest();
     }
 
@@ -255,7 +281,7 @@ impl Batch {
                     Ok(Pushed::Queued { crowded, wake }) => {
                         self.queued += 1;
                         if wake {
-                            self.touched.push(target.subscriber.clone());
+                            self.touched.push_back(target.subscriber.clone());
                         }
                         if crowded {
                             self.crowded = Some(target.subscriber.clone());
@@ -370,7 +396,7 @@ impl Batch {
             Outcome::Absent => false,
         };
         if wake {
-            self.touched.push(Receiver::Session(handle.clone()));
+            self.touched.push_back(Receiver::Session(handle.clone()));
         }
         if !self.lost.messages.is_empty() {
             let client = handle.client();

@@ -219,8 +219,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Closing> {
         for _ in 0..READS_PER_TURN {
             let now = Instant::now();
+            self.dispatch.wake_some();
             self.end_pause(now);
             if self.is_held_back(cx) {
+                self.wake_others(cx);
                 // Answers that have been given are not held back.
                 return self.write(cx, now);
             }
@@ -230,6 +232,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
             self.hear_decision(cx, now)?;
             let replayed = self.replay(now);
             self.write(cx, now)?;
+            if self.wake_others(cx) {
+                return Ok(());
+            }
             // What has been written may have left room for more of them.
             let replayed = replayed || self.may_replay();
             self.look_after_receiver(cx, now);
@@ -261,6 +266,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         }
         cx.waker().wake_by_ref();
         Ok(())
+    }
+
+    /// Whether there are receivers of its messages that have not been woken: the task goes on with that when others have had
+    /// their turn.
+    fn wake_others(&self, cx: &mut Context<'_>) -> bool {
+        let has_to_wake = self.dispatch.has_to_wake();
+        if has_to_wake {
+            cx.waker().wake_by_ref();
+        }
+        has_to_wake
     }
 
     /// Whether there is no room for events of this client yet. It is woken when there is.
@@ -327,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         add(&handle.tally().messages_received, received);
         handle.set_in_flight(in_flight);
         self.dispatch.grow(handle.memory().in_flight.note(held));
-        self.dispatch.flush();
+        self.dispatch.end_batch();
         self.dispatch.bring_back(&self.hub);
         if self.dispatch.take_burden() {
             self.rests_until = Some(now + REST);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use futures::FutureExt;
 use tokio::io::{duplex, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{channel, Receiver, Sender};
-use tokio::task::JoinHandle;
+use tokio::task::{unconstrained, JoinHandle};
 use tokio::time::timeout;
 
 use super::super::{guarded, serve, Hub, Peer, SessionCounters};
@@ -45,7 +46,7 @@ impl Place {
         let config = r#"{"listeners":[{"address":"127.0.0.1:0"}],"auth":{"allow_anonymous":true}}"#;
         let (config, table, hook_counters) =
             (Config::parse(config).unwrap(), HookTable::default(), HookCounters::default());
-        let (sender, gone) = channel::<Disconnected>(16);
+        let (sender, gone) = channel::<Disconnected>(1024);
         table.set(Some(Box::new(Told(sender))));
         let hook_counters = Arc::new(hook_counters);
         let pool = CallbackPool::start(1, 16, "test", hook_counters.clone()).unwrap();
@@ -126,6 +127,12 @@ impl Caller {
 
     pub(super) async fn write(&mut self, bytes: &[u8]) {
         timeout(DEADLINE, self.stream.write_all(bytes)).await.expect("in time").expect("somebody reads");
+    }
+
+    /// Whether something has come that has not been read.
+    pub(super) fn has_something(&mut self) -> bool {
+        let reading = unconstrained(self.stream.read_buf(&mut self.input));
+        matches!(reading.now_or_never(), Some(Ok(1..))) || !self.input.is_empty()
     }
 
     /// The next packet; `None` at the end.

@@ -1,8 +1,9 @@
 //! Tests of the protocol without sockets: what [`super::connection`], [`super::window`] and [`super::mailbox`] do with
-//! packets and messages. [`panics`] goes through [`super::serve`], over streams in memory.
+//! packets and messages. [`bursts`] and [`panics`] go through [`super::serve`], over streams in memory.
 
 mod aliases;
 mod any_packets;
+mod bursts;
 mod desk;
 mod ending;
 mod in_memory;
