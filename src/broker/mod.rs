@@ -122,6 +122,7 @@ impl Run {
         tokio::spawn(hub.clone().watch_memory());
         tokio::spawn(hub.clone().publish_for_host(host_messages));
         tokio::spawn(hub.clone().publish_delayed());
+        tokio::spawn(hub.clone().poll_busily());
         let open = bound.into_iter().map(|listener| Open::begin(listener, &hub, &places)).collect();
         drop(inside);
         Ok(Run {

@@ -89,6 +89,11 @@ pub struct Runtime {
     #[schemars(range(max = 1024))]
     pub worker_threads: u32,
 
+    /// How long a worker thread goes on looking for work when a client has kept it busy, in microseconds, before it sleeps; 0
+    /// means not at all. Clients that send one thing after another get their answers sooner, while a processor is kept busy.
+    #[schemars(range(max = 1_000_000))]
+    pub busy_poll_us: u64,
+
     /// The name of the worker threads, as debuggers show it.
     #[schemars(length(min = 1, max = 15), extend("format" = "text"))]
     pub thread_name: String,
@@ -402,7 +407,7 @@ impl Default for Config {
 
 impl Default for Runtime {
     fn default() -> Self {
-        Runtime { worker_threads: 0, thread_name: "rmqtt".to_owned() }
+        Runtime { worker_threads: 0, busy_poll_us: 0, thread_name: "rmqtt".to_owned() }
     }
 }
 

@@ -142,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
             Ok(()) => {
                 // Nobody waits for that.
                 driving.hub.returns().free();
+                driving.hub.busy_poll().note_work();
                 Poll::Pending
             }
             Err(closing) => match self.0.take() {

@@ -8,6 +8,7 @@ mod arrival;
 mod backlog;
 mod blocks;
 mod buffer;
+mod busy_poll;
 mod closing;
 mod connection;
 mod counters;

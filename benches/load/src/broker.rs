@@ -20,10 +20,12 @@ pub struct Kind {
     pub program: &'static str,
     /// Its file in `benches`. In it, `{tcp}`, `{tls}` and `{ws}` are replaced by free ports, `{tcp5}` by one more for those
     /// who have a listener of its own for MQTT 5, `{cert}` and `{key}` by the paths of a certificate and its key, `{workers}` by
-    /// a number of threads.
+    /// a number of threads, `{busy_poll_us}` by microseconds.
     config: &'static str,
     /// `None`: as many as the generator leaves processors for, two at most.
     workers: Option<usize>,
+    /// How long threads look for work before they sleep.
+    busy_poll_us: u32,
     /// `{config}` is replaced by the path of the configuration.
     arguments: &'static [&'static str],
     /// What makes it tell its version, in the first line that is not empty.
@@ -46,6 +48,7 @@ pub const OURS: Kind = Kind {
     program: "build/bin/rmqtt-broker",
     config: "rmqtt.json",
     workers: None,
+    busy_poll_us: 0,
     arguments: &["-c", "{config}", "-l", "warn"],
     version: "-V",
     ready: Ready::Line,
@@ -54,6 +57,9 @@ pub const OURS: Kind = Kind {
 pub const ONE_WORKER: Kind = Kind { name: "rmqtt-c with one worker", workers: Some(1), ..OURS };
 
 pub const TWO_WORKERS: Kind = Kind { name: "rmqtt-c with two workers", workers: Some(2), ..OURS };
+
+/// Ours with threads that stay awake for a while.
+pub const AWAKE: Kind = Kind { name: "rmqtt-c awake", busy_poll_us: 50, ..OURS };
 
 /// Ours with a hook that is called in place for every message.
 pub const HOOKED: Kind =
@@ -65,6 +71,7 @@ pub const IN_PROCESS: Kind = Kind {
     program: "build/bin/bench-in-process",
     config: "",
     workers: None,
+    busy_poll_us: 0,
     arguments: &[],
     version: "-V",
     ready: Ready::Never,
@@ -90,6 +97,7 @@ pub const PEERS: &[Kind] = &[
         program: "mosquitto",
         config: "mosquitto.conf",
         workers: None,
+        busy_poll_us: 0,
         arguments: &["-c", "{config}"],
         version: "-h",
         ready: Ready::Port,
@@ -99,6 +107,7 @@ pub const PEERS: &[Kind] = &[
         program: "rumqttd",
         config: "rumqttd.toml",
         workers: None,
+        busy_poll_us: 0,
         arguments: &["--quiet", "--config", "{config}"],
         version: "--version",
         ready: Ready::Port,
@@ -148,6 +157,7 @@ impl Broker {
         let path = |name| directory.join(name).display().to_string();
         let mut text = text.replace("{cert}", &path(tls::CERTIFICATE)).replace("{key}", &path(tls::KEY));
         text = text.replace("{workers}", &kind.workers.unwrap_or_else(workers).to_string());
+        text = text.replace("{busy_poll_us}", &kind.busy_poll_us.to_string());
         ports.retain(|(name, address)| {
             let place = format!("{{{name}}}");
             let wanted = text.contains(&place);

@@ -26,9 +26,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use broker::{Kind, HOOKED, IN_PROCESS, ONE_WORKER, OURS, PEERS, TWO_WORKERS};
+use broker::{Kind, AWAKE, HOOKED, IN_PROCESS, ONE_WORKER, OURS, PEERS, TWO_WORKERS};
 use compare::{Contender, Plan};
-use scenario::{Scenario, Target, Timing, HOOK_SCENARIOS, IN_PROCESS_SCENARIOS, SCENARIOS};
+use scenario::{Scenario, Target, Timing, AWAKE_SCENARIOS, HOOK_SCENARIOS, IN_PROCESS_SCENARIOS, SCENARIOS};
 use study::{Bench, Study, STUDIES};
 use transport::Transport;
 
@@ -186,7 +186,11 @@ impl Options {
                     contenders = known_peers();
                 }
                 contenders.push(Contender { kind: self.kind, program: self.ours.clone() });
-                let first_peer = Contender { kind: contenders[0].kind, program: contenders[0].program.clone() };
+                let first_peer = || Contender { kind: contenders[0].kind, program: contenders[0].program.clone() };
+                let ours = |kind| Contender { kind, program: self.ours.clone() };
+                let awake = vec![first_peer(), ours(self.kind), ours(&AWAKE)];
+                let hooked = vec![ours(&OURS), Contender { kind: &HOOKED, program: self.hooked }];
+                let in_process = vec![first_peer(), Contender { kind: &IN_PROCESS, program: self.in_process }];
                 let of = |list: &'static [Scenario]| {
                     let chosen = |scenario: &&Scenario| list.iter().any(|other| std::ptr::eq(other, *scenario));
                     self.scenarios.iter().copied().filter(chosen).collect::<Vec<_>>()
@@ -201,15 +205,12 @@ impl Options {
                     limit: Duration::from_secs(limit),
                 };
                 let mut all_well = run_if_any(&plan)?;
-                plan.contenders = vec![
-                    Contender { kind: &OURS, program: self.ours },
-                    Contender { kind: &HOOKED, program: self.hooked },
-                ];
-                plan.scenarios = of(HOOK_SCENARIOS);
-                all_well &= run_if_any(&plan)?;
-                plan.contenders = vec![first_peer, Contender { kind: &IN_PROCESS, program: self.in_process }];
-                plan.scenarios = of(IN_PROCESS_SCENARIOS);
-                Ok(run_if_any(&plan)? && all_well)
+                let others = [(awake, AWAKE_SCENARIOS), (hooked, HOOK_SCENARIOS), (in_process, IN_PROCESS_SCENARIOS)];
+                for (contenders, list) in others {
+                    (plan.contenders, plan.scenarios) = (contenders, of(list));
+                    all_well &= run_if_any(&plan)?;
+                }
+                Ok(all_well)
             }
             Command::Against => {
                 let [address] = &self.names[..] else { return Err("against needs an address".to_owned()) };
@@ -258,7 +259,7 @@ fn within<T: std::str::FromStr + PartialOrd>(what: &str, value: &str, least: T, 
 }
 
 fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().chain(HOOK_SCENARIOS).chain(IN_PROCESS_SCENARIOS)
+    SCENARIOS.iter().chain(AWAKE_SCENARIOS).chain(HOOK_SCENARIOS).chain(IN_PROCESS_SCENARIOS)
 }
 
 fn run_if_any(plan: &Plan) -> Result<bool> {

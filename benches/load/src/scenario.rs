@@ -148,6 +148,10 @@ pub const ONE_TO_ONE: Shape = Shape {
     gather: None,
 };
 
+const QOS1: Shape = Shape { qos: 1, ..ONE_TO_ONE };
+
+const QOS2: Shape = Shape { qos: 2, window: 20, ..ONE_TO_ONE };
+
 const OVER_TLS: Shape = Shape { transport: Transport::Tls, ..ONE_TO_ONE };
 
 const OVER_WEBSOCKET: Shape = Shape { transport: Transport::WebSocket, ..ONE_TO_ONE };
@@ -166,11 +170,7 @@ const fn throughput(title: &'static str) -> Figure {
 /// What an inline `authorize_publish` hook costs: a broker with one against the same broker without.
 pub const HOOK_SCENARIOS: &[Scenario] = &[
     Scenario { name: "hook-qos0", work: Work::Flow(ONE_TO_ONE), figures: &[messages("QoS 0, 1→1", HOOK_GOAL)] },
-    Scenario {
-        name: "hook-qos1",
-        work: Work::Flow(Shape { qos: 1, ..ONE_TO_ONE }),
-        figures: &[messages("QoS 1, 1→1, window 100", HOOK_GOAL)],
-    },
+    Scenario { name: "hook-qos1", work: Work::Flow(QOS1), figures: &[messages("QoS 1, 1→1, window 100", HOOK_GOAL)] },
     Scenario {
         name: "hook-pairs",
         work: Work::Flow(Shape { qos: 1, topics: 20, ..ONE_TO_ONE }),
@@ -179,6 +179,12 @@ pub const HOOK_SCENARIOS: &[Scenario] = &[
 ];
 
 const HOOK_GOAL: f64 = 0.95;
+
+/// What it gives to stay awake: where clients wait for an answer before they say more, it is waking that takes the time.
+pub const AWAKE_SCENARIOS: &[Scenario] = &[
+    Scenario { name: "awake-qos1", work: Work::Flow(QOS1), figures: &[messages("QoS 1, 1→1, window 100", 15.0)] },
+    Scenario { name: "awake-qos2", work: Work::Flow(QOS2), figures: &[messages("QoS 2, 1→1, window 20", 10.0)] },
+];
 
 /// Messages that need no network, beside those that cross one to the first peer and back.
 pub const IN_PROCESS_SCENARIOS: &[Scenario] = &[Scenario {
@@ -196,17 +202,13 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "qos0", work: Work::Flow(ONE_TO_ONE), figures: &[messages("QoS 0, 1→1", 30.0)] },
     Scenario {
         name: "qos1",
-        work: Work::Flow(Shape { qos: 1, ..ONE_TO_ONE }),
+        work: Work::Flow(QOS1),
         figures: &[
             messages("QoS 1, 1→1, window 100", 15.0),
             Figure { title: "broker CPU per QoS 1 message", unit: "µs", value: Value::Cpu, goal: Goal::AtMost(1.5) },
         ],
     },
-    Scenario {
-        name: "qos2",
-        work: Work::Flow(Shape { qos: 2, window: 20, ..ONE_TO_ONE }),
-        figures: &[messages("QoS 2, 1→1, window 20", 10.0)],
-    },
+    Scenario { name: "qos2", work: Work::Flow(QOS2), figures: &[messages("QoS 2, 1→1, window 20", 10.0)] },
     Scenario { name: "fanout-qos0", work: Work::Flow(FAN_OUT), figures: &[messages("fan-out 1→50, QoS 0", 50.0)] },
     Scenario {
         name: "fanout-qos1",

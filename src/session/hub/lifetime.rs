@@ -115,6 +115,11 @@ impl Hub {
         }
     }
 
+    /// Keeps a worker thread awake for a while when clients have kept it busy, if that is configured. Never returns.
+    pub async fn poll_busily(self: Arc<Self>) {
+        self.busy_poll.run().await;
+    }
+
     /// Ends sessions and publishes wills as they fall due, and sweeps retained messages that have expired. Never returns.
     pub async fn keep_time(self: Arc<Self>) {
         loop {

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, Notify};
 
 use super::backlog::Backlog;
+use super::busy_poll::BusyPoll;
 use super::counters::{add, SessionCounters};
 use super::deadlines::Deadlines;
 use super::delayed::Delayed;
@@ -99,6 +100,7 @@ pub struct Hub {
     refusals: Places,
     memory: Arc<Memory>,
     returns: Returns,
+    busy_poll: BusyPoll,
     /// While there is little memory: until when the host program adds to no backlog.
     host_rests_until: Mutex<Option<Instant>>,
     stopping: AtomicBool,
@@ -171,6 +173,7 @@ impl Hub {
             refusals: Places::new(REFUSALS),
             memory,
             returns: Returns::default(),
+            busy_poll: BusyPoll::new(Duration::from_micros(config.runtime.busy_poll_us)),
             host_rests_until: Mutex::default(),
             stopping: AtomicBool::new(false),
         };
@@ -258,6 +261,10 @@ impl Hub {
     }
 
     /// Where messages lie that go back to the thread that made them.
+    pub(in crate::session) fn busy_poll(&self) -> &BusyPoll {
+        &self.busy_poll
+    }
+
     pub(in crate::session) fn returns(&self) -> &Returns {
         &self.returns
     }
