@@ -178,6 +178,10 @@ impl Blocks {
 
     /// Moves blocks to `out`, at least one if there is any, until `out` has been given `max_bytes`.
     pub(super) fn take(&mut self, out: &mut VecDeque<Block>, max_bytes: usize) {
+        if out.is_empty() && self.bytes <= max_bytes {
+            *out = std::mem::take(self).queue;
+            return;
+        }
         let mut taken = 0;
         // A packet's payload goes with its head: what stays behind must begin with a packet.
         while taken < max_bytes || matches!(self.queue.front(), Some(Block::Shared(_))) {

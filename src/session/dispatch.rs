@@ -200,8 +200,10 @@ impl Dispatch {
     /// Wakes some of those who have got something: whoever has nothing to do with them gets a turn before all of them have had
     /// theirs.
     pub(super) fn wake_some(&mut self) {
-        let count = self.batch.touched.len().min(WAKES_PER_TURN);
-        self.batch.touched.drain(..count).for_each(|receiver| receiver.wake());
+        for _ in 0..WAKES_PER_TURN {
+            let Some(receiver) = self.batch.touched.pop_front() else { break };
+            receiver.wake();
+        }
     }
 
     /// Whether there are others to be woken.

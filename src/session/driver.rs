@@ -585,6 +585,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driving<S> {
         if let Some(closing) = mailbox.look() {
             return Err(closing);
         }
+        let has_all = self.taken.is_empty() && self.forwarding.is_none() && blocks.is_empty();
+        if has_all && self.connection.out.is_empty() && mailbox.is_at_rest() {
+            return Ok(false); // Mostly: what wakes a publisher is its socket.
+        }
         if let Some(replays) = mailbox.take_replays() {
             self.replays.append(*replays);
         }

@@ -515,6 +515,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether there is nothing that the connection could do.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.messages() == 0 && self.replays.is_none() && self.publishers.is_empty() && !self.lagging
+    }
+
     /// The connection has looked: whatever comes from now on has to wake it.
     pub(super) fn look(&mut self) -> Option<Closing> {
         self.notified = false;
