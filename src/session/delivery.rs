@@ -9,7 +9,7 @@ use super::blocks::SHARED_PAYLOAD;
 use super::buffer::READ_BYTES;
 use super::receipt::{Receipt, Token};
 use super::receiver::Receiver;
-use super::returns::Home;
+use super::returns::{Home, Spare};
 use crate::codec::PublishHead;
 use crate::limits::{Kind, Memory};
 use crate::model::{Client, Message, Origin, QoS, Text};
@@ -165,12 +165,13 @@ impl<'a> Outgoing<'a> {
     /// The message to keep, which holds on to no packet.
     pub(super) fn message(&mut self) -> &Arc<Message> {
         if self.message.is_none() {
+            let mut spare = Spare::find();
             // Small ones are not shared with anybody but through the message: a copy counts no references.
             let payload = match self.payload_to_share.take() {
                 Some(payload) => payload,
-                None => self.own_payload(),
+                None => self.own_payload(&mut spare),
             };
-            self.message = Some(Arc::new(Message {
+            self.message = Some(spare.message(Message {
                 topic: self.topic.map_or_else(|| Text::from(self.source.topic), Text::clone),
                 payload,
                 qos: self.source.qos,
@@ -199,16 +200,16 @@ impl<'a> Outgoing<'a> {
             return &message.payload;
         }
         if self.payload_to_share.is_none() {
-            self.payload_to_share = Some(self.own_payload());
+            self.payload_to_share = Some(self.own_payload(&mut Spare::default()));
         }
         self.payload_to_share.get_or_insert_with(|| unreachable!("it has just been made"))
     }
 
-    fn own_payload(&self) -> Bytes {
+    fn own_payload(&self, spare: &mut Spare) -> Bytes {
         let payload = self.source.payload;
         let (payload, overhead) = match payload.len() >= 4 * SHARED_PAYLOAD {
             true => (payload.clone(), READ_BYTES / 2),
-            false => (Bytes::copy_from_slice(payload), 0),
+            false => (spare.payload(payload), 0),
         };
         match self.memory {
             Some((memory, kind)) if payload.len() >= SHARED_PAYLOAD => memory.count(kind, payload, overhead),

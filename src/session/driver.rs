@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
         match driving.turn(cx).and_then(|()| driving.count_buffers()) {
             Ok(()) => {
                 // Nobody waits for that.
-                driving.hub.returns().free();
+                driving.hub.returns().collect();
                 driving.hub.busy_poll().note_work();
                 Poll::Pending
             }

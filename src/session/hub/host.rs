@@ -114,7 +114,7 @@ impl Drop for Publisher<'_> {
         let dispatch = self.dispatch();
         dispatch.flush();
         dispatch.rest();
-        self.hub.returns.free();
+        self.hub.returns.collect();
     }
 }
 

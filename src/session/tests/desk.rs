@@ -25,7 +25,7 @@ pub(super) fn quota(policy: SlowConsumer, max_messages: usize, max_bytes: usize)
     Arc::new(SharedQuota::new(Quota { max_messages, max_bytes, policy }))
 }
 
-pub(super) fn client() -> Arc<Client> {
+pub(in crate::session) fn client() -> Arc<Client> {
     let text = Text::from;
     Arc::new(Client {
         id: text("c"),

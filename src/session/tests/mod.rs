@@ -4,7 +4,7 @@
 mod aliases;
 mod any_packets;
 mod bursts;
-mod desk;
+pub(super) mod desk;
 mod ending;
 mod in_memory;
 mod mailbox;
