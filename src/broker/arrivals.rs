@@ -172,7 +172,8 @@ fn receive<S: Socket + Send + 'static>(
     })
 }
 
-/// Does what comes before MQTT; `None` if nothing becomes of the connection.
+/// Does what comes before MQTT; `None` if nothing becomes of the connection. What takes much room, and not every connection
+/// needs, is boxed.
 async fn prepare<S: Socket + Send + 'static>(
     hub: &Arc<Hub>,
     mut link: Link<S>,
@@ -185,8 +186,9 @@ async fn prepare<S: Socket + Send + 'static>(
     }
     if let Some(proxy) = &door.proxy {
         let read_by = peer.connect_by.min(Instant::now() + proxy.timeout);
-        let announced = in_time(hub, peer, read_by, "PROXY protocol", proxy.read(&mut link, remote.map(|at| at.ip())));
-        let Announced { source, info: told } = announced.await?;
+        let announced = proxy.read(&mut link, remote.map(|at| at.ip()));
+        let Announced { source, info: told } =
+            Box::pin(in_time(hub, peer, read_by, "PROXY protocol", announced)).await?;
         if let Some(source) = source {
             come_from(peer, Text::from(source.to_string()));
             remote = Some(source);
@@ -202,13 +204,13 @@ async fn prepare<S: Socket + Send + 'static>(
     let ip = remote.map(|remote| remote.ip());
     let stream: Box<dyn Stream> = match (&door.tls, &door.websocket) {
         (None, None) => return Some(Ready::Plain(link)),
-        (None, Some(websocket)) => upgrade(hub, &door, peer, websocket, link, ip).await?,
+        (None, Some(websocket)) => Box::pin(upgrade(hub, &door, peer, websocket, link, ip)).await?,
         (Some(tls), websocket) => {
-            let (stream, told) = in_time(hub, peer, peer.connect_by, "TLS", tls.accept(link)).await?;
+            let (stream, told) = Box::pin(in_time(hub, peer, peer.connect_by, "TLS", tls.accept(link))).await?;
             learn(hub, peer, &door, told)?;
             match websocket {
                 None => Box::new(stream),
-                Some(websocket) => upgrade(hub, &door, peer, websocket, stream, ip).await?,
+                Some(websocket) => Box::pin(upgrade(hub, &door, peer, websocket, stream, ip)).await?,
             }
         }
     };

@@ -62,7 +62,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     let identified = match identify(hub, arrival, connect, client, peer, settings).await {
         Err(Failure::Refused(refusal)) if is_failed_attempt(refusal.reason) => {
             // Be it too late when that is over, or the client gone: it has been refused.
-            let _ = arrival.wait_in_time(suspect.fail(hub)).await;
+            let _ = Box::pin(arrival.wait_in_time(suspect.fail(hub))).await;
             return Err(refusal.into());
         }
         other => other?,
@@ -74,7 +74,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     refuse_banned(hub, client)?;
     if let Some(will) = &connect.will {
         let policy = Policy::of(settings, rules.as_deref());
-        arrival.wait_for(register(hub, will, client, policy)).await??;
+        Box::pin(arrival.wait_for(register(hub, will, client, policy))).await??;
     }
     if hub.is_stopping() {
         return Err(Refusal::new(ReasonCode::SERVER_UNAVAILABLE).into());
@@ -98,7 +98,8 @@ async fn identify<S: AsyncRead + AsyncWrite + Unpin>(
         // The host program has said who it is.
         _ if peer.identity.is_some() => Ok(Identified::default()),
         Some(method) => {
-            Ok(Identified::by_program(exchange::authenticate(hub, arrival, connect, client, peer, method).await?))
+            let exchange = Box::pin(exchange::authenticate(hub, arrival, connect, client, peer, method));
+            Ok(Identified::by_program(exchange.await?))
         }
         None => Ok(arrival.wait_in_time(authenticate(hub, connect, client, peer, settings)).await??),
     }
@@ -158,7 +159,7 @@ async fn authenticate_as_configured(
         address: &client.address,
         listener: &client.listener,
     };
-    match access.authenticate(&credentials).await {
+    match Box::pin(access.authenticate(&credentials)).await {
         Outcome::Allowed(Granted { username, superuser, expires_at, rules }) => {
             let known = Arc::make_mut(client);
             known.username = username.or_else(|| known.username.take());

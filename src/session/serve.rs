@@ -134,7 +134,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
             if let Some(refusal) = count(hub, &peer, failure) {
                 let protocol = arrival.decoder.protocol();
                 if let Some(protocol) = protocol.filter(|protocol| handshake::is_told(*protocol, refusal.reason)) {
-                    refuse(arrival.stream, protocol, None, &refusal).await;
+                    Box::pin(refuse(arrival.stream, protocol, None, &refusal)).await;
                 }
             }
             return None;
@@ -147,7 +147,8 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         Err(failure) => {
             if let Some(refusal) = count(hub, &peer, failure) {
                 tell_connack(hub, &client, refusal.reason, refusal.words.clone(), false);
-                refuse(arrival.stream, connect.protocol, connect.maximum_packet_size, &refusal).await;
+                let (protocol, most) = (connect.protocol, connect.maximum_packet_size);
+                Box::pin(refuse(arrival.stream, protocol, most, &refusal)).await;
             }
             None
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::task::yield_now;
 
 #[cfg(feature = "quic")]
 use super::quic;
@@ -113,6 +114,10 @@ fn bind_quic(_: &config::Listener, _: &Door, _: Option<OwnedFd>) -> io::Result<(
     Err(io::Error::new(io::ErrorKind::Unsupported, "this library was built without QUIC"))
 }
 
+/// Connections that are accepted before those that have come are served: of a storm of them, each is done with while the
+/// processor has what it needs for it at hand.
+const IN_A_ROW: u32 = 16;
+
 impl Bound {
     async fn accept(&self) -> io::Result<Incoming> {
         match self {
@@ -212,7 +217,13 @@ impl Listener {
     /// Accepts connections and hands them to `serve`; never returns. Whatever comes of a connection is the business of
     /// `serve`, which must not block. One for which there is no place, with the listener or in all, is given to `turn_away`.
     pub async fn accept(&self, serve: impl Fn(Accepted), turn_away: impl Fn(Incoming, Arc<Door>, bool)) {
+        let mut in_a_row = 0;
         loop {
+            in_a_row += 1;
+            if in_a_row == IN_A_ROW {
+                in_a_row = 0;
+                yield_now().await;
+            }
             let incoming = match self.socket.accept().await {
                 Ok(incoming) => incoming,
                 Err(error) => {
