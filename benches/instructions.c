@@ -6,6 +6,8 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <rmqtt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,11 +25,11 @@ typedef struct workload {
     const char *name;
     int version;
     int qos;
-    /* Publishers and receivers of each topic. */
+    /* Publishers and receivers of each topic. Without topics, clients come over TCP, one after the other, and go again. */
     int topics;
     int publishers;
     int receivers;
-    /* Messages that one publisher writes at once. */
+    /* Messages that one publisher writes at once; clients that come and go. */
     int batch;
 } workload;
 
@@ -35,7 +37,7 @@ static const workload WORKLOADS[] = {
     {"qos0", 4, 0, 1, 1, 1, 256},       {"v5-qos0", 5, 0, 1, 1, 1, 256},   {"qos1", 4, 1, 1, 1, 1, 100},
     {"qos2", 4, 2, 1, 1, 1, 20},        {"fanout-qos0", 4, 0, 1, 1, 50, 8}, {"fanout-qos1", 4, 1, 1, 1, 50, 8},
     {"fanin-qos0", 4, 0, 1, 50, 1, 16}, {"pairs-qos1", 4, 1, 20, 1, 1, 20},
-    {"lone-qos0", 4, 0, 1, 1, 1, 1},    {"lone-qos1", 4, 1, 1, 1, 1, 1},
+    {"lone-qos0", 4, 0, 1, 1, 1, 1},    {"lone-qos1", 4, 1, 1, 1, 1, 1},     {"connect", 4, 0, 0, 0, 0, 100},
 };
 
 static void fail(const char *what) {
@@ -80,9 +82,8 @@ static void put_text(uint8_t *packet, size_t *length, const char *text) {
     *length += count;
 }
 
-static int connect_client(rmqtt_broker_t *broker, int version, const char *name) {
-    int fd = -1;
-    check(rmqtt_broker_connect_pair(broker, NULL, &fd, NULL), "connect");
+/* Says CONNECT, and waits for CONNACK. */
+static void introduce(int fd, int version, const char *name) {
     uint8_t packet[MAX_PACKET] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', (uint8_t)version, 2, 0, 0};
     size_t length = 12;
     if (version == 5) {
@@ -98,7 +99,41 @@ static int connect_client(rmqtt_broker_t *broker, int version, const char *name)
     if (head[0] != 0x20 || rest[1] != 0) {
         fail("CONNACK says no");
     }
+}
+
+static int connect_client(rmqtt_broker_t *broker, int version, const char *name) {
+    int fd = -1;
+    check(rmqtt_broker_connect_pair(broker, NULL, &fd, NULL), "connect");
+    introduce(fd, version, name);
     return fd;
+}
+
+static struct sockaddr_in address_of(rmqtt_broker_t *broker) {
+    rmqtt_listener_info_t info = rmqtt_listener_info_init();
+    check(rmqtt_broker_listener_info(broker, 0, &info), "listener");
+    struct sockaddr_in address = {0};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(info.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+/* A client that comes, and goes when it has been let in. */
+static void come_and_go(const struct sockaddr_in *address, int version, int number) {
+    static const uint8_t disconnect[] = {0xE0, 0};
+    char name[32];
+    uint8_t byte;
+    snprintf(name, sizeof name, "visitor-%04d", number);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+        fail("no connection");
+    }
+    introduce(fd, version, name);
+    write_all(fd, disconnect, sizeof disconnect);
+    if (read(fd, &byte, 1) != 0) {
+        fail("the end was expected");
+    }
+    close(fd);
 }
 
 static void subscribe(int fd, const workload *work, const char *topic) {
@@ -217,7 +252,10 @@ static void take(const workload *work, const group *group, int fd, int count) {
     }
 }
 
-static void run_round(const workload *work, const group *groups) {
+static void run_round(const workload *work, const group *groups, const struct sockaddr_in *address) {
+    for (int number = 0; work->topics == 0 && number < work->batch; number++) {
+        come_and_go(address, work->version, number);
+    }
     for (int g = 0; g < work->topics; g++) {
         for (int p = 0; p < work->publishers; p++) {
             publish(work, &groups[g], groups[g].publishers[p]);
@@ -248,12 +286,14 @@ int main(int argc, char **argv) {
     }
     rmqtt_broker_t *broker = NULL;
     /* One thread: two would share the work as chance has it. */
-    const char *config = "{\"auth\":{\"allow_anonymous\":true},\"runtime\":{\"worker_threads\":1},"
+    const char *config = "{\"listeners\":[{\"address\":\"127.0.0.1:0\"}],\"auth\":{\"allow_anonymous\":true},"
+                         "\"runtime\":{\"worker_threads\":1},"
                          "\"limits\":{\"max_inflight\":1000,\"max_queued_messages\":100000}}";
     check(rmqtt_broker_new(rmqtt_str(config), &broker, NULL), "new");
     check(rmqtt_broker_start(broker, NULL), "start");
+    struct sockaddr_in address = address_of(broker);
 
-    group *groups = calloc((size_t)work->topics, sizeof *groups);
+    group *groups = calloc((size_t)work->topics + 1, sizeof *groups);
     if (!groups) {
         fail("no memory");
     }
@@ -272,14 +312,14 @@ int main(int argc, char **argv) {
         }
     }
 
-    int each = work->topics * work->publishers * work->receivers * work->batch;
+    int each = work->topics == 0 ? work->batch : work->topics * work->publishers * work->receivers * work->batch;
     int rounds = (atoi(argv[2]) + each - 1) / each;
     for (int i = 0; i < WARM_UP; i++) {
-        run_round(work, groups);
+        run_round(work, groups, &address);
     }
     CALLGRIND_START_INSTRUMENTATION;
     for (int i = 0; i < rounds; i++) {
-        run_round(work, groups);
+        run_round(work, groups, &address);
     }
     CALLGRIND_STOP_INSTRUMENTATION;
     printf("%d\n", rounds * each);
