@@ -24,8 +24,11 @@ const MESSAGES: usize = 1024;
 /// The largest that go back.
 const BYTES: usize = 1024;
 
-/// Messages that a thread keeps for their memory.
-const SPARES: usize = 256;
+/// Messages that a thread keeps for their memory: as many as its clients have in flight, if that is not unusual.
+const SPARES: usize = 1024;
+
+/// Payloads whose memory is kept, too.
+const PAYLOAD_BYTES: usize = 256;
 
 thread_local! {
     static HOME: Cell<Option<Home>> = const { Cell::new(None) };
@@ -69,7 +72,7 @@ impl Spare {
         // What else there is must not wait for the next message. The topic is mostly that of the next one, too.
         (content.publisher, content.properties) = (None, Bytes::new());
         let payload = std::mem::take(&mut content.payload).try_into_mut();
-        let mut payload = payload.ok().filter(|memory| memory.capacity() <= BYTES).unwrap_or_default();
+        let mut payload = payload.ok().filter(|memory| memory.capacity() <= PAYLOAD_BYTES).unwrap_or_default();
         payload.clear();
         SPARE.with_borrow_mut(|spares| {
             if spares.len() < SPARES {
