@@ -108,12 +108,14 @@ fn tell(scenario: &Scenario, result: &Result<Sample>) -> String {
 }
 
 fn heading(plan: &Plan, programs: &[PathBuf]) -> String {
-    let versions: Vec<String> = plan
+    let mut versions: Vec<String> = plan
         .contenders
         .iter()
         .zip(programs)
         .map(|(contender, program)| broker::version(contender.kind, program))
         .collect();
+    // One program may be there twice, set up in two ways.
+    versions.dedup();
     format!(
         "{}. {}. Medians of {} × {} s, 64-byte payloads.\n",
         versions.join(", "),
