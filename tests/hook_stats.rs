@@ -233,13 +233,18 @@ fn a_client_that_is_held_back_can_be_closed() {
 #[test]
 fn decisions_have_room_while_events_have_none() {
     let (wait, word) = hesitant();
+    let (begin, begun) = sync_channel(3);
     let hooks = Told::new(&[Hook::Connected, Hook::AuthorizeSubscribe], move |event| match event {
-        Event::Connected(client) if &*client.id == "first" => wait(),
+        Event::Connected(client) if &*client.id == "first" => {
+            begin.send(()).unwrap();
+            wait();
+        }
         _ => (),
     });
     let (broker, address) = broker(r#","callbacks":{"queue":1,"threads":2}"#, hooks);
     // One client connects again and again: all of its events wait behind its first one.
     let _first = Client::connect(&address, "first").unwrap();
+    begun.recv_timeout(LONG).unwrap();
     let _second = Client::connect(&address, "first").unwrap();
     let _third = Client::connect(&address, "first").unwrap();
     eventually("full", || broker.hook_stats(Hook::Connected).dropped == 1);

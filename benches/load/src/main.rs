@@ -188,7 +188,7 @@ impl Options {
                 contenders.push(Contender { kind: self.kind, program: self.ours.clone() });
                 let first_peer = || Contender { kind: contenders[0].kind, program: contenders[0].program.clone() };
                 let ours = |kind| Contender { kind, program: self.ours.clone() };
-                let awake = vec![first_peer(), ours(self.kind), ours(&AWAKE)];
+                let awake = vec![first_peer(), ours(&OURS), ours(&AWAKE)];
                 let hooked = vec![ours(&OURS), Contender { kind: &HOOKED, program: self.hooked }];
                 let in_process = vec![first_peer(), Contender { kind: &IN_PROCESS, program: self.in_process }];
                 let of = |list: &'static [Scenario]| {

@@ -260,11 +260,11 @@ impl Hub {
         &self.router
     }
 
-    /// Where messages lie that go back to the thread that made them.
     pub(in crate::session) fn busy_poll(&self) -> &BusyPoll {
         &self.busy_poll
     }
 
+    /// Where messages lie that go back to the thread that made them.
     pub(in crate::session) fn returns(&self) -> &Returns {
         &self.returns
     }
